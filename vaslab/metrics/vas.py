@@ -1,0 +1,185 @@
+"""Visual Attention Score: attention on image tokens over attention on system tokens, and its other forms."""
+
+from collections import Counter
+
+import numpy as np
+import xarray as xr
+
+from vaslab.errors import UsageError, VaslabError
+from vaslab.metrics.masses import masses
+from vaslab.metrics.selection import (
+    MASS_FLOOR,
+    QUERY_WORDS,
+    check_dims,
+    no_vas_reason,
+    one_query_set,
+    system_roles,
+)
+from vaslab.prompts.roles import Role
+
+__all__ = ["masses", "vas", "vas_per_head", "vas_per_item"]
+
+FORMS = ("mean_of_ratios", "ratio_of_means")
+EVERYTHING = ("layer", "head", "item")
+
+
+def vas(
+    capture: xr.Dataset,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+    over: tuple[str, ...] = EVERYTHING,
+) -> xr.DataArray:
+    """Visual Attention Score (arXiv 2603.03825): with A the attention of head h of layer l, V the image
+    tokens, S the system tokens and U the queries,
+
+        VAS_i(l, h) = sum_{j in V} A[l,h,i,j] / max(sum_{j in S} A[l,h,i,j], 1e-6)
+
+    and VAS is its mean over i within an item, then over l and h, then over items: items count equally.
+
+    Args:
+        capture: a Capture.
+        queries: the query set U.
+        form: "mean_of_ratios" (the paper; heavy-tailed), or "ratio_of_means": the two masses are averaged
+            over the queries and over every axis in `over`, and divided once, at the end.
+        sink: "include" (the paper) or "exclude" the first real position from S.
+        per_token: divide each mass by its number of keys in the item: attention on the average image token
+            over attention on the average system token. The floor is on the mass, before that division.
+        over: which of ("layer", "head", "item") to average over; () keeps all three.
+
+    Returns:
+        float64, dims (item, layer, head) less those in `over`; dimensionless. NaN for an item that has no
+        VAS. The attributes say numerator, denominator, queries, how averaged, items used, items left out and
+        why, the clamped share (of rows whose S mass, sink included, is below the floor) and the share of
+        queries before the last image.
+
+    Raises:
+        UsageError: unknown query role, form, sink or dim.
+        VaslabError: no item of the capture has a VAS; the message says why and what to use instead.
+    """
+    if form not in FORMS:
+        raise UsageError(f"unknown form {form!r} of VAS; expected one of {', '.join(FORMS)}")
+    part = one_query_set(capture, queries)
+    over = check_dims(tuple(over), EVERYTHING)
+    stored = part["vas" if sink == "include" else "vas_no_sink"].astype("float64")
+    reason = no_vas_reason(part, sink)
+    defined = stored.notnull() & (reason == "")
+    if not bool(defined.any()):
+        raise VaslabError(_nothing_defined(reason, queries))
+
+    n_image = part["n_keys"].sel(key_role=Role.image.name, drop=True).astype("float64").where(reason == "")
+    n_system = (
+        part["n_keys"].sel(key_role=system_roles(sink)).sum("key_role").astype("float64").where(reason == "")
+    )
+    if form == "mean_of_ratios":
+        ratio = stored.where(defined)
+        out = _mean(ratio * n_system / n_image if per_token else ratio, over)
+    else:
+        image = part["mass"].sel(key_role=Role.image.name, drop=True).astype("float64").where(defined)
+        system = (
+            part["mass"].sel(key_role=system_roles(sink)).astype("float64").sum("key_role").where(defined)
+        )
+        floor = xr.full_like(n_system, MASS_FLOOR)
+        if per_token:
+            image, system, floor = image / n_image, system / n_system, floor / n_system
+        floor = _mean(floor.where(defined.any(("layer", "head"))), over)
+        out = _mean(image, over) / np.maximum(_mean(system, over), floor)
+
+    out = out.rename("vas")
+    out.attrs = _explained(part, queries, form, sink, per_token, over, defined, reason)
+    return out
+
+
+def vas_per_head(
+    capture: xr.Dataset,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+) -> xr.DataArray:
+    """VAS of every head: dims (layer, head), the mean over items. Arguments, attributes and errors as
+    `vas`.
+    """
+    return vas(capture, queries, form, sink, per_token, over=("item",)).transpose("layer", "head")
+
+
+def vas_per_item(
+    capture: xr.Dataset,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+) -> xr.DataArray:
+    """VAS of every item: dims (item), the mean over layers and heads. Arguments, attributes and errors as
+    `vas`.
+    """
+    return vas(capture, queries, form, sink, per_token, over=("layer", "head"))
+
+
+def _mean(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
+    """Mean over layers and heads within an item first, then over items, so that items count equally."""
+    for dims in (("layer", "head"), ("item",)):
+        present = [name for name in dims if name in over and name in values.dims]
+        if present:
+            values = values.mean(present, skipna=True)
+    return values
+
+
+def _nothing_defined(reason: xr.DataArray, queries: str) -> str:
+    counts = Counter(str(word) for word in reason.values)
+    why = ", ".join(f"{word} ({n})" for word, n in counts.most_common())
+    fixes = []
+    if any("system" in word for word in counts):
+        fixes.append("give the prompts a system turn")
+    if "no image" in counts:
+        fixes.append("give the prompts an image")
+    if "no query token" in counts:
+        fixes.append("name a query set that the items have")
+    fixes.append("use vaslab.masses or vaslab.shares for the visual share")
+    return f"VAS ({queries}) is undefined for all {reason.size} items: {why}; {', or '.join(fixes)}"
+
+
+def _explained(
+    part: xr.Dataset,
+    queries: str,
+    form: str,
+    sink: str,
+    per_token: bool,
+    over: tuple[str, ...],
+    defined: xr.DataArray,
+    reason: xr.DataArray,
+) -> dict[str, object]:
+    """Attributes of a VAS: nothing printed from it should need a guess."""
+    each = " per token" if per_token else ""
+    axes = "".join(f", then over {name}" for name in _spoken(over))
+    averaged = f"mean over queries of the ratio{axes}"
+    if form == "ratio_of_means":
+        averaged = f"ratio of two means: each mass averaged over queries{axes}; divided once"
+    system = " + ".join(system_roles(sink))
+    used = defined.any(("layer", "head"))
+    left_out = Counter(str(word) for word in reason.values if word)
+    return {
+        "long_name": "Visual Attention Score",
+        "units": "1",
+        "form": form,
+        "form_words": form.replace("_", " ") + (", per token" if per_token else ""),
+        "sink": sink,
+        "per_token": int(per_token),
+        "numerator": f"attention mass on image tokens{each}",
+        "denominator": f"max(attention mass on {system} tokens, {MASS_FLOOR:g}){each}",
+        "queries": queries,
+        "query_words": QUERY_WORDS.get(queries, queries),
+        "averaged": averaged,
+        "n_items": int(used.sum()),
+        "n_items_without": int(reason.size - int(used.sum())),
+        "items_without": ", ".join(f"{n} x {word}" for word, n in left_out.items()),
+        "n_undefined_heads": int((~defined.any("item")).sum()),
+        "clamped_share": float(_mean(part["clamped"].astype("float64").where(defined), EVERYTHING)),
+        "before_image_share": float(part["before_image"].astype("float64").where(used).mean()),
+    }
+
+
+def _spoken(over: tuple[str, ...]) -> list[str]:
+    inner = " and ".join(f"{name}s" for name in over if name != "item")
+    return [name for name in (inner, "items" if "item" in over else "") if name]
