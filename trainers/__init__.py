@@ -1,0 +1,1 @@
+"""Training for vaslab: the organism from nothing, and fine-tuning whose checkpoints feed back into the analyses."""

@@ -1,0 +1,81 @@
+"""Greedy accuracy of an organism on held-out questions, with the true pictures and with blank ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import PreTrainedModel
+
+from trainers.batches import Batcher
+from trainers.lessons import Lesson
+from vaslab.organism import easy_vqa, glyphs, questions
+
+
+@dataclass(frozen=True)
+class ExamQuestion:
+    """A question with its picture and answer; `kind` groups the report."""
+
+    picture: Image.Image
+    text: str
+    answer: str
+    kind: str
+
+
+def glyph_exam(scenes: int, per_scene: int = 2) -> list[ExamQuestion]:
+    """Draw questions about the first held-out scenes."""
+    drawn = []
+    for seed in glyphs.TEST_SEEDS[:scenes]:
+        scene = glyphs.scene(seed)
+        picture = scene.picture()
+        for question in questions.questions(scene, per_scene, seed=0):
+            drawn.append(ExamQuestion(picture, question.text, question.answer, question.kind))
+    return drawn
+
+
+def easy_exam(limit: int | None = None) -> list[ExamQuestion]:
+    """Return the official easy-VQA test questions, in order."""
+    rows = easy_vqa.official("test")[:limit]
+    return [
+        ExamQuestion(Image.open(row.picture).convert("RGB"), row.text, row.answer, row.answer) for row in rows
+    ]
+
+
+def blank(picture: Image.Image) -> Image.Image:
+    """A picture of the same size with nothing on it."""
+    return Image.new("RGB", picture.size, (242, 242, 242))
+
+
+@torch.no_grad()
+def sit(
+    model: PreTrainedModel,
+    batcher: Batcher,
+    exam: list[ExamQuestion],
+    *,
+    blanked: bool = False,
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Answer every question greedily; True where the answer is exactly right.
+
+    Returns:
+        Bool array (question,).
+    """
+    was_training = model.training
+    model.eval()
+    right = np.zeros(len(exam), dtype=bool)
+    for start in range(0, len(exam), batch_size):
+        part = exam[start : start + batch_size]
+        lessons = [
+            Lesson(blank(q.picture) if blanked else q.picture, None, ((q.text, ""),), "exam") for q in part
+        ]
+        inputs, labels = batcher.batch(lessons)
+        # An empty answer leaves its end token at the end of the row; generation starts before it.
+        length = labels.shape[1] - 1
+        prompts = {k: v[:, :length] if v.shape[:2] == labels.shape else v for k, v in inputs.items()}
+        ids = model.generate(**prompts, max_new_tokens=8, do_sample=False)
+        told = batcher.tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
+        right[start : start + len(part)] = [a.strip() == q.answer for a, q in zip(told, part, strict=True)]
+    model.train(was_training)
+    return right

@@ -1,0 +1,148 @@
+"""Questions about a glyph scene, each with its answer and the reasoning that leads there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from vaslab.organism.glyphs import COLORS, GRID, PLACES, SHAPES, Glyph, Scene
+
+KINDS = ("locate", "identify", "count", "compare", "relate", "two-step")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about one scene.
+
+    `region` holds the glyphs whose boxes answer it: where a model that reads the picture would look.
+    """
+
+    kind: str
+    text: str
+    answer: str
+    steps: tuple[str, ...]
+    region: tuple[Glyph, ...]
+
+    def reasoned(self) -> str:
+        """Reasoning and answer in the paper's output format."""
+        return f"<think>{' '.join(self.steps)}</think><answer>{self.answer}</answer>"
+
+
+def ask(scene: Scene, kind: str, rng: np.random.Generator) -> Question | None:
+    """Ask one question of a kind about the scene; None where the scene allows none of that kind."""
+    return _ASK[kind](scene, rng)
+
+
+def questions(scene: Scene, count: int, seed: int) -> list[Question]:
+    """Draw `count` questions about the scene, kinds in turn, a pure function of the seed."""
+    rng = np.random.default_rng((seed, scene.seed))
+    drawn: list[Question] = []
+    order = rng.permutation(len(KINDS))
+    turn = 0
+    while len(drawn) < count:
+        question = ask(scene, KINDS[order[turn % len(KINDS)]], rng)
+        turn += 1
+        if question is not None:
+            drawn.append(question)
+    return drawn
+
+
+def _pick(rng: np.random.Generator, items: list[Glyph]) -> Glyph:
+    return items[int(rng.integers(len(items)))]
+
+
+def _locate(scene: Scene, rng: np.random.Generator) -> Question:
+    glyph = _pick(rng, list(scene.glyphs))
+    return Question(
+        "locate",
+        f"where is the {glyph.name}?",
+        glyph.place,
+        (f"the {glyph.name} is at the {glyph.place}.",),
+        (glyph,),
+    )
+
+
+def _identify(scene: Scene, rng: np.random.Generator) -> Question:
+    glyph = _pick(rng, list(scene.glyphs))
+    return Question(
+        "identify",
+        f"what is at the {glyph.place}?",
+        glyph.name,
+        (f"at the {glyph.place} is a {glyph.name}.",),
+        (glyph,),
+    )
+
+
+def _count(scene: Scene, rng: np.random.Generator) -> Question:
+    by_shape = bool(rng.integers(2))
+    value = str(rng.choice(SHAPES if by_shape else tuple(COLORS)))
+    found = tuple(g for g in scene.glyphs if (g.shape if by_shape else g.color) == value)
+    seen = ", ".join(f"{g.place} {g.name}" for g in found) or "none"
+    what = f"{value}s" if by_shape else f"{value} shapes"
+    return Question(
+        "count", f"how many {what} are there?", str(len(found)), (f"{what}: {seen}.",), found or scene.glyphs
+    )
+
+
+def _compare(scene: Scene, rng: np.random.Generator) -> Question:
+    first, second = (str(shape) for shape in rng.choice(SHAPES, size=2, replace=False))
+    counts = Counter(glyph.shape for glyph in scene.glyphs)
+    more = counts[first] > counts[second]
+    steps = (f"{first}s: {counts[first]}.", f"{second}s: {counts[second]}.")
+    region = tuple(g for g in scene.glyphs if g.shape in (first, second)) or scene.glyphs
+    text = f"are there more {first}s than {second}s?"
+    return Question("compare", text, "yes" if more else "no", steps, region)
+
+
+def _relate(scene: Scene, rng: np.random.Generator) -> Question | None:
+    if len(scene.glyphs) < 2:
+        return None
+    first, second = (scene.glyphs[i] for i in rng.choice(len(scene.glyphs), size=2, replace=False))
+    across = first.cell % GRID - second.cell % GRID
+    down = first.cell // GRID - second.cell // GRID
+    choices = [name for name, value in (("left of", across), ("above", down)) if value]
+    relation = str(rng.choice(choices))
+    holds = (across if relation == "left of" else down) < 0
+    steps = (
+        f"the {first.name} is at the {first.place}.",
+        f"the {second.name} is at the {second.place}.",
+    )
+    text = f"is the {first.name} {relation} the {second.name}?"
+    return Question("relate", text, "yes" if holds else "no", steps, (first, second))
+
+
+def _two_step(scene: Scene, rng: np.random.Generator) -> Question | None:
+    pairs = []
+    for glyph in scene.glyphs:
+        row, column = divmod(glyph.cell, GRID)
+        for name, r, c in (
+            ("right of", row, column + 1),
+            ("left of", row, column - 1),
+            ("above", row - 1, column),
+            ("below", row + 1, column),
+        ):
+            if 0 <= r < GRID and 0 <= c < GRID and (r * GRID + c) in scene.by_cell:
+                pairs.append((glyph, name, scene.by_cell[r * GRID + c]))
+    if not pairs:
+        return None
+    start, relation, target = pairs[int(rng.integers(len(pairs)))]
+    steps = (
+        f"the {start.name} is at the {start.place}.",
+        f"{relation} it at the {target.place} is a {target.name}.",
+    )
+    text = f"what color is the shape {relation} the {start.name}?"
+    return Question("two-step", text, target.color, steps, (target,))
+
+
+_ASK = {
+    "locate": _locate,
+    "identify": _identify,
+    "count": _count,
+    "compare": _compare,
+    "relate": _relate,
+    "two-step": _two_step,
+}
+
+VOCABULARY = (*SHAPES, *COLORS, *PLACES)
