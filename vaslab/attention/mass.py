@@ -1,0 +1,290 @@
+"""Attention mass per group of keys, exact, without an S x S matrix.
+
+mass[b, h, i, g] = sum of the attention weights of query i, head h, over the keys of group g; the weights are
+the
+softmax over the keys that the query sees, so the groups of a row sum to 1 where they cover those keys.
+
+Two routes. Rows: scores of the asked rows alone, in float32, a chunk at a time. Columns: the indicator of
+each group
+is appended to V, so that the kernel that averages the values averages the indicators too.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Float32, Int, Shaped
+from torch import Tensor
+from torch.nn.functional import one_hot, pad, scaled_dot_product_attention
+
+from vaslab.attention.edits import LayerEdit, edited_attention, holds_for_all, resolve
+from vaslab.attention.request import Request, padded_to_eight
+from vaslab.attention.visibility import Visibility, take_rows
+from vaslab.errors import UsageError, VaslabError
+
+# Scores held at once, in bytes: what stays in cache on a CPU; on a GPU, what keeps it busy.
+_CPU_BYTES = 8 * 2**20
+_GPU_BYTES = 256 * 2**20
+
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def indicators(groups: Int[Tensor, "batch key"], n_groups: int) -> Float32[Tensor, "batch key group"]:
+    """1 where a key belongs to a group; a key of group -1 belongs to none."""
+    return one_hot(groups.clamp(min=0).long(), n_groups).float() * (groups >= 0)[..., None]
+
+
+def call_rows(request: Request, visible: Visibility, device: torch.device) -> Int[Tensor, "batch row"] | None:
+    """Positions of the requested rows within the call, out of range where not in it; None = every query."""
+    return None if request.rows is None else request.rows.to(device).long() - visible.offset
+
+
+def _into_slots(
+    mass: Float32[Tensor, "batch head query group"], local: Int[Tensor, "batch row"]
+) -> Float32[Tensor, "batch head row group"]:
+    """Masses of every query -> the requested slots; 0 where a slot is empty or not in the call."""
+    inside = (local >= 0) & (local < mass.shape[2])
+    chosen = take_rows(mass, local.clamp(0, mass.shape[2] - 1))
+    return torch.where(inside[:, None, :, None], chosen, torch.zeros_like(chosen))
+
+
+def _masked(scores: Tensor, mask: Tensor, in_place: bool) -> Tensor:
+    # The least float instead of -inf: a row that sees nothing then has no NaN, in the gradient neither.
+    least = torch.finfo(scores.dtype).min
+    if mask.dtype == torch.bool:
+        return scores.masked_fill_(~mask, least) if in_place else scores.masked_fill(~mask, least)
+    return (scores + mask.float()).clamp(min=least)
+
+
+def _rows_mass(
+    query: Float[Tensor, "batch head query dim"],
+    key: Float[Tensor, "batch kv key dim"],
+    groups: Int[Tensor, "batch key"],
+    request: Request,
+    visible: Visibility,
+    scaling: float,
+    edit: LayerEdit | None,
+    index: Int[Tensor, "batch row"],
+) -> Float32[Tensor, "batch head row group"]:
+    """Masses of the queries at `index`: float32 whatever the type of the model, a chunk of rows at a time."""
+    batch, n_heads, _, dim = query.shape
+    n_kv, n_keys = key.shape[1], key.shape[2]
+    belongs = indicators(groups, request.n_groups)
+    keys = key.float().transpose(-1, -2)
+    budget = _CPU_BYTES if query.device.type == "cpu" else _GPU_BYTES
+    chunk = min(request.chunk, max(16, budget // (4 * batch * n_heads * n_keys)))
+    found = []
+    for part in index.split(chunk, dim=1):
+        rows = part.shape[1]
+        chosen = take_rows(query, part).float() * scaling
+        scores = (chosen.reshape(batch, n_kv, -1, dim) @ keys).view(batch, n_heads, rows, n_keys)
+        if edit is not None:
+            scores = edit.scores(scores, part)
+        mask = visible.rows(part)
+        if mask is not None:
+            scores = _masked(scores, mask, in_place=not request.grad)
+        weights = scores.softmax(-1)
+        mass = (weights.view(batch, n_heads * rows, n_keys) @ belongs).view(batch, n_heads, rows, -1)
+        opened = None if visible.mask is None else visible.open_rows(part)
+        if opened is not None:
+            mass = torch.where(opened.any(-1, keepdim=True), mass, torch.zeros_like(mass))
+        found.append(mass)
+    return torch.cat(found, dim=2)
+
+
+def rows_mass(
+    query: Float[Tensor, "batch head query dim"],
+    key: Float[Tensor, "batch kv key dim"],
+    groups: Int[Tensor, "batch key"],
+    request: Request,
+    visible: Visibility,
+    scaling: float,
+    edit: LayerEdit | None,
+) -> Float32[Tensor, "batch head row group"]:
+    """Mass by the rows route, in the slots of the request."""
+    batch, _, n_queries, _ = query.shape
+    local = call_rows(request, visible, query.device)
+    every = torch.arange(n_queries, device=query.device).expand(batch, -1)
+    few = local is not None and local.shape[1] <= n_queries
+    # Autocast would turn these products into half precision.
+    with torch.autocast(query.device.type, enabled=False), torch.set_grad_enabled(request.grad):
+        index = local.clamp(0, n_queries - 1) if local is not None and few else every
+        mass = _rows_mass(query, key, groups, request, visible, scaling, edit, index)
+        if local is None:
+            return mass
+        if not few:
+            return _into_slots(mass, local)
+        inside = (local >= 0) & (local < n_queries)
+        return torch.where(inside[:, None, :, None], mass, torch.zeros_like(mass))
+
+
+def _with_columns(
+    query: Tensor, key: Tensor, value: Tensor, groups: Tensor, n_groups: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Append the group columns to the values and zeros to query and key, all to one width.
+
+    A value wider than the key would leave the fused kernels for one that builds the S x S matrix.
+    """
+    width = padded_to_eight(max(key.shape[-1], value.shape[-1] + n_groups))
+    columns = indicators(groups, n_groups).to(value.dtype)[:, None].expand(-1, value.shape[1], -1, -1)
+    rest = width - value.shape[-1] - n_groups
+    wide = torch.cat([value, pad(columns, (0, rest)) if rest else columns], dim=-1)
+    return pad(query, (0, width - query.shape[-1])), pad(key, (0, width - key.shape[-1])), wide
+
+
+def _split_columns(
+    out: Tensor, width: int, request: Request, visible: Visibility
+) -> tuple[Tensor, Float32[Tensor, "batch head row group"]]:
+    """(batch, query, head, wide) -> the attention output and the mass in the slots of the request."""
+    mass = out[..., width : width + request.n_groups].transpose(1, 2).float()
+    sees = visible.sees_any()
+    if sees is not None:
+        mass = torch.where(sees[..., None], mass, torch.zeros_like(mass))
+    if not request.grad:
+        mass = mass.detach()
+    local = call_rows(request, visible, out.device)
+    return out[..., :width], mass if local is None else _into_slots(mass, local)
+
+
+def attention_and_mass(
+    query: Float[Tensor, "batch head query dim"],
+    key: Float[Tensor, "batch kv key dim"],
+    value: Float[Tensor, "batch kv key width"],
+    request: Request,
+    visible: Visibility,
+    kernel: Kernel,
+    *,
+    layer: int,
+    scaling: float,
+    dropout: float = 0.0,
+) -> tuple[Float[Tensor, "batch query head width"], Float32[Tensor, "batch head row group"] | None]:
+    """Attention output of one layer, edited where asked, and its mass per group of keys where it is measured.
+
+    Args:
+        query: queries.
+        key: keys, with positions applied.
+        value: values.
+        request: what is asked.
+        visible: what each query sees.
+        kernel: (query, key, value) -> output (batch, query, head, width), the model's own.
+        layer: index of the layer.
+        scaling: factor on q . k.
+        dropout: dropout of attention weights; masses are those before it.
+
+    Raises:
+        UsageError: the request does not fit the call.
+    """
+    # dim: width of query and key. width: width of value. row: slots of the request. group: groups of keys.
+    batch, n_heads, n_queries, _ = query.shape
+    n_kv, n_keys = key.shape[1], key.shape[2]
+    if request.groups.shape[0] != batch:
+        raise UsageError(
+            f"the request holds {request.groups.shape[0]} items, the call {batch}; "
+            "make one request a batch, and no beams or repeated sequences"
+        )
+    edit = resolve(request.edit, layer, visible, n_heads, n_kv, query.device)
+    wanted = request.wants(layer)
+    n_rows = n_queries if request.rows is None else min(request.rows.shape[1], n_queries)
+    by_columns = wanted and request.chosen_route(n_rows, n_keys) == "columns"
+    if by_columns and dropout > 0:
+        raise UsageError(
+            f"attention dropout {dropout} is active, and the columns route would measure dropped weights; "
+            "set Request.route='rows' (masses before dropout) or attention_dropout=0"
+        )
+    groups = request.key_groups(n_keys).to(query.device) if wanted else None
+    q, k, v = query, key, value
+    if by_columns and groups is not None:
+        q, k, v = _with_columns(query, key, value, groups, request.n_groups)
+    whole = edit is not None and holds_for_all(edit, visible)
+    out = None if whole else kernel(q, k, v)
+    if edit is not None:
+        out = edited_attention(edit, out, q, k, v, visible, scaling, dropout)
+    assert out is not None
+    if groups is None:
+        return out, None
+    if by_columns:
+        return _split_columns(out, value.shape[-1], request, visible)
+    return out, rows_mass(query, key, groups, request, visible, scaling, edit)
+
+
+def group_mass(
+    query: Float[Tensor, "batch head query dim"],
+    key: Float[Tensor, "batch kv key dim"],
+    request: Request,
+    *,
+    mask: Shaped[Tensor, "mask_batch mask_head mask_query key"] | None = None,
+    causal: bool = True,
+    scaling: float | None = None,
+    layer: int = 0,
+) -> Float32[Tensor, "batch head row group"]:
+    """Attention mass per group of keys, the route chosen by cost.
+
+    Numerator: weights of the row's query on the keys of the group. Denominator: its weights on every key it
+        sees.
+    Not averaged: one number for each head and row. Empty slots, and queries that see no key, have mass 0.
+
+    Args:
+        query: queries of the last positions.
+        key: keys of every position, with positions applied; fewer heads than `query` where heads share keys.
+        request: rows, groups, route, edit.
+        mask: boolean (True = may see) or additive; None = `causal` decides.
+        causal: without a mask, a query sees keys up to its own position.
+        scaling: factor on q . k; None = dim ** -0.5.
+        layer: index into `request.edit.factor`.
+
+    Raises:
+        UsageError: the request does not fit the tensors.
+    """
+    # dim: width of a head. kv: key heads. row: slots of the request. group: groups of keys.
+    batch, n_heads, n_queries, dim = query.shape
+    n_kv, n_keys = key.shape[1], key.shape[2]
+    scaling = dim**-0.5 if scaling is None else scaling
+    visible = Visibility(mask, causal, n_queries, n_keys)
+    n_rows = n_queries if request.rows is None else min(request.rows.shape[1], n_queries)
+    groups = request.key_groups(n_keys).to(query.device)
+    if groups.shape[0] != batch:
+        raise UsageError(
+            f"the request holds {groups.shape[0]} items, the query {batch}; make one request a batch"
+        )
+    if request.chosen_route(n_rows, n_keys) == "rows":
+        edit = resolve(request.edit, layer, visible, n_heads, n_kv, query.device)
+        return rows_mass(query, key, groups, request, visible, scaling, edit)
+
+    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = scaled_dot_product_attention(
+            q, k, v, mask, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=n_kv != n_heads
+        )
+        return out.transpose(1, 2)
+
+    nothing = key.new_zeros(batch, n_kv, n_keys, 0)
+    with torch.set_grad_enabled(request.grad):
+        _, mass = attention_and_mass(
+            query, key, nothing, request, visible, kernel, layer=layer, scaling=scaling
+        )
+    if mass is None:
+        raise UsageError(f"Request.layers leaves out layer {layer}; ask for a layer that it holds")
+    return mass
+
+
+def require_mass(
+    mass: Tensor | None, layer: int, request: Request
+) -> Float32[Tensor, "batch head row group"]:
+    """The mass that a layer returned, or an error where it returned none or something else.
+
+    Raises:
+        VaslabError: the layer returned no mass: the request never reached it, or another backend ran.
+    """
+    if mass is None:
+        raise VaslabError(
+            f"layer {layer} returned no attention mass: the request did not reach it; run the model inside "
+            "attached(model) and requesting(model, request), and check that the layer is in Request.layers"
+        )
+    fits = mass.ndim == 4 and mass.dtype == torch.float32 and mass.shape[0] == request.groups.shape[0]
+    rows = None if request.rows is None else request.rows.shape[1]
+    if not fits or mass.shape[3] != request.n_groups or (rows is not None and mass.shape[2] != rows):
+        raise VaslabError(
+            f"layer {layer} returned {mass.dtype} of shape {tuple(mass.shape)} in place of the attention "
+            f"mass "
+            f"({request.groups.shape[0]}, head, {'row' if rows is None else rows}, {request.n_groups}); "
+            "another attention backend ran: use attached(model)"
+        )
+    return mass

@@ -1,0 +1,89 @@
+"""Which keys a query sees: the mask that the kernel gets, or causality where it gets none."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int, Shaped
+from torch import Tensor
+
+from vaslab.errors import UsageError
+
+
+def take_rows(
+    x: Shaped[Tensor, "batch any query last"], index: Int[Tensor, "batch row"]
+) -> Shaped[Tensor, "batch any row last"]:
+    """Rows of the third axis, chosen per item."""
+    where = index[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
+    return x.gather(2, where)
+
+
+def _open(mask: Tensor) -> Tensor:
+    """True where a mask lets through; an additive mask closes with -inf or the least number of its type."""
+    if mask.dtype == torch.bool:
+        return mask
+    return mask > torch.finfo(mask.dtype).min / 2
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """What each query of a call may see.
+
+    `mask` is (batch or 1, head or 1, query or 1, key), boolean (True = may see) or additive. Without one,
+    query i
+    sees every key up to its own position where `causal` holds, and every key otherwise.
+
+    Raises:
+        UsageError: causality is asked without a mask for queries that are not the first positions.
+    """
+
+    mask: Shaped[Tensor, "..."] | None
+    causal: bool
+    n_queries: int
+    n_keys: int
+
+    def __post_init__(self) -> None:
+        if self.mask is None and self.causal and 1 < self.n_queries < self.n_keys:
+            raise UsageError(
+                f"{self.n_queries} queries over {self.n_keys} keys came without a mask, so their positions "
+                f"are "
+                "unknown; pass a 4-D mask, or use a dynamic cache"
+            )
+        if self.mask is not None and (self.mask.ndim != 4 or self.mask.shape[-1] != self.n_keys):
+            raise UsageError(
+                f"the attention mask has shape {tuple(self.mask.shape)}; expected (batch, head, query, "
+                f"{self.n_keys})"
+            )
+
+    @property
+    def offset(self) -> int:
+        """Absolute position of the first query."""
+        return self.n_keys - self.n_queries
+
+    @property
+    def kernel_causal(self) -> bool:
+        """Whether the kernel must be told to be causal."""
+        return self.mask is None and self.causal and self.n_queries > 1
+
+    def rows(
+        self, index: Int[Tensor, "batch row"]
+    ) -> Shaped[Tensor, "mask_batch mask_head mask_row key"] | None:
+        """The mask of the queries at `index` (positions within the call); None where every key is seen."""
+        if self.mask is None:
+            if not self.causal:
+                return None
+            keys = torch.arange(self.n_keys, device=index.device)
+            return (keys <= index[..., None] + self.offset)[:, None]
+        if self.mask.shape[2] == 1:
+            return self.mask
+        return take_rows(self.mask.expand(index.shape[0], -1, -1, -1), index)
+
+    def open_rows(
+        self, index: Int[Tensor, "batch row"]
+    ) -> Bool[Tensor, "mask_batch mask_head mask_row key"] | None:
+        """As `rows`, True where a key is seen."""
+        mask = self.rows(index)
+        return None if mask is None else _open(mask)
+
+    def sees_any(self) -> Bool[Tensor, "mask_batch mask_head mask_row"] | None:
+        """Whether a query sees any key at all; None where every query does."""
+        return None if self.mask is None else _open(self.mask).any(-1)
