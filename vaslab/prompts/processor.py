@@ -1,4 +1,6 @@
-"""A Qwen-VL processor for pictures and text only: complete, loadable, and without torchvision (which only its video part needs)."""
+"""A Qwen-VL processor for pictures and text only: complete, loadable, and without torchvision (which only its
+video part needs).
+"""
 
 from typing import Any
 
@@ -9,8 +11,8 @@ from transformers.processing_utils import ProcessorMixin
 class QwenImageProcessor(Qwen2_5_VLProcessor):
     """Qwen2-VL, Qwen2.5-VL and Qwen3-VL processor whose parts are an image processor and a tokenizer.
 
-    transformers reads the parts of a processor off this signature, so one without `video_processor` saves and loads by itself.
-    Videos are refused by the base class, which finds no processor for them.
+    transformers reads the parts of a processor off this signature, so one without `video_processor` saves and
+    loads by itself. Videos are refused by the base class, which finds no processor for them.
     """
 
     def __init__(

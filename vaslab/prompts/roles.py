@@ -6,8 +6,8 @@ from enum import IntEnum
 class Role(IntEnum):
     """Roles partition a sequence: every position has exactly one.
 
-    The system message's own markers are system; every other template or vision marker is marker. `system_sink` is the first real
-    position when it lies in the system message (the usual attention sink).
+    The system message's own markers are system; every other template or vision marker is marker.
+    `system_sink` is the first real position when it lies in the system message (the usual attention sink).
     """
 
     system_sink = 0
@@ -28,4 +28,7 @@ SYSTEM_ROLES: tuple[Role, ...] = (Role.system_sink, Role.system)
 """S of the paper: every token that the template renders for the system message."""
 
 QUERY_ROLES: tuple[str, ...] = ("user", "user_after_image", "response")
-"""Sets of queries a capture can measure. `user_after_image` leaves out text that stands before the item's last image token."""
+"""Sets of queries a capture can measure.
+
+`user_after_image` leaves out text that stands before the item's last image token.
+"""

@@ -1,0 +1,122 @@
+"""Pictures as models want them: 8-bit RGB, upright, whole; everything else is refused with its fix."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vaslab.errors import MissingError, VaslabError
+
+MAX_ASPECT = 200
+"""Longest side over shortest side above which Qwen's resizing refuses a picture."""
+
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+"""What Pillow's decoders raise on broken files."""
+
+
+class ImageError(VaslabError):
+    """A picture cannot be read, or cannot be shown to a model as it is. Exit code 1."""
+
+
+def open_image(source: Image.Image | Path | str) -> Image.Image:
+    """Read a picture as upright 8-bit RGB.
+
+    EXIF orientation is applied, so width and height are those a viewer shows. Transparency is laid on white.
+    16-bit grey is scaled to 8 bits (Pillow alone would clip it to white). CMYK, palette, grey and 1-bit
+    pictures are converted.
+
+    Raises MissingError when there is no such file; ImageError for a file that is no picture, is truncated or
+    damaged, holds more than one frame, has floating-point pixels, is larger than Pillow's limit of pixels, or
+    is more than 200 times as long as wide.
+    """
+    if isinstance(source, Image.Image):
+        name = str(getattr(source, "filename", "") or f"a PIL image of mode {source.mode}")
+        return _convert(source, name)
+    path = Path(source)
+    if not path.is_file():
+        raise MissingError(f"No picture at {path}; {_missing_fix(path)}.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            picture = Image.open(path)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageError(
+                f"{path} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS}; scale it down first."
+            ) from error
+        except UnidentifiedImageError as error:
+            raise ImageError(
+                f"{path} is no picture that Pillow can read; convert it to PNG or JPEG."
+            ) from error
+        except _DECODING_ERRORS as error:
+            raise ImageError(
+                f"{path} cannot be opened ({_line(error)}); check its permissions and its contents."
+            ) from error
+    with picture:
+        return _convert(picture, str(path))
+
+
+def _missing_fix(path: Path) -> str:
+    if str(path).startswith(("http:/", "https:/")):
+        return "pictures are not downloaded: save it and give the file's path"
+    return "it is a folder: name a file in it" if path.is_dir() else "check the path"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _convert(picture: Image.Image, name: str) -> Image.Image:
+    _check_size(picture, name)
+    frames = getattr(picture, "n_frames", 1)
+    # An MPO file is a photograph with a preview or a second eye beside it: its first frame is the picture.
+    if frames > 1 and picture.format != "MPO":
+        raise ImageError(f"{name} holds {frames} frames; save the one to look at as a picture of its own.")
+    try:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        return _rgb(upright, name)
+    except _DECODING_ERRORS as error:
+        raise ImageError(
+            f"{name} is truncated or damaged ({_line(error)}); fetch or export it again."
+        ) from error
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    width, height = picture.size
+    if min(width, height) == 0:
+        raise ImageError(f"{name} is empty ({width} x {height} pixels); give a picture with pixels.")
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, more than the limit of {Image.MAX_IMAGE_PIXELS}; scale "
+            f"it down first."
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"{name} is {width} x {height} pixels, an aspect ratio above {MAX_ASPECT}; crop it or pad its "
+            f"short side."
+        )
+
+
+def _rgb(picture: Image.Image, name: str) -> Image.Image:
+    if picture.mode == "F":
+        raise ImageError(
+            f"{name} has floating-point pixels of unknown range; convert it to 8 bits a channel first."
+        )
+    if picture.mode.startswith("I"):
+        return _eight_bit(picture).convert("RGB")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    pixels = np.asarray(picture).astype(np.int64)
+    if pixels.max() > 255:
+        pixels = (np.clip(pixels, 0, 65535) + 128) // 257
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
