@@ -21,7 +21,7 @@ def build(
     items: Sequence[str] | None = None,
     **attrs: object,
 ) -> xr.Dataset:
-    """Dataset of the contract from plain arrays: mass (item, layer, head, query_role, 8), the rest as there."""
+    """Dataset of the contract from plain arrays: mass (item, layer, head, query_role, 8), rest as there."""
     n, layers, heads = mass.shape[:3]
     return xr.Dataset(
         {
@@ -45,8 +45,7 @@ def build(
 
 
 def from_rows(rows: dict[tuple[int, int, int], list[list[float]]], n_keys: list[list[int]]) -> xr.Dataset:
-    """Capture of one query set from single attention rows, reduced by plain loops straight from the paper's
-    formula.
+    """Capture of one query set from single attention rows, by plain loops straight from the paper's formula.
 
     Args:
         rows: (item, layer, head) -> one list of eight masses (order of KEYS) for each query.
@@ -117,9 +116,7 @@ def realistic(
     query_roles: Sequence[str] = ("user",),
     **attrs: object,
 ) -> xr.Dataset:
-    """A capture that looks like one of a real model: for figures, not for expected numbers. `lift` raises
-    image mass.
-    """
+    """A capture that looks like a real model's: for figures, not for numbers. `lift` raises image mass."""
     rng = np.random.default_rng(seed)
     x = np.linspace(0, 1, layers)
     curve = (

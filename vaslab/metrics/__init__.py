@@ -5,7 +5,7 @@ torch.
 from vaslab.metrics.masses import masses
 from vaslab.metrics.selection import MASS_FLOOR, no_vas_reason, one_query_set
 from vaslab.metrics.shares import shares
-from vaslab.metrics.vas import vas, vas_per_head, vas_per_item
+from vaslab.metrics.vas import vas, vas_masses, vas_per_head, vas_per_item
 
 __all__ = [
     "MASS_FLOOR",
@@ -14,6 +14,7 @@ __all__ = [
     "one_query_set",
     "shares",
     "vas",
+    "vas_masses",
     "vas_per_head",
     "vas_per_item",
 ]

@@ -17,7 +17,7 @@ from vaslab.metrics.selection import (
 )
 from vaslab.prompts.roles import Role
 
-__all__ = ["masses", "vas", "vas_per_head", "vas_per_item"]
+__all__ = ["masses", "vas", "vas_masses", "vas_per_head", "vas_per_item"]
 
 FORMS = ("mean_of_ratios", "ratio_of_means")
 EVERYTHING = ("layer", "head", "item")
@@ -60,35 +60,57 @@ def vas(
     """
     if form not in FORMS:
         raise UsageError(f"unknown form {form!r} of VAS; expected one of {', '.join(FORMS)}")
-    part = one_query_set(capture, queries)
     over = check_dims(tuple(over), EVERYTHING)
-    stored = part["vas" if sink == "include" else "vas_no_sink"].astype("float64")
+    part = one_query_set(capture, queries)
     reason = no_vas_reason(part, sink)
-    defined = stored.notnull() & (reason == "")
+    ratio = _stored(part, sink, reason)
+    defined = ratio.notnull()
     if not bool(defined.any()):
         raise VaslabError(_nothing_defined(reason, queries))
-
-    n_image = part["n_keys"].sel(key_role=Role.image.name, drop=True).astype("float64").where(reason == "")
-    n_system = (
-        part["n_keys"].sel(key_role=system_roles(sink)).sum("key_role").astype("float64").where(reason == "")
-    )
     if form == "mean_of_ratios":
-        ratio = stored.where(defined)
-        out = _mean(ratio * n_system / n_image if per_token else ratio, over)
-    else:
-        image = part["mass"].sel(key_role=Role.image.name, drop=True).astype("float64").where(defined)
-        system = (
-            part["mass"].sel(key_role=system_roles(sink)).astype("float64").sum("key_role").where(defined)
-        )
-        floor = xr.full_like(n_system, MASS_FLOOR)
         if per_token:
-            image, system, floor = image / n_image, system / n_system, floor / n_system
-        floor = _mean(floor.where(defined.any(("layer", "head"))), over)
-        out = _mean(image, over) / np.maximum(_mean(system, over), floor)
+            n_image, n_system = _key_counts(part, sink, reason)
+            ratio = ratio * n_system / n_image
+        out = _mean(ratio, over)
+    else:
+        parts = vas_masses(capture, queries, sink, per_token)
+        out = _mean(parts["image"], over) / np.maximum(
+            _mean(parts["system"], over), _mean(parts["floor"], over)
+        )
 
     out = out.rename("vas")
     out.attrs = _explained(part, queries, form, sink, per_token, over, defined, reason)
     return out
+
+
+def vas_masses(
+    capture: xr.Dataset, queries: str = "user", sink: str = "include", per_token: bool = False
+) -> xr.Dataset:
+    """The two masses that a ratio of means divides, where VAS is defined.
+
+    Args:
+        capture, queries, sink, per_token: as `vas`.
+
+    Returns:
+        Dataset, dims (item, layer, head): image and system, means over the item's queries, each divided by its
+        number of keys if `per_token`; and floor (item), the smallest value that system is taken for. NaN where VAS
+        is not defined.
+
+    Raises:
+        UsageError: unknown query role or sink.
+    """
+    part = one_query_set(capture, queries)
+    reason = no_vas_reason(part, sink)
+    defined = _stored(part, sink, reason).notnull()
+    image = part["mass"].sel(key_role=Role.image.name, drop=True).astype("float64").where(defined)
+    system = part["mass"].sel(key_role=system_roles(sink)).astype("float64").sum("key_role").where(defined)
+    n_image, n_system = _key_counts(part, sink, reason)
+    floor = xr.full_like(n_system, MASS_FLOOR)
+    if per_token:
+        image, system, floor = image / n_image, system / n_system, floor / n_system
+    return xr.Dataset(
+        {"image": image, "system": system, "floor": floor.where(defined.any(("layer", "head")))}
+    )
 
 
 def vas_per_head(
@@ -115,6 +137,18 @@ def vas_per_item(
     `vas`.
     """
     return vas(capture, queries, form, sink, per_token, over=("layer", "head"))
+
+
+def _stored(part: xr.Dataset, sink: str, reason: xr.DataArray) -> xr.DataArray:
+    """The capture's mean of ratios per (item, layer, head); NaN for items without a VAS."""
+    return part["vas" if sink == "include" else "vas_no_sink"].astype("float64").where(reason == "")
+
+
+def _key_counts(part: xr.Dataset, sink: str, reason: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Number of image keys and of system keys per item; NaN for items without a VAS."""
+    n_keys = part["n_keys"].astype("float64").where(reason == "")
+    n_system = n_keys.sel(key_role=system_roles(sink)).sum("key_role", skipna=False)
+    return n_keys.sel(key_role=Role.image.name, drop=True), n_system
 
 
 def _mean(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:

@@ -40,6 +40,6 @@ def aligned(a: xr.DataArray, b: xr.DataArray, dim: str = "item") -> tuple[xr.Dat
         first = f"{only_a[0]} only in the first" if len(only_a) else f"{only_b[0]} only in the second"
         raise UsageError(
             f"the runs do not align: {len(only_a)} {dim}s are only in the first run and {len(only_b)} only "
-            f"in the second (e.g. {first}); measure both on the same data and limit, or select the common {dim}s"
+            f"in the second (e.g. {first}); measure both on the same data and limit, or keep the common {dim}s"
         )
     return a, b.sel({dim: left}).transpose(*a.dims)

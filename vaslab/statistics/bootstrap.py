@@ -128,7 +128,7 @@ def _columns(
 
 
 def _resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
-    """How often each of n entries is drawn: (resamples, n). float32 holds counts exactly, in half the time."""
+    """How often each of n entries is drawn: (resamples, n). float32 holds counts exactly."""
     rng = np.random.default_rng(seed)
     counts = np.empty((resamples, n), dtype=np.float32)
     for row in range(resamples):
