@@ -9,11 +9,9 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import jinja2
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from vaslab.errors import MissingError, VaslabError
-
-Processor: TypeAlias = ProcessorMixin | PreTrainedTokenizerBase
+from vaslab.prompts.vocabulary import Processor, tokenizer_of
 
 PICTURE = None
 """Stands for a picture among the parts of a message."""
@@ -21,6 +19,7 @@ PICTURE = None
 Message: TypeAlias = tuple[str, tuple[str | None, ...]]
 """Role, and parts in order: a text, or PICTURE."""
 
+_REFUSALS = (jinja2.TemplateError, TypeError, ValueError)
 _PRIVATE_USE = range(0xE000, 0xF900)
 
 
@@ -29,21 +28,6 @@ class TemplateError(VaslabError):
 
     Exit code 1.
     """
-
-
-def tokenizer_of(processor: Processor) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a processor; a tokenizer is its own."""
-    return processor.tokenizer if isinstance(processor, ProcessorMixin) else processor
-
-
-def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
-    """Return the id of one token. Raises VaslabError when the vocabulary does not have it."""
-    number = tokenizer.get_added_vocab().get(token)
-    if number is None:
-        raise VaslabError(
-            f"{type(tokenizer).__name__} has no token {token!r}; use the tokenizer that belongs to the processor."
-        )
-    return int(number)
 
 
 @dataclass(frozen=True)
@@ -93,24 +77,36 @@ class ChatTemplate:
         return parts[::2], [int(number) for number in parts[1::2]]
 
     @cached_property
-    def takes_lists(self) -> bool:
-        """Whether the template reads content as a list of parts; else it reads a plain string."""
-        probe = self.sentinel(0)
-        try:
-            shown = self._apply([{"role": "user", "content": [{"type": "text", "text": probe}]}], False)
-        except (jinja2.TemplateError, TypeError, ValueError):
-            return False
-        return shown.count(probe) == 1 and "'type'" not in shown and '"type"' not in shown
+    def _takes_lists(self) -> dict[str, bool]:
+        """Which turn roles the template reads as a list of parts; it reads the others as plain strings."""
+        found: dict[str, bool] = {}
+        for role, before, after in (("user", [], []), ("system", [], ["user"]), ("assistant", ["user"], [])):
+            chat = [
+                {"role": other, "content": self._shaped(("x",), found["user"])} for other in [*before, *after]
+            ]
+            chat.insert(len(before), {"role": role, "content": self._shaped((self.sentinel(0),), True)})
+            try:
+                shown = self._apply(chat, False)
+            except _REFUSALS:
+                found[role] = False
+            else:
+                found[role] = (
+                    shown.count(self.sentinel(0)) == 1 and "'type'" not in shown and '"type"' not in shown
+                )
+        return found
 
     def render(self, messages: Iterable[Message], generate: bool = False) -> str:
         """Render messages; `generate` adds the generation prompt.
 
         Raises TemplateError when the template refuses.
         """
-        chat = [{"role": role, "content": self._content(parts)} for role, parts in messages]
+        chat = [
+            {"role": role, "content": self._shaped(parts, self._takes_lists[role])}
+            for role, parts in messages
+        ]
         try:
             return self._apply(chat, generate)
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except _REFUSALS as error:
             turns = ", ".join(str(message["role"]) for message in chat)
             fix = (
                 " put the instruction into the user's text (system=None)"
@@ -119,8 +115,8 @@ class ChatTemplate:
             )
             raise TemplateError(f"The chat template refuses the turns {turns} ({error});{fix}.") from error
 
-    def _content(self, parts: tuple[str | None, ...]) -> str | list[dict[str, str]]:
-        if self.takes_lists:
+    def _shaped(self, parts: tuple[str | None, ...], as_list: bool) -> str | list[dict[str, str]]:
+        if as_list:
             return [
                 {"type": "image"} if part is PICTURE else {"type": "text", "text": part} for part in parts
             ]

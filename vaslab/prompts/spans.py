@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from vaslab.prompts.prompt import Prompt
-from vaslab.prompts.rendering import PICTURE, ChatTemplate, Message, Processor, TemplateError, tokenizer_of
+from vaslab.prompts.rendering import PICTURE, ChatTemplate, Message, TemplateError
 from vaslab.prompts.roles import Role
 from vaslab.prompts.system import system_span
+from vaslab.prompts.vocabulary import Vocabulary
 
 _ROLE_OF_TURN = {"system": Role.system, "user": Role.user, "assistant": Role.history}
 
@@ -57,24 +58,8 @@ class _Text:
     turn: int
 
 
-def special_tokens(processor: Processor) -> re.Pattern[str]:
-    """Return a pattern that finds the tokens which text must not forge: special tokens and vision
-    placeholders, longest first.
-    """
-    tokenizer = tokenizer_of(processor)
-    found = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    found |= {*tokenizer.all_special_tokens, *placeholders(processor)}
-    return re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))) or "(?!)")
-
-
-def placeholders(processor: Processor) -> dict[str, Role]:
-    """Return the placeholder strings of a processor, each with its role."""
-    named = {"image_token": Role.image, "video_token": Role.video}
-    return {getattr(processor, name): role for name, role in named.items() if getattr(processor, name, None)}
-
-
 def render_chat(
-    processor: Processor, prompt: Prompt, options: Mapping[str, Any] | None = None
+    vocabulary: Vocabulary, prompt: Prompt, options: Mapping[str, Any] | None = None
 ) -> RenderedChat:
     """Render a prompt and say for every character whose it is.
 
@@ -90,14 +75,12 @@ def render_chat(
         for turn in prompt.turns
     ]
     texts = _texts(messages, prompt.answered)
-    template = ChatTemplate(processor, options or {}, [text.words for text in texts])
+    template = ChatTemplate(vocabulary.processor, options or {}, [text.words for text in texts])
     generate = not prompt.answered
     stretches, shown = _align(template, messages, texts, generate)
     text = template.render(messages, generate)
     system = messages[0][1] if messages[0][0] == "system" else None
-    special = special_tokens(processor)
-    bos = tokenizer_of(processor).bos_token or ""
-    start, end, before = system_span(template, system, str(bos), special)
+    start, end, before = system_span(template, system, vocabulary.bos, vocabulary.special)
     if not text.startswith(before[:end]):
         raise TemplateError(
             "The chat template writes another system message for several turns than for one; use one turn."
@@ -107,15 +90,18 @@ def render_chat(
     for number, stretch in enumerate(stretches):
         answer_end = position
         if prompt.answered and number == len(texts):
-            ending = special.match(stretch, len(stretch) - len(stretch.lstrip()))
+            ending = vocabulary.special.match(stretch, len(stretch) - len(stretch.lstrip()))
             answer_end = position + (ending.end() if ending else 0)
         edges = {start, end, answer_end}
-        spans += _template_spans(stretch, position, edges, (start, end), answer_end, placeholders(processor))
+        spans += _template_spans(stretch, position, edges, (start, end), answer_end, vocabulary.placeholders)
         position += len(stretch)
         if number < len(texts) and shown[number]:
             words = texts[number]
             spans.append(Span(position, position + len(shown[number]), words.role, True, words.turn))
             position += len(shown[number])
+    assert [span.start for span in spans] == [0, *(span.end for span in spans[:-1])], (
+        "spans must tile the text"
+    )
     return RenderedChat(text, _number_images(spans, prompt))
 
 

@@ -67,6 +67,14 @@ def _user_header(template: ChatTemplate, special: re.Pattern[str]) -> str:
     # special token shared.
     shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(ending, gap, strict=False)))
     ends = [match.end() for match in special.finditer(shared)]
-    turn_end = ends[-1] if ends else 0
-    turn_end += len(shared[turn_end:]) - len(shared[turn_end:].lstrip())
-    return gap[turn_end:]
+    if ends:
+        turn_end = ends[-1] + len(shared[ends[-1] :]) - len(shared[ends[-1] :].lstrip())
+        return gap[turn_end:]
+    # Or the last answer ends unlike earlier ones (gpt-oss): these may end as a user's turn does.
+    user_end = template.split(template.render(history[:1]))[0][-1]
+    if user_end and gap.startswith(user_end):
+        return gap.removeprefix(user_end)
+    raise TemplateError(
+        f"The chat template ends its last turn with {ending!r} and goes on after one with {gap!r}: where a "
+        f"turn ends cannot be told; use a template that ends all turns alike."
+    )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from vaslab.errors import UsageError
-from vaslab.prompts.rendering import token_id
 from vaslab.prompts.spans import Span
+from vaslab.prompts.vocabulary import Vocabulary, token_id
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class Tokens:
     offsets: list[tuple[int, int]]
 
 
-def tokenize(
-    tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span], special: re.Pattern[str]
-) -> Tokens:
+def tokenize(vocabulary: Vocabulary, text: str, spans: Sequence[Span]) -> Tokens:
     """Encode a rendered text.
 
     Where no written span holds a special token's string, this is the tokenizer's own call on the whole text.
@@ -32,6 +30,7 @@ def tokenize(
 
     Raises UsageError for a tokenizer without offsets, and when it cannot encode such a string as plain text.
     """
+    tokenizer, special = vocabulary.tokenizer, vocabulary.special
     if not tokenizer.is_fast:
         raise UsageError(
             f"{type(tokenizer).__name__} gives no character offsets; load the fast tokenizer (use_fast=True)."
@@ -40,7 +39,7 @@ def tokenize(
     if cuts == _matches(special, text, 0, len(text)):
         return _encoded(tokenizer, text, split_special_tokens=False)
     tokens = _in_pieces(tokenizer, text, cuts)
-    _check_plain(tokenizer, text, cuts, tokens, special)
+    _check_pieces(tokenizer, text, cuts, special)
     return tokens
 
 
@@ -77,40 +76,35 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, text: str, split_special_tokens
 def _in_pieces(tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]]) -> Tokens:
     ids: list[int] = []
     offsets: list[tuple[int, int]] = []
+    known: dict[str, int] = {}
     position = 0
     for start, end in [*cuts, (len(text), len(text))]:
-        piece = _encoded(tokenizer, text[position:start], split_special_tokens=True)
-        ids += piece.ids
-        offsets += [(position + first, position + last) for first, last in piece.offsets]
+        if start > position:
+            piece = _encoded(tokenizer, text[position:start], split_special_tokens=True)
+            ids += piece.ids
+            offsets += [(position + first, position + last) for first, last in piece.offsets]
         if end > start:
-            ids.append(token_id(tokenizer, text[start:end]))
+            token = text[start:end]
+            known[token] = known[token] if token in known else token_id(tokenizer, token)
+            ids.append(known[token])
             offsets.append((start, end))
         position = end
     return Tokens(ids, offsets)
 
 
-def _check_plain(
-    tokenizer: PreTrainedTokenizerBase,
-    text: str,
-    cuts: list[tuple[int, int]],
-    tokens: Tokens,
-    special: re.Pattern[str],
+def _check_pieces(
+    tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]], special: re.Pattern[str]
 ) -> None:
-    """Refuse a tokenizer that makes special tokens of plain text, or that encodes pieces otherwise than the
-    whole.
-    """
-    foreign = [match for match in _matches(special, text, 0, len(text)) if match not in set(cuts)]
-    forbidden = {token_id(tokenizer, text[start:end]) for start, end in foreign}
-    places = set(cuts)
-    forged = any(
-        number in forbidden and offset not in places
-        for number, offset in zip(tokens.ids, tokens.offsets, strict=True)
-    )
+    """Refuse a tokenizer that encodes pieces otherwise than the whole, judged on a text as long."""
+    made = set(cuts)
+    foreign = [match for match in _matches(special, text, 0, len(text)) if match not in made]
     neutral = text
     for start, end in foreign:
         neutral = neutral[:start] + "x" * (end - start) + neutral[end:]
-    pieces = _in_pieces(tokenizer, neutral, cuts)
-    if forged or pieces.ids != _encoded(tokenizer, neutral, split_special_tokens=False).ids:
+    if (
+        _in_pieces(tokenizer, neutral, cuts).ids
+        != _encoded(tokenizer, neutral, split_special_tokens=False).ids
+    ):
         names = ", ".join(sorted({repr(text[start:end]) for start, end in foreign}))
         raise UsageError(
             f"{type(tokenizer).__name__} cannot encode {names} as plain text; take it out of the prompt's "
