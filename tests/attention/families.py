@@ -173,7 +173,7 @@ def ids(n_before: int, n_after: int, seed: int = 0) -> list[int]:
 
 
 def inputs(family: str, sequences: list[list[int]], seed: int = 0) -> Inputs:
-    """Left-padded inputs of forward, one picture a sequence; pixels depend on the position in the list only."""
+    """Left-padded inputs of forward, one picture a sequence; pixels depend on the seed only."""
     longest = max(len(s) for s in sequences)
     rows = torch.tensor([[0] * (longest - len(s)) + s for s in sequences])
     mask = torch.tensor([[0] * (longest - len(s)) + [1] * len(s) for s in sequences])
@@ -194,8 +194,33 @@ def inputs(family: str, sequences: list[list[int]], seed: int = 0) -> Inputs:
     return found
 
 
+def alone(family: str, batch: Inputs, item: int) -> Inputs:
+    """One item of a batch without its padding."""
+    real = batch["attention_mask"][item].bool()
+    found = {}
+    for name, value in batch.items():
+        if name == "pixel_values" and family.startswith("qwen"):
+            found[name] = value[16 * item : 16 * (item + 1)]
+        elif name in ("pixel_values", "image_grid_thw"):
+            found[name] = value[item : item + 1]
+        else:
+            found[name] = value[item : item + 1, real]
+    return found
+
+
+def followed_by(batch: Inputs, new: Tensor) -> Inputs:
+    """The batch with text tokens after it, for a teacher-forced pass."""
+    more = dict(batch)
+    more["input_ids"] = torch.cat([batch["input_ids"], new], dim=1)
+    more["attention_mask"] = torch.cat([batch["attention_mask"], torch.ones_like(new)], dim=1)
+    for name in ("mm_token_type_ids", "token_type_ids"):
+        if name in batch:
+            more[name] = torch.cat([batch[name], torch.zeros_like(new).to(batch[name].dtype)], dim=1)
+    return more
+
+
 def groups(batch: Inputs) -> Tensor:
-    """0 = text before the picture, 1 = picture, 2 = text after it, -1 = padding; found from the ids by hand."""
+    """0 = text before the picture, 1 = picture, 2 = text after it, -1 = padding; read off the ids."""
     rows, mask = batch["input_ids"], batch["attention_mask"]
     label = torch.full_like(rows, -1)
     for b in range(rows.shape[0]):

@@ -105,8 +105,9 @@ def rows_mass(
     local = call_rows(request, visible, query.device)
     every = torch.arange(n_queries, device=query.device).expand(batch, -1)
     few = local is not None and local.shape[1] <= n_queries
+    grad = request.grad and torch.is_grad_enabled()
     # Autocast would turn these products into half precision.
-    with torch.autocast(query.device.type, enabled=False), torch.set_grad_enabled(request.grad):
+    with torch.autocast(query.device.type, enabled=False), torch.set_grad_enabled(grad):
         index = local.clamp(0, n_queries - 1) if local is not None and few else every
         mass = _rows_mass(query, key, groups, request, visible, scaling, edit, index)
         if local is None:
@@ -256,7 +257,7 @@ def group_mass(
         return out.transpose(1, 2)
 
     nothing = key.new_zeros(batch, n_kv, n_keys, 0)
-    with torch.set_grad_enabled(request.grad):
+    with torch.set_grad_enabled(request.grad and torch.is_grad_enabled()):
         _, mass = attention_and_mass(
             query, key, nothing, request, visible, kernel, layer=layer, scaling=scaling
         )
