@@ -92,9 +92,9 @@ def vas_masses(
         capture, queries, sink, per_token: as `vas`.
 
     Returns:
-        Dataset, dims (item, layer, head): image and system, means over the item's queries, each divided by its
-        number of keys if `per_token`; and floor (item), the smallest value that system is taken for. NaN where VAS
-        is not defined.
+        Dataset, dims (item, layer, head): image and system, means over the item's queries, each divided by
+        its number of keys if `per_token`; and floor (item), the smallest value that system is taken for. NaN
+        where VAS is not defined.
 
     Raises:
         UsageError: unknown query role or sink.

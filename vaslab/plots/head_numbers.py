@@ -1,0 +1,64 @@
+"""The numbers behind the heads figure: one row a head."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.metrics import masses, vas, vas_masses, vas_per_head
+from vaslab.statistics import mean_interval, ratio_interval
+
+
+def heads_table(
+    capture: xr.Dataset,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """VAS of each head with its 95 % interval, rank and shares.
+
+    Args:
+        capture: a Capture.
+        queries: the query set.
+        form, sink, per_token: as `vaslab.metrics.vas`.
+        seed: of the bootstrap over items.
+
+    Returns:
+        Columns layer, head, kv_group (where the capture's attribute n_kv_heads is known), vas, ci_low, ci_high (NaN with
+        one item), rank (1 is the highest; missing for a head without a value), the VAS in the other form, image,
+        system, user (shares of attention, mean over items), n_items. `attrs["vas"]` holds the attributes of the VAS.
+
+    Raises:
+        UsageError, VaslabError: as `vaslab.metrics.vas`; UsageError where n_kv_heads does not divide the heads.
+    """
+    value = vas_per_head(capture, queries, form, sink, per_token)
+    other = "ratio_of_means" if form == "mean_of_ratios" else "mean_of_ratios"
+    if form == "mean_of_ratios":
+        interval = mean_interval(vas(capture, queries, form, sink, per_token, over=()), seed=seed)
+    else:
+        parts = vas_masses(capture, queries, sink, per_token)
+        interval = ratio_interval(parts["image"], parts["system"], seed=seed)
+    interval = interval.transpose("layer", "head")
+    share = masses(capture, queries, sink, over=("item",)).transpose("layer", "head", "role")
+    layer, head = np.meshgrid(value["layer"].values, value["head"].values, indexing="ij")
+    columns: dict[str, np.ndarray] = {"layer": layer.ravel(), "head": head.ravel()}
+    kv_heads = capture.attrs.get("n_kv_heads")
+    if kv_heads is not None:
+        n = value.sizes["head"]
+        if int(kv_heads) < 1 or n % int(kv_heads):
+            raise UsageError(f"n_kv_heads is {kv_heads}, which does not divide the {n} heads of the capture")
+        group = np.arange(n) // (n // int(kv_heads))
+        columns["kv_group"] = np.broadcast_to(group, value.shape).ravel()
+    table = pd.DataFrame(columns)
+    table["vas"] = value.values.ravel()
+    table["ci_low"] = interval["low"].values.ravel()
+    table["ci_high"] = interval["high"].values.ravel()
+    table["rank"] = table["vas"].rank(ascending=False, method="first").astype("Int64")
+    table[other] = vas_per_head(capture, queries, other, sink, per_token).values.ravel()
+    for role in ("image", "system", "user"):
+        table[role] = share.sel(role=role).values.ravel()
+    table["n_items"] = interval["n"].values.ravel()
+    table.attrs["vas"] = dict(value.attrs)
+    return table

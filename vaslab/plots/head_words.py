@@ -1,0 +1,85 @@
+"""What the heads figure says in words: its finding, its subtitle and its foot."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.head_grid import Floats, Grid
+from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken
+
+
+def title_of(value: Floats, said: dict[str, Any]) -> str:
+    """The finding: how many heads lie above 1."""
+    there = value[np.isfinite(value)]
+    above = int((there > 1).sum())
+    more, than = "more to the image", "to the system prompt"
+    if said["per_token"]:
+        more, than = "more to an image token", "to a system token"
+    if above == 0:
+        best = number(float(there.max()))
+        return f"No head attends {more} than {than}: the highest VAS is {best}"
+    if above == there.size:
+        return f"Every head attends {more} than {than}"
+    if there.size < 100:
+        return f"{above} of {there.size} heads attend{'s' if above == 1 else ''} {more} than {than}"
+    return f"{percent(above / there.size)} of heads attend {more} than {than}"
+
+
+def subtitle_of(said: dict[str, Any], words: dict[str, Any]) -> str:
+    """Metric and its form, model, data, n, decoding, query set."""
+    decoding = words.get("decoding")
+    if said["queries"] != "response":
+        decoding = "no decoding"
+    sink = ", without the first token" if said["sink"] == "exclude" else ""
+    parts = [
+        f"Visual Attention Score per head, {said['form_words']}{sink}",
+        words.get("model") or "model not named",
+        f"{words.get('data') or 'data not named'}, n = {said['n_items']:,}",
+        f"queries: {said['query_words']}",
+        decoding or "decoding not stated",
+    ]
+    return dotted([str(part) for part in parts])
+
+
+def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[str, Any]) -> str:
+    """Definition, what squares and band mean, what was left out, run id."""
+    there = table["vas"].notna()
+    system = "system tokens" if said["sink"] == "include" else "system tokens without the first"
+    each = ", each divided by its number of tokens" if said["per_token"] else ""
+    if said["form"] == "mean_of_ratios":
+        how = "the ratio at each query, averaged over queries, then over items"
+        other, name = "ratio_of_means", "as a ratio of means"
+    else:
+        how = "each averaged over queries and items, then divided once"
+        other, name = "mean_of_ratios", "as a mean of ratios"
+    above = percent(float((table["vas"][there] > 1).mean()))
+    also = percent(float((table[other][there] > 1).mean()))
+    sentences = [
+        f"VAS = attention on image tokens ÷ attention on {system}{each}: {how} (log₂ colour scale; 1 = equal).",
+        f"{above} of heads are above 1 ({also} {name}).",
+        f"Squares: {spelled(len(grid.top))} highest heads."
+        if len(grid.top) > 1
+        else "Square: the highest head.",
+        "Line: median over the heads of a layer; band: interquartile range over heads.",
+        "Head numbers are not comparable across layers.",
+    ]
+    if said["clamped_share"] > 0:
+        sentences.append(
+            f"{percent(said['clamped_share'])} of rows have a system mass below 1e-6, taken as 1e-6."
+        )
+    if said["before_image_share"] > 0:
+        sentences.append(
+            f"{percent(said['before_image_share'])} of query tokens stand before the last image."
+        )
+    if not there.all():
+        missing = int((~there).sum())
+        sentences.append(f"{counted(missing, 'head')} without a value: hatched, not counted.")
+    if said["items_without"]:
+        sentences.append(f"Items left out: {said['items_without']}.")
+    if said["n_items"] < 2:
+        sentences.append("One item: no intervals.")
+    else:
+        sentences.append(f"95% intervals (hover, table): bootstrap over {said['n_items']:,} items.")
+    sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
+    return " ".join(sentences)

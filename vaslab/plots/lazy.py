@@ -1,0 +1,260 @@
+"""The lazy figure: share of attention per layer on image, system prompt and question, one line a checkpoint."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import xarray as xr
+
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.lazy_numbers import ROLES, base_of, finding, lazy_table
+from vaslab.plots.text import axis_ticks, dotted, escape, points, spelled, text_width, unbroken
+
+PANEL_WORDS = {"image": "image tokens", "system": "system prompt", "user": "question"}
+LEFT, PANEL, BETWEEN, HEIGHT = 64, 310, 74, 300
+KEY_LINE, KEY_SAMPLE = 30, 34
+
+
+def lazy(
+    captures: Mapping[str, xr.Dataset],
+    queries: str = "user",
+    base: str | None = None,
+    sink: str = "include",
+    theme: str = "light",
+    model: str | None = None,
+    data: str | None = None,
+    decoding: str | None = None,
+    run: str | None = None,
+    seed: int = 0,
+    table: pd.DataFrame | None = None,
+) -> go.Figure:
+    """Lazy Attention Localization: three panels over layers, share of attention in %, y from 0.
+
+    Args:
+        captures: checkpoint name -> Capture, in the order drawn. All on the same items and layers.
+        queries: the query set.
+        base: the checkpoint that others are compared with; default: one named base, else the first.
+        sink: "include" (system holds its first token) or "exclude".
+        theme: "light" or "dark".
+        model, data, decoding, run: words for subtitle and foot, in place of the captures' attributes.
+        seed: of the bootstrap over items (bands, and paired differences in the hover).
+        table: result of `lazy_table` with the same options, where it is at hand already.
+
+    Returns:
+        A figure of fixed size; the finding is its title.
+
+    Raises:
+        UsageError: as `lazy_table`; an unknown theme.
+    """
+    look = themes.named(theme)
+    if table is None:
+        table = lazy_table(captures, queries, base, sink, seed)
+    names = list(captures)
+    reference = base_of(names, base)
+    styles = themes.run_styles(names, look, reference if len(names) > 1 else None)
+    named = {"model": model, "data": data, "decoding": decoding, "run": run}
+    words = {k: v if v is not None else _shared(captures, k) for k, v in named.items()}
+    width = LEFT + 3 * PANEL + 2 * BETWEEN + EDGE
+    canvas = Canvas(
+        look,
+        width,
+        finding(captures, queries, reference, sink, seed),
+        _subtitle(table, words, len(names)),
+        _foot(table, words, reference, len(names)),
+    )
+    places = _key_places(names, width) if len(names) > 1 else []
+    key_height = (places[-1][2] + 1) * KEY_LINE if places else 0
+    panel_top = canvas.body_at + key_height + 36
+    canvas.close(key_height + 36 + HEIGHT + 48)
+    if places:
+        _key(canvas, places, styles, key_height)
+    for panel, role in enumerate(ROLES):
+        left = LEFT + panel * (PANEL + BETWEEN)
+        canvas.text(f"attention on <b>{PANEL_WORDS[role]}</b>", left - 2, panel_top - 20, size=14)
+        canvas.text("layer", left + PANEL / 2, panel_top + HEIGHT + 38, xanchor="center")
+        _panel(canvas, panel + 1, left, panel_top, table[table["role"] == role], styles, reference)
+    canvas.figure.update_layout(hovermode="x unified")
+    return canvas.figure
+
+
+def _shared(captures: Mapping[str, xr.Dataset], attribute: str) -> str | None:
+    """An attribute that all captures agree on."""
+    found = {str(capture.attrs[attribute]) for capture in captures.values() if attribute in capture.attrs}
+    return found.pop() if len(found) == 1 and all(attribute in c.attrs for c in captures.values()) else None
+
+
+def _key_places(names: list[str], width: float) -> list[tuple[str, float, int]]:
+    """Name, pixel from the left and line of each entry of the key."""
+    places: list[tuple[str, float, int]] = []
+    x, line = float(LEFT), 0
+    for name in names:
+        wide = KEY_SAMPLE + 8 + text_width(name, 14, bold=True) + 26
+        if x > LEFT and x + wide > width - EDGE:
+            x, line = float(LEFT), line + 1
+        places.append((name, x, line))
+        x += wide
+    return places
+
+
+def _key(
+    canvas: Canvas, places: list[tuple[str, float, int]], styles: dict[str, themes.RunStyle], height: float
+) -> None:
+    """Names in their own colour behind a piece of their own line: no legend box."""
+    bare = {"visible": False, "fixedrange": True}
+    on = canvas.axes(
+        4,
+        0,
+        canvas.body_at - 6,
+        canvas.width,
+        height,
+        {"range": [0, canvas.width], **bare},
+        {"range": [height, 0], **bare},
+    )
+    for name, x, line in places:
+        style, y = styles[name], line * KEY_LINE + KEY_LINE / 2
+        canvas.figure.add_scatter(
+            x=[x, x + KEY_SAMPLE],
+            y=[y, y],
+            mode="lines",
+            line={"color": style.line, "width": 3, "dash": style.dash},
+            hoverinfo="skip",
+            **on,
+        )
+        if style.symbol:
+            canvas.figure.add_scatter(
+                x=[x + KEY_SAMPLE / 2],
+                y=[y],
+                mode="markers",
+                marker={"color": style.line, "symbol": style.symbol, "size": 9},
+                hoverinfo="skip",
+                **on,
+            )
+        canvas.text(
+            f"<b>{escape(name)}</b>", x + KEY_SAMPLE + 8, canvas.body_at - 6 + y, size=14, color=style.text
+        )
+
+
+def _panel(
+    canvas: Canvas,
+    number: int,
+    left: float,
+    top: float,
+    rows: pd.DataFrame,
+    styles: dict[str, themes.RunStyle],
+    reference: str,
+) -> None:
+    look, figure = canvas.theme, canvas.figure
+    layers = list(rows["layer"].unique())
+    x = np.array(layers, dtype=float)
+    ticks = axis_ticks(len(layers), PANEL, 28)
+    most = float(np.nanmax(rows[["share", "high"]].to_numpy(dtype=float))) * 100
+    on = canvas.axes(
+        number,
+        left,
+        top,
+        PANEL,
+        HEIGHT,
+        {
+            "range": [x[0] - 0.4, x[-1] + 0.4],
+            "tickvals": x[ticks],
+            "unifiedhovertitle": {"text": "<b>layer %{x}</b>"},
+            "showspikes": False,
+            "fixedrange": True,
+        },
+        {
+            "range": [0, max(most, 0.1) * 1.06],
+            "ticksuffix": "%",
+            "nticks": 6,
+            "showgrid": True,
+            "gridcolor": look.grid,
+            "fixedrange": True,
+        },
+    )
+    several = len(styles) > 1
+    # the base last, so that its dots lie on a line that coincides with it
+    order = [name for name in styles if name != reference] + [reference]
+    for name, style in styles.items():
+        run = rows[rows["run"] == name]
+        low, high = (run[c].to_numpy(dtype=float) * 100 for c in ("low", "high"))
+        there = np.isfinite(low)
+        if there.any():
+            figure.add_scatter(
+                x=np.concatenate([x[there], x[there][::-1]]),
+                y=np.concatenate([high[there], low[there][::-1]]),
+                fill="toself",
+                fillcolor=themes.faded(style.line, 0.15 if look.name == "light" else 0.22),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                **on,
+            )
+    for name in order:
+        style, run = styles[name], rows[rows["run"] == name]
+        figure.add_scatter(
+            x=x,
+            y=run["share"].to_numpy(dtype=float) * 100,
+            name=escape(name),
+            mode="lines+markers" if (style.symbol and several) or len(layers) <= 14 else "lines",
+            line={"color": style.line, "width": 2.6, "dash": style.dash if several else "solid"},
+            marker={
+                "symbol": style.symbol or "circle",
+                "size": 6.5 if style.symbol else 4.5,
+                "maxdisplayed": 14 if len(layers) > 14 else 0,
+            },
+            customdata=[_hover(row, name == reference) for row in run.itertuples()],
+            hovertemplate="%{customdata}",
+            **on,
+        )
+
+
+def _hover(row: object, is_reference: bool) -> str:
+    """Share with its interval and, for a compared checkpoint, the paired difference to the base in points."""
+    text = f"{100 * row.share:.1f}%"  # type: ignore[attr-defined]
+    if np.isfinite(row.low):  # type: ignore[attr-defined]
+        text += f" ({100 * row.low:.1f} – {100 * row.high:.1f})"  # type: ignore[attr-defined]
+    if not is_reference:
+        text += f", to base {points(row.difference)} points"  # type: ignore[attr-defined]
+        if np.isfinite(row.difference_low):  # type: ignore[attr-defined]
+            text += f" ({points(row.difference_low)} to {points(row.difference_high)})"  # type: ignore[attr-defined]
+    return text
+
+
+def _subtitle(table: pd.DataFrame, words: dict[str, str | None], n_runs: int) -> str:
+    said = table.attrs["share"]
+    decoding = words.get("decoding") if said["queries"] == "response" else "no decoding"
+    model = words.get("model") or ("model not named" if n_runs == 1 else "")
+    runs = f"{spelled(n_runs)} checkpoints" if n_runs > 1 else ""
+    return dotted(
+        [
+            "Lazy Attention Localization",
+            "share of attention mass per layer",
+            ", ".join(part for part in (model, runs) if part),
+            f"{words.get('data') or 'data not named'}, n = {table.attrs['n_items']:,}",
+            f"queries: {said['query_words']}",
+            decoding or "decoding not stated",
+        ]
+    )
+
+
+def _foot(table: pd.DataFrame, words: dict[str, str | None], reference: str, n_runs: int) -> str:
+    said, n = table.attrs["share"], table.attrs["n_items"]
+    sentences = [
+        f"Share = attention mass on the tokens named, of all keys, averaged over heads and {said['query_words']}, then "
+        "over items; the rest is on template markers and other text.",
+        "System prompt with its first token (the usual sink)."
+        if said["system"] != "system"
+        else "System prompt without its first token (the sink).",
+    ]
+    sentences.append(
+        f"Bands: 95% bootstrap over {n:,} items." if n > 1 else "One item: no bands, no intervals."
+    )
+    if n_runs > 1 and n > 1:
+        sentences.append(
+            f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where the interval, "
+            f"widened for {spelled(n_runs - 1)} comparison{'s' if n_runs > 2 else ''}, leaves out 0."
+        )
+    sentences.append("Y axes differ between panels and start at 0.")
+    sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
+    return " ".join(sentences)

@@ -1,0 +1,134 @@
+"""Words and numbers on figures: escaped, wrapped to a width in pixels, ratios and shares as a reader says them."""
+
+import math
+from html import escape as html_escape
+
+_NARROW = set("iljtfrI.,:;'|!()[]/ ·-\u00a0")
+_WIDE = set("mwMW%@÷≤≥")
+
+NO_BREAK = "\u00a0"
+
+
+def escape(text: object) -> str:
+    """Text as plotly shows it literally: no markup, no MathJax, no hover template."""
+    return html_escape(str(text), quote=True).replace("$", "&#36;").replace("%{", "&#37;{")
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Width in pixels of one line of Open Sans, a little above the true one."""
+    em = 0.0
+    for letter in text:
+        if letter in _NARROW:
+            em += 0.31
+        elif letter in _WIDE:
+            em += 0.90
+        elif letter.isupper():
+            em += 0.66
+        else:
+            em += 0.565
+    return em * size * (1.06 if bold else 1.0)
+
+
+def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
+    """`text` in lines of at most `width` pixels, broken at spaces (not at no-break spaces); a word that is too long
+    is broken where it must.
+    """
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        while text_width(word, size, bold) > width and len(word) > 1:
+            fits = max(1, int(len(word) * width / text_width(word, size, bold)) - 1)
+            if line:
+                lines.append(line)
+                line = ""
+            lines.append(word[:fits])
+            word = word[fits:]
+        longer = f"{line} {word}" if line else word
+        if line and text_width(longer, size, bold) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = longer
+    return [*lines, line] if line or not lines else lines
+
+
+def unbroken(text: str) -> str:
+    """`text` that `wrapped` keeps on one line."""
+    return text.replace(" ", NO_BREAK)
+
+
+def dotted(parts: list[str]) -> str:
+    """Short statements on one line, with a middle dot between; lines break between them."""
+    return " · ".join(unbroken(part) if len(part) < 60 else part for part in parts)
+
+
+def ratio_text(power: float) -> str:
+    """2 ** power as a ratio: 1/8, 1, 8; past a thousand as a power of two."""
+    if power == 0:
+        return "1"
+    if float(power).is_integer():
+        size = abs(int(power))
+        word = str(2**size) if size <= 10 else f"2<sup>{size}</sup>"
+        return word if power > 0 else f"1/{word}"
+    return number(2.0**power)
+
+
+def number(value: float) -> str:
+    """A ratio in two to three figures: 0.043, 0.43, 4.3, 43, 4,300."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 9.95:
+        return f"{value:,.0f}"
+    if size >= 0.995:
+        return f"{value:.1f}"
+    if size >= 0.0995:
+        return f"{value:.2f}"
+    if size >= 0.00095:
+        return f"{value:.3f}"
+    return f"{value:.0e}"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent, with one digit below one percent: 14%, 0.4%."""
+    if not math.isfinite(share):
+        return "–"
+    value = 100 * share
+    if value == 0 or value >= 0.95:
+        return f"{value:.0f}%"
+    return f"{value:.1f}%" if value >= 0.05 else "<0.1%"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in points: +4.1, −0.3."""
+    value = 100 * difference
+    return f"{'−' if value < 0 else '+'}{abs(value):.1f}"
+
+
+def counted(n: int, one: str) -> str:
+    """A count with its noun: 1 head, 10 heads."""
+    return f"{n:,} {one}{'' if n == 1 else 's'}"
+
+
+def spelled(n: int) -> str:
+    """Small counts as words."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[n] if n < len(words) else str(n)
+
+
+def ratio_ticks(low: float, high: float, most: int) -> list[int]:
+    """Whole powers of two in low .. high, at most about `most`, with 0 among them where it lies inside."""
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    step = max(1, math.ceil((last - first) / max(most - 1, 1)))
+    return [power for power in range(first, last + 1) if power % step == 0]
+
+
+def axis_ticks(n: int, pixels: float, apart: float = 26.0) -> list[int]:
+    """Positions 0 .. n-1 to label so that labels stand at least `apart` pixels from each other; 0 is always one."""
+    each = pixels / n
+    steps = [s for s in (1, 2, 3, 4, 5, 10, 20, 50, 100) if s * each >= apart] or [n]
+    # a slightly wider step is worth it where the last position gets a label
+    step = next((s for s in steps if s <= 2 * steps[0] and (n - 1) % s == 0), steps[0])
+    return list(range(0, n, step))
