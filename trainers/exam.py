@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers import PreTrainedModel
 
 from trainers.batches import Batcher
 from trainers.lessons import Lesson
@@ -50,7 +50,7 @@ def blank(picture: Image.Image) -> Image.Image:
 
 @torch.no_grad()
 def sit(
-    model: PreTrainedModel,
+    model: Any,
     batcher: Batcher,
     exam: list[ExamQuestion],
     *,

@@ -113,9 +113,7 @@ class Pretraining:
         config = self.config
         phase = phase_at(step / config.steps)
         count = config.pool * config.batch
-        lessons = [
-            self.teacher.lesson(step * config.batch + i, phase, config.turns) for i in range(count)
-        ]
+        lessons = [self.teacher.lesson(step * config.batch + i, phase, config.turns) for i in range(count)]
         lessons.sort(key=lambda lesson: len(self.batcher.ids(lesson)[0]))
         order = np.random.default_rng((config.seed, step)).permutation(config.pool)
         return [

@@ -9,7 +9,6 @@ _PUBLIC = {
     "Prompt": "vaslab.prompts.prompt",
     "Turn": "vaslab.prompts.prompt",
     "load": "vaslab.capture.load",
-    "capture": "vaslab.capture.capture",
     "save_capture": "vaslab.capture.files",
     "load_capture": "vaslab.capture.files",
     "vas": "vaslab.metrics.vas",
@@ -17,13 +16,15 @@ _PUBLIC = {
     "shares": "vaslab.metrics.shares",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = ["__version__", "capture", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use, so that `import vaslab` does not import torch."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'vaslab' has no attribute {name!r}")
+    if name == "capture":
+        return import_module("vaslab.capture")
     return getattr(import_module(_PUBLIC[name]), name)
 
 

@@ -51,7 +51,9 @@ def corpus() -> Iterator[str]:
         yield text
         yield from (f" {word} {word.upper()}" for word in easy_vqa.ANSWERS)
     for prompt in (*SYSTEM_PROMPTS.values(), "You are a helpful assistant.", "describe the picture."):
-        yield from [f"system\n{prompt}\nuser\nassistant\n done. Look at the image and answer the question."] * 40
+        yield from [
+            f"system\n{prompt}\nuser\nassistant\n done. Look at the image and answer the question."
+        ] * 40
 
 
 def build_tokenizer() -> Qwen2Tokenizer:
@@ -75,7 +77,7 @@ def build_tokenizer() -> Qwen2Tokenizer:
     learned = json.loads(core.to_str())["model"]
     tokenizer = Qwen2Tokenizer(
         vocab=learned["vocab"],
-        merges=[tuple(merge) for merge in learned["merges"]],
+        merges=[tuple(merge) for merge in learned["merges"]],  # type: ignore[misc]
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         unk_token="<|endoftext|>",

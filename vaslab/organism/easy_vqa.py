@@ -55,7 +55,9 @@ def official(split: str) -> tuple[EasyQuestion, ...]:
     """Return the official questions of `train` or `test`, in the published order."""
     root = folder() / split
     rows = json.loads((root / "questions.json").read_text())
-    return tuple(EasyQuestion(text, answer, root / "images" / f"{number}.png") for text, answer, number in rows)
+    return tuple(
+        EasyQuestion(text, answer, root / "images" / f"{number}.png") for text, answer, number in rows
+    )
 
 
 def digest(picture: Image.Image) -> str:

@@ -1,0 +1,259 @@
+"""Capture: where the queries of each prompt look, per layer and head, in one forward or beside one generation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+import xarray as xr
+
+from vaslab.capture.dataset import join_captures, to_dataset, versions
+from vaslab.capture.reduce import Plan, plan, summarise
+from vaslab.capture.tracing import tracing
+from vaslab.errors import UsageError, VaslabError
+from vaslab.models import Vlm
+from vaslab.prompts.encode import encode
+from vaslab.prompts.encoded import Encoded
+from vaslab.prompts.prompt import Prompt
+from vaslab.prompts.roles import QUERY_ROLES
+
+Route: TypeAlias = Literal["rows", "columns"]
+ROUTES = get_args(Route)
+Heads = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote: its text without special tokens, its token ids, and whether it ended by itself."""
+
+    text: str
+    ids: list[int]
+    finished: bool
+
+
+def capture(
+    vlm: Vlm,
+    prompts: Sequence[Prompt],
+    queries: Sequence[str] = ("user",),
+    *,
+    patches: Heads | None = None,
+    rows: bool = False,
+    responses: Sequence[Sequence[int]] | None = None,
+    item_ids: Sequence[str] | None = None,
+    batch_size: int = 8,
+    route: Route = "rows",
+) -> xr.Dataset:
+    """Measure prompts by one forward a batch; return a Capture (see docs/architecture.md for its variables).
+
+    Args:
+        vlm: what `vaslab.load` returned.
+        prompts: what is asked; each item is one prompt.
+        queries: query roles: `user` (the paper), `user_after_image`, `response` (answered prompts, or with `responses`).
+        patches: chosen heads, (layer, head), whose maps query x image patch are kept as well.
+        rows: whether the mass of every single query (mean over heads, float16) is kept as well.
+        responses: generated ids for each prompt, end token included, measured by teacher forcing.
+        item_ids: a name for each item; by default its number.
+        batch_size: prompts in one forward.
+        route: `rows` leaves every layer's output bit-equal and gives float32 mass in any dtype; `columns` costs less for many queries.
+
+    Returns:
+        Dataset with dims item, layer, head, query_role, key_role.
+
+    Raises:
+        UsageError: unknown query role, route or head; no prompt has the queries asked for; ids that occur twice.
+        VaslabError: a picture or template that cannot be read; masses that are not there or do not sum to one.
+    """
+    names = _names(prompts, item_ids)
+    roles = _checked_roles(queries)
+    heads = _checked_heads(vlm, patches)
+    _check_route(route)
+    if batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}; expected at least 1")
+    parts = []
+    for start in range(0, len(prompts), batch_size):
+        part = slice(start, start + batch_size)
+        told = None if responses is None else responses[part]
+        encoded = encode(vlm.processor, prompts[part], told).to(vlm.device)
+        asked = plan(encoded, roles, route=route, patches=heads, keep_rows=rows)
+        parts.append(_one_forward(vlm, encoded, asked, names[part]))
+    return join_captures(parts)
+
+
+def answer(
+    vlm: Vlm,
+    prompts: Sequence[Prompt],
+    queries: Sequence[str] = ("user",),
+    *,
+    max_new_tokens: int = 64,
+    item_ids: Sequence[str] | None = None,
+    route: Route = "rows",
+) -> tuple[list[Answer], xr.Dataset]:
+    """Let the model answer one batch greedily, and measure it: prompts in generation's own prefill, answers by teacher forcing.
+
+    Greedy means the most likely token at every step: temperature, top-p and repetition penalty of the checkpoint are set aside. Visual
+    placeholders are never generated, for no picture could stand behind them.
+
+    Returns:
+        the answers, and the Capture of the batch. With `response` among the queries there is one more forward.
+
+    Raises:
+        UsageError, VaslabError: as `capture`.
+    """
+    names = _names(prompts, item_ids)
+    roles = _checked_roles(queries)
+    _check_route(route)
+    in_prefill = tuple(role for role in roles if role != "response")
+    encoded = encode(vlm.processor, prompts).to(vlm.device)
+    asked = plan(encoded, in_prefill or ("user",), route=route)
+    with tracing(vlm) as tracer:
+        layers, ids = tracer.generate(
+            asked.request,
+            lambda layer, mass: summarise(asked, layer, mass),
+            _greedy(vlm, max_new_tokens),
+            **encoded.inputs,
+        )
+    answers = [_read(vlm, row) for row in ids[:, encoded.roles.shape[1] :].tolist()]
+    parts = []
+    if in_prefill:
+        dataset = to_dataset(asked, encoded, layers, names)
+        parts.append(_finished(vlm, dataset, asked))
+    if "response" in roles:
+        told = capture(
+            vlm,
+            prompts,
+            ("response",),
+            responses=[each.ids for each in answers],
+            item_ids=names,
+            batch_size=len(prompts),
+            route=route,
+        )
+        parts.append(told)
+    return answers, _over_queries(parts).assign_attrs(decoding="greedy")
+
+
+def _one_forward(vlm: Vlm, encoded: Encoded, asked: Plan, names: Sequence[str]) -> xr.Dataset:
+    with tracing(vlm) as tracer:
+        layers, _ = tracer.forward(
+            asked.request, lambda layer, mass: summarise(asked, layer, mass), **encoded.inputs
+        )
+    return _finished(vlm, to_dataset(asked, encoded, layers, names), asked)
+
+
+def _over_queries(parts: list[xr.Dataset]) -> xr.Dataset:
+    """Join the prefill's and the answer's measurements of the same items along query_role."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = xr.concat(
+        [part.drop_vars("n_keys") for part in parts], dim="query_role", combine_attrs="override"
+    )
+    joined["n_keys"] = parts[-1]["n_keys"]
+    return joined
+
+
+def _greedy(vlm: Vlm, max_new_tokens: int) -> dict[str, Any]:
+    if max_new_tokens < 1:
+        raise UsageError(f"max_new_tokens is {max_new_tokens}; expected at least 1")
+    config = vlm.model.config
+    visual = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    found = [getattr(config, name, None) for name in visual]
+    return {
+        "max_new_tokens": max_new_tokens,
+        "do_sample": False,
+        "num_beams": 1,
+        "temperature": None,
+        "top_p": None,
+        "top_k": None,
+        "repetition_penalty": 1.0,
+        "suppress_tokens": [token for token in found if token is not None],
+        "return_dict_in_generate": False,
+    }
+
+
+def _read(vlm: Vlm, ids: list[int]) -> Answer:
+    """Cut an answer after its end token; what follows in a batch is padding."""
+    ends = vlm.model.generation_config.eos_token_id
+    ends = [ends] if isinstance(ends, int) else list(ends or [])
+    stop = next((place for place, token in enumerate(ids) if token in ends), None)
+    told = ids if stop is None else ids[: stop + 1]
+    text = vlm.processor.tokenizer.decode(told, skip_special_tokens=True)
+    return Answer(text, told, finished=stop is not None)
+
+
+def _names(prompts: Sequence[Prompt], item_ids: Sequence[str] | None) -> list[str]:
+    if not prompts:
+        raise UsageError("there is nothing to measure; give at least one prompt")
+    names = [str(number) for number in range(len(prompts))] if item_ids is None else list(map(str, item_ids))
+    if len(names) != len(prompts):
+        raise UsageError(f"{len(names)} item ids for {len(prompts)} prompts; give one id a prompt")
+    return names
+
+
+def _checked_roles(queries: Sequence[str]) -> tuple[str, ...]:
+    roles = (queries,) if isinstance(queries, str) else tuple(queries)
+    unknown = [role for role in roles if role not in QUERY_ROLES]
+    if unknown or not roles:
+        raise UsageError(
+            f"unknown query role {unknown or 'none'}; the query roles are {', '.join(QUERY_ROLES)}"
+        )
+    return roles
+
+
+def _checked_heads(vlm: Vlm, heads: Heads | None) -> tuple[tuple[int, int], ...]:
+    chosen = tuple(sorted({(int(layer), int(head)) for layer, head in heads or ()}))
+    for layer, head in chosen:
+        if not (0 <= layer < vlm.n_layers and 0 <= head < vlm.n_heads):
+            raise UsageError(
+                f"there is no head ({layer}, {head}); {vlm.name} has layers 0 to {vlm.n_layers - 1} and heads 0 to {vlm.n_heads - 1}"
+            )
+    return chosen
+
+
+def _check_route(route: str) -> None:
+    if route not in ROUTES:
+        raise UsageError(f"unknown route {route!r}; one of {', '.join(ROUTES)}: one run keeps to one")
+
+
+def _finished(vlm: Vlm, dataset: xr.Dataset, asked: Plan) -> xr.Dataset:
+    """Check the masses and write down where they come from."""
+    for role in asked.query_roles:
+        mass = dataset["mass"].sel(query_role=role)
+        total = mass.sum("key_role").where(dataset["n_queries"].sel(query_role=role) > 0)
+        worst = float(abs(total - 1).max())
+        if worst > (1e-3 if asked.request.route == "rows" else 2e-2):
+            raise VaslabError(
+                f"the masses of the {role} queries sum to 1 only within {worst:.2g}; please report this with the output of "
+                f"`vaslab doctor {vlm.name}`"
+            )
+        if int(dataset["n_queries"].sel(query_role=role).max()) == 0:
+            raise UsageError(
+                f"no item has {role} queries; ask for another of {', '.join(QUERY_ROLES)}"
+                + (", or give the answers with `responses`" if role == "response" else "")
+            )
+    dataset.attrs |= provenance(vlm, asked.request.route)
+    return dataset
+
+
+def provenance(vlm: Vlm, route: str) -> dict[str, Any]:
+    """What a capture's attributes say of the model and the way of measuring. JSON where a value is nested."""
+    template = getattr(vlm.processor, "chat_template", None) or vlm.processor.tokenizer.chat_template
+    images = vlm.processor.image_processor
+    settings = ("min_pixels", "max_pixels", "size", "patch_size", "merge_size", "temporal_patch_size")
+    described = {name: getattr(images, name) for name in settings if getattr(images, name, None) is not None}
+    return {
+        "model": vlm.name,
+        "revision": vlm.revision,
+        "family": vlm.family.model_type,
+        "dtype": str(vlm.dtype).removeprefix("torch."),
+        "device": vlm.device.type,
+        "n_kv_heads": vlm.n_kv_heads,
+        "attention": "sdpa",
+        "route": route,
+        "template_hash": sha256(str(template).encode()).hexdigest()[:16],
+        "processor": json.dumps(described, sort_keys=True, default=dict),
+        "versions": json.dumps(versions(), sort_keys=True),
+        "threads": torch.get_num_threads(),
+    }

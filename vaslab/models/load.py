@@ -1,0 +1,141 @@
+"""Load a model by organism name, folder or hub id: safetensors only, no code from the hub, no network unless asked for."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.processing_utils import ProcessorMixin
+
+from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.models.families import Family, family_of
+from vaslab.models.vlm import Vlm
+from vaslab.prompts.processor import QwenImageProcessor
+
+ORGANISM = "organism:"
+_CHECKPOINTS = Path(__file__).parent.parent / "organism" / "checkpoints"
+_DTYPES = {
+    "auto": "auto",
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def organisms() -> list[str]:
+    """Return the names of the shipped checkpoints of the organism."""
+    return sorted(config.parent.name for config in _CHECKPOINTS.glob("*/config.json"))
+
+
+def load_model(
+    name: str | Path,
+    *,
+    dtype: str = "auto",
+    device_map: str | dict[str, Any] | None = None,
+    revision: str | None = None,
+    offline: bool | None = None,
+) -> Vlm:
+    """Load a model and its processor without proving it; `vaslab.load` proves too.
+
+    Args:
+        name: `organism:NAME`, a folder in the Hugging Face form, or a hub id.
+        dtype: `auto` (that of the checkpoint), `float32`, `float16` or `bfloat16`.
+        device_map: as in transformers; `"auto"` spreads a large model. None keeps the CPU.
+        revision: branch, tag or commit of a hub id.
+        offline: None and True read only what is on disk (a hub id: what was downloaded before); False may download.
+
+    Raises:
+        UsageError: an unknown organism, dtype or family.
+        MissingError: no such folder, a hub id that is not on disk, no safetensors.
+        VaslabError: a checkpoint that transformers cannot read.
+    """
+    if dtype not in _DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}; one of {', '.join(_DTYPES)}")
+    source, local = _locate(str(name))
+    hub = {
+        "revision": revision,
+        "local_files_only": local or offline is not False,
+        "trust_remote_code": False,
+    }
+    try:
+        config = AutoConfig.from_pretrained(source, **hub)
+        family = family_of(config.model_type)
+        processor = _processor(source, family, hub)
+        model = AutoModelForImageTextToText.from_pretrained(
+            source,
+            dtype=_DTYPES[dtype],
+            device_map=device_map,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            **hub,
+        )
+    except OSError as error:
+        raise _missing(str(name), local, offline, error) from error
+    except ValueError as error:
+        raise VaslabError(f"{name} cannot be loaded: {_line(error)}") from error
+    model.eval()
+    commit = getattr(config, "_commit_hash", None)
+    return Vlm(str(name), commit or _weights_digest(source), model, processor, family)
+
+
+def _locate(name: str) -> tuple[str, bool]:
+    """Return what transformers is to read, and whether it is on this disk for certain."""
+    if name.startswith(ORGANISM):
+        known = organisms()
+        if name.removeprefix(ORGANISM) not in known:
+            names = ", ".join(f"{ORGANISM}{each}" for each in known) or "none (this install ships none)"
+            raise UsageError(f"there is no {name}; shipped: {names}")
+        return str(_CHECKPOINTS / name.removeprefix(ORGANISM)), True
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise MissingError(
+                f"{folder} holds no config.json; give the folder that save_pretrained wrote, processor included"
+            )
+        return str(folder), True
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+        raise MissingError(
+            f"there is no model folder {name}; give a folder, organism:NAME, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct"
+        )
+    return name, False
+
+
+def _processor(source: str, family: Family, hub: dict[str, Any]) -> ProcessorMixin:
+    loader = QwenImageProcessor if family.image_only_processor else AutoProcessor
+    processor = loader.from_pretrained(source, **hub)
+    processor.tokenizer.padding_side = "left"
+    return processor
+
+
+def _missing(name: str, local: bool, offline: bool | None, error: OSError) -> MissingError:
+    if local:
+        return MissingError(
+            f"{name} is incomplete ({_line(error)}); vaslab reads safetensors weights with config and processor "
+            "beside them: save them with save_pretrained(..., safe_serialization=True)"
+        )
+    if offline is not False:
+        return MissingError(
+            f"{name} is no folder and is not in the local Hugging Face cache; allow the download (--online, or "
+            "offline=False), or give a folder"
+        )
+    return MissingError(
+        f"{name} could not be fetched ({_line(error)}); check the id, the revision and your access"
+    )
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _weights_digest(source: str) -> str:
+    """Digest of a folder's weights, so that a run names exactly what it measured."""
+    digest = sha256()
+    for file in sorted(Path(source).glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 24):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()[:16]}"
