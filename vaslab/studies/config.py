@@ -1,0 +1,116 @@
+"""What a measurement is told: one frozen dataclass behind the command line, the YAML file and Python."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vaslab.benchmarks import Benchmark, find_benchmark
+from vaslab.benchmarks.own import OwnPicture
+from vaslab.errors import MissingError, UsageError
+from vaslab.prompts.roles import QUERY_ROLES
+
+WHERE = ("out", "offline")
+"""Fields that say where things lie, not what is measured: a run may go on with other ones."""
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """One model, one set of items, one run folder.
+
+    Args:
+        model: `organism:NAME`, a folder, or a hub id.
+        out: the run folder.
+        data: a benchmark's name or a FILE.jsonl; or else `image` and `question`.
+        image: pictures of one question of your own.
+        question: that question.
+        system: its system prompt; None leaves it to the chat template.
+        limit: how many items; None takes all.
+        queries: query roles to measure, the first of them is the one that tables show.
+        batch_size: items in one forward. Batches are fixed by the item list.
+        max_new_tokens: longest answer.
+        seed: of the selection of items and of every random number drawn.
+        dtype: `auto`, `float32`, `float16` or `bfloat16`.
+        device_map: as in transformers; None keeps the CPU.
+        revision: of a hub id.
+        offline: None and True read only what is on disk; False may download.
+
+    Raises UsageError for values that no run can have.
+    """
+
+    model: str
+    out: str
+    data: str | None = None
+    image: tuple[str, ...] = ()
+    question: str | None = None
+    system: str | None = None
+    limit: int | None = None
+    queries: tuple[str, ...] = ("user",)
+    batch_size: int = 8
+    max_new_tokens: int = 64
+    seed: int = 0
+    dtype: str = "auto"
+    device_map: str | None = None
+    revision: str | None = None
+    offline: bool | None = None
+
+    def __post_init__(self) -> None:
+        own = bool(self.image) or self.question is not None
+        if self.data and own:
+            raise UsageError("--data and --image/--question exclude each other; leave one of them out")
+        if not self.data and not own:
+            raise UsageError('nothing to measure; add --data NAME, or --image PICTURE --question "..."')
+        if self.data and self.system is not None:
+            raise UsageError("--system belongs to --image; in a FILE.jsonl each row has a system of its own")
+        for role in self.queries:
+            if role not in QUERY_ROLES:
+                close = get_close_matches(role, QUERY_ROLES, n=1)
+                hint = f"did you mean {close[0]!r}? " if close else ""
+                raise UsageError(f"unknown query role {role!r}; {hint}expected {', '.join(QUERY_ROLES)}")
+        if not self.queries or len(set(self.queries)) < len(self.queries):
+            raise UsageError(f"queries are {self.queries}; expected each of {', '.join(QUERY_ROLES)} once")
+        for name in ("limit", "batch_size", "max_new_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is {value}; expected at least 1")
+
+    def benchmark(self) -> Benchmark:
+        """Return what is asked. Raises UsageError or MissingError where there is no such thing."""
+        if self.data:
+            return find_benchmark(self.data)
+        return OwnPicture(self.image, self.question or "", self.system)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, as YAML writes it."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+
+FIELDS = tuple(field.name for field in fields(MeasureConfig))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a YAML file of fields; the `resolved` part of a run's own config.yaml is left out.
+
+    Raises MissingError where there is no file, UsageError for what is no mapping or names an unknown field.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read ({error.strerror}); check --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}); correct it") from error
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{path} holds no fields; write them as `name: value`, one a line")
+    given = {str(key).replace("-", "_"): value for key, value in loaded.items() if key != "resolved"}
+    for key in given:
+        if key not in FIELDS:
+            close = get_close_matches(key, FIELDS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(FIELDS)}"
+            raise UsageError(f"{path}: unknown key {key!r}; {hint}")
+    return given

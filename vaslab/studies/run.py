@@ -1,0 +1,182 @@
+"""A run folder: config.yaml, environment.json, proof.json, items.jsonl, capture.zarr, summary.json."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.studies.config import WHERE
+
+CONFIG, ENVIRONMENT, PROOF = "config.yaml", "environment.json", "proof.json"
+ITEMS, CAPTURE, SUMMARY, SHARDS = "items.jsonl", "capture.zarr", "summary.json", "shards"
+RESOLVED = "resolved"
+
+
+class RunFolder:
+    """One run on disk. Nothing in it appears before it is complete, except for lines added to items.jsonl."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def started(self) -> bool:
+        """Whether this is a run folder at all."""
+        return (self.path / CONFIG).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is complete."""
+        return (self.path / SUMMARY).is_file() and (self.path / CAPTURE).is_dir()
+
+    def check(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
+        """Raise UsageError where the folder is something else, or a run of another config."""
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; choose another --out")
+        if not self.started:
+            if any(self.path.iterdir()):
+                raise UsageError(f"{self.path} holds other files and is no run; choose another --out")
+            return
+        held = self._config()
+        here, there = dict(config) | resolved, dict(held) | held[RESOLVED]
+        differing = [
+            f"{key} is {there.get(key)!r} there and {value!r} here"
+            for key, value in here.items()
+            if key not in WHERE and there.get(key) != value
+        ]
+        if differing:
+            raise UsageError(
+                f"{self.path} holds a run of another config: {'; '.join(differing)}; choose another --out, "
+                "or replace it with --overwrite"
+            )
+
+    def _config(self) -> dict[str, Any]:
+        path = self.path / CONFIG
+        try:
+            held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            held = " ".join(str(error).split())
+        if not isinstance(held, dict) or not isinstance(held.get(RESOLVED), dict):
+            raise VaslabError(f"{path} is damaged; choose another --out, or begin again with --overwrite")
+        return held
+
+    def check_environment(self, fixed: dict[str, Any]) -> None:
+        """Raise UsageError where an unfinished run was begun on other versions, threads or hardware."""
+        if not self.started:
+            return
+        held = read_json(self.path / ENVIRONMENT)["fixed"]
+        flat_here, flat_there = _flat(fixed), _flat(held)
+        differing = [
+            f"{key} was {flat_there.get(key)} and is {value}"
+            for key, value in flat_here.items()
+            if flat_there.get(key) != value
+        ]
+        if differing:
+            raise UsageError(
+                f"{self.path} was begun under other conditions: {'; '.join(differing)}; restore them, choose "
+                "another --out, or begin again with --overwrite"
+            )
+
+    def create(
+        self,
+        config: dict[str, Any],
+        resolved: dict[str, Any],
+        environment: dict[str, Any],
+        proof: dict[str, Any] | None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the folder under a temporary name and rename it: it is there with its config or not at all."""
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        for left in self.path.parent.glob(f".{self.path.name}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        part.mkdir(parents=True)
+        text = yaml.safe_dump({**config, RESOLVED: resolved}, sort_keys=False, allow_unicode=True)
+        (part / CONFIG).write_text(text, encoding="utf-8")
+        write_json(part / ENVIRONMENT, environment)
+        write_json(part / PROOF, proof)
+        (part / ITEMS).touch()
+        (part / SHARDS).mkdir()
+        if overwrite and self.started:
+            shutil.rmtree(self.path)
+        part.rename(self.path)
+
+    def add_session(self, session: dict[str, Any]) -> None:
+        """Note one more call of the same run."""
+        environment = read_json(self.path / ENVIRONMENT)
+        environment["sessions"].append(session)
+        write_json(self.path / ENVIRONMENT, environment)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises VaslabError where another one holds it."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(handle)
+            yield
+        finally:
+            os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise VaslabError(
+                f"another process is writing into {self.path}; wait for it, or choose another --out"
+            ) from error
+
+    def drop_shards(self) -> None:
+        """Remove the shards of a run that is complete."""
+        shutil.rmtree(self.path / SHARDS, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Delete the folder, for a run that failed before anything was measured."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON under a temporary name, then rename it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run. Raises VaslabError, naming it, where it is damaged or absent."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise VaslabError(f"{path} cannot be read ({line}); begin the run again with --overwrite") from error
+
+
+def read_summary(path: Path | str) -> dict[str, Any]:
+    """Return the summary of a finished run. Raises MissingError for a folder that is none, or not finished."""
+    folder = RunFolder(path)
+    if not folder.started:
+        raise MissingError(
+            f"there is no run at {folder.path}; list them with `vaslab ls runs`, or measure one"
+        )
+    if not folder.finished:
+        raise MissingError(f"the run {folder.path} is not finished; give its measure command again")
+    summary = read_json(folder.path / SUMMARY)
+    if not isinstance(summary, dict):
+        raise VaslabError(f"{folder.path / SUMMARY} is no summary; begin the run again with --overwrite")
+    return summary
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    """Lift the entries of nested mappings: {"versions": {"torch": ...}} -> {"torch": ...}."""
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        flat |= entry if isinstance(entry, dict) else {key: entry}
+    return flat
