@@ -103,20 +103,21 @@ def _check_size(picture: Image.Image, name: str) -> None:
 
 
 def _rgb(picture: Image.Image, name: str) -> Image.Image:
-    if picture.mode == "F":
-        raise ImageError(
-            f"{name} has floating-point pixels of unknown range; convert it to 8 bits a channel first."
-        )
-    if picture.mode.startswith("I"):
-        return _eight_bit(picture).convert("RGB")
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return _eight_bit(picture, name).convert("RGB")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return picture.convert("RGB")
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    pixels = np.asarray(picture).astype(np.int64)
-    if pixels.max() > 255:
-        pixels = (np.clip(pixels, 0, 65535) + 128) // 257
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
+    pixels = np.asarray(picture)
+    if picture.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:
+        raise ImageError(
+            f"{name} has pixels of unknown range (mode {picture.mode}); convert it to 8 bits a channel first."
+        )
+    # Mode I has room for 32 bits: small numbers in it are a grey picture of 8 bits.
+    if picture.mode != "I" or pixels.max() > 255:
+        pixels = (pixels.astype(np.int64) + 128) // 257
+    return Image.fromarray(pixels.astype(np.uint8))

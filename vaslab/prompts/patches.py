@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from vaslab.errors import UsageError
 
-Box: TypeAlias = tuple[float, float, float, float]
+Length: TypeAlias = int | float
+Box: TypeAlias = tuple[Length, Length, Length, Length]
 """(x0, y0, x1, y1) in pixels of the original picture: x to the right, y down, x1 and y1 outside."""
 
 
@@ -60,7 +61,7 @@ class PatchGrid:
             (row + 1) * self.height / self.rows,
         )
 
-    def patch_at(self, x: float, y: float) -> int:
+    def patch_at(self, x: Length, y: Length) -> int:
         """Return the token that covers a point; one on an inner edge belongs to the right or lower token."""
         if not (0 <= x <= self.width and 0 <= y <= self.height):
             raise UsageError(
@@ -70,7 +71,7 @@ class PatchGrid:
         row = min(int(y * self.rows / self.height), self.rows - 1)
         return row * self.cols + col
 
-    def patches_in(self, box: Box, overlap: float = 0.0) -> tuple[int, ...]:
+    def patches_in(self, box: Box, overlap: Length = 0) -> tuple[int, ...]:
         """Return the tokens that a box touches, in raster order.
 
         `overlap` is the least share of the token's own area that must lie in the box: 0 takes every token
@@ -95,7 +96,7 @@ class PatchGrid:
         )
 
 
-def _shares(start: float, stop: float, length: int, cells: int) -> list[float]:
+def _shares(start: Length, stop: Length, length: int, cells: int) -> list[float]:
     """Return which share of each of `cells` equal stretches of 0..length lies between start and stop."""
     first, last = start * cells / length, stop * cells / length
     return [max(0.0, min(last, cell + 1) - max(first, cell)) for cell in range(cells)]

@@ -35,19 +35,8 @@ class Turn:
             raise UsageError(f"Unknown turn role {self.role!r}; the roles are {', '.join(TURN_ROLES)}.")
         pieces = (self.content,) if isinstance(self.content, str | Path | Image) else tuple(self.content)
         for piece in pieces:
-            self._check(piece)
+            check_piece(piece, self.role)
         object.__setattr__(self, "content", pieces)
-
-    def _check(self, piece: object) -> None:
-        if isinstance(piece, str):
-            _encodable(piece, self.role)
-        elif not isinstance(piece, Image | Path):
-            raise UsageError(
-                f"A {self.role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or "
-                f"a pathlib.Path for a picture."
-            )
-        elif self.role != "user":
-            raise UsageError(f"A {self.role} turn holds a picture; move the picture into a user turn.")
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -107,6 +96,18 @@ class Prompt:
         return self.turns[-1].role == "assistant"
 
 
+def check_piece(piece: object, role: str) -> None:
+    """Raise UsageError unless a turn of that role may hold the piece: well-formed text, or a picture in a user turn."""
+    if isinstance(piece, str):
+        _encodable(piece, role)
+    elif not isinstance(piece, Image | Path):
+        raise UsageError(
+            f"A {role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or a pathlib.Path for a picture."
+        )
+    elif role != "user":
+        raise UsageError(f"A {role} turn holds a picture; move the picture into a user turn.")
+
+
 def _encodable(text: str, role: str) -> None:
     try:
         text.encode("utf-8")
@@ -132,5 +133,6 @@ def _check_order(turns: list[Turn]) -> None:
             f"The chat begins with an {first} turn; the first turn after the system message is the user's."
         )
     for number, turn in enumerate(turns):
-        if turn.role == "user" and not any(turn.pieces):
-            raise UsageError(f"Turn {number} (user) has no content; give it text or a picture.")
+        if turn.role != "system" and not any(turn.pieces):
+            fix = "give it text or a picture" if turn.role == "user" else "give it text, or leave it out"
+            raise UsageError(f"Turn {number} ({turn.role}) has no content; {fix}.")
