@@ -22,7 +22,7 @@ from vaslab.prompts.prompt import Prompt
 from vaslab.prompts.roles import QUERY_ROLES
 
 Route: TypeAlias = Literal["rows", "columns"]
-ROUTES = get_args(Route)
+ROUTES: tuple[Route, ...] = get_args(Route)
 Heads = Sequence[tuple[int, int]]
 
 
@@ -45,7 +45,7 @@ def capture(
     responses: Sequence[Sequence[int]] | None = None,
     item_ids: Sequence[str] | None = None,
     batch_size: int = 8,
-    route: Route = "rows",
+    route: str = "rows",
 ) -> xr.Dataset:
     """Measure prompts by one forward a batch; return a Capture (see docs/architecture.md for its variables).
 
@@ -70,7 +70,7 @@ def capture(
     names = _names(prompts, item_ids)
     roles = _checked_roles(queries)
     heads = _checked_heads(vlm, patches)
-    _check_route(route)
+    chosen_route = _checked_route(route)
     if batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}; expected at least 1")
     parts = []
@@ -78,9 +78,9 @@ def capture(
         part = slice(start, start + batch_size)
         told = None if responses is None else responses[part]
         encoded = encode(vlm.processor, prompts[part], told).to(vlm.device)
-        asked = plan(encoded, roles, route=route, patches=heads, keep_rows=rows)
+        asked = plan(encoded, roles, route=chosen_route, patches=heads, keep_rows=rows)
         parts.append(_one_forward(vlm, encoded, asked, names[part]))
-    return join_captures(parts)
+    return _with_queries(join_captures(parts))
 
 
 def answer(
@@ -90,7 +90,7 @@ def answer(
     *,
     max_new_tokens: int = 64,
     item_ids: Sequence[str] | None = None,
-    route: Route = "rows",
+    route: str = "rows",
 ) -> tuple[list[Answer], xr.Dataset]:
     """Let the model answer one batch greedily, and measure it: prompts in generation's own prefill, answers by teacher forcing.
 
@@ -105,10 +105,10 @@ def answer(
     """
     names = _names(prompts, item_ids)
     roles = _checked_roles(queries)
-    _check_route(route)
+    chosen_route = _checked_route(route)
     in_prefill = tuple(role for role in roles if role != "response")
     encoded = encode(vlm.processor, prompts).to(vlm.device)
-    asked = plan(encoded, in_prefill or ("user",), route=route)
+    asked = plan(encoded, in_prefill or ("user",), route=chosen_route)
     with tracing(vlm) as tracer:
         layers, ids = tracer.generate(
             asked.request,
@@ -212,9 +212,22 @@ def _checked_heads(vlm: Vlm, heads: Heads | None) -> tuple[tuple[int, int], ...]
     return chosen
 
 
-def _check_route(route: str) -> None:
-    if route not in ROUTES:
-        raise UsageError(f"unknown route {route!r}; one of {', '.join(ROUTES)}: one run keeps to one")
+def _checked_route(route: str) -> Route:
+    for known in ROUTES:
+        if route == known:
+            return known
+    raise UsageError(f"unknown route {route!r}; one of {', '.join(ROUTES)}: one run keeps to one")
+
+
+def _with_queries(dataset: xr.Dataset) -> xr.Dataset:
+    """Refuse a capture in which no item at all has the queries asked for."""
+    for role in map(str, dataset["query_role"].values):
+        if int(dataset["n_queries"].sel(query_role=role).max()) == 0:
+            raise UsageError(
+                f"no item has {role} queries; ask for another of {', '.join(QUERY_ROLES)}"
+                + (", or give the answers with `responses`" if role == "response" else "")
+            )
+    return dataset
 
 
 def _finished(vlm: Vlm, dataset: xr.Dataset, asked: Plan) -> xr.Dataset:
@@ -227,11 +240,6 @@ def _finished(vlm: Vlm, dataset: xr.Dataset, asked: Plan) -> xr.Dataset:
             raise VaslabError(
                 f"the masses of the {role} queries sum to 1 only within {worst:.2g}; please report this with the output of "
                 f"`vaslab doctor {vlm.name}`"
-            )
-        if int(dataset["n_queries"].sel(query_role=role).max()) == 0:
-            raise UsageError(
-                f"no item has {role} queries; ask for another of {', '.join(QUERY_ROLES)}"
-                + (", or give the answers with `responses`" if role == "response" else "")
             )
     dataset.attrs |= provenance(vlm, asked.request.route)
     return dataset

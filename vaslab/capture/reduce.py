@@ -47,6 +47,8 @@ def plan(
     per_role = [encoded.rows(role) for role in query_roles]
     union = [torch.cat([rows[item] for rows in per_role]).unique() for item in range(len(encoded))]
     rows = pad_rows(union)
+    if rows.shape[1] == 0:
+        rows = rows.new_full((len(encoded), 1), -1)
     selection = torch.stack(
         [
             torch.stack([torch.isin(rows[item], role[item]) for role in per_role])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
@@ -74,7 +75,7 @@ def load_model(
         )
     except OSError as error:
         raise _missing(str(name), local, offline, error) from error
-    except ValueError as error:
+    except (ValueError, SafetensorError) as error:
         raise VaslabError(f"{name} cannot be loaded: {_line(error)}") from error
     model.eval()
     commit = getattr(config, "_commit_hash", None)

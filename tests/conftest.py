@@ -1,0 +1,33 @@
+"""Fixtures of more than one floor: a tiny random Qwen2.5-VL with the organism's processor, in memory and in a folder."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+
+from vaslab.models import Vlm, load_model
+from vaslab.organism.build import build_model, build_processor
+from vaslab.prompts.processor import QwenImageProcessor
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def processor() -> QwenImageProcessor:
+    return build_processor()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory, processor):
+    """A random model of 2 layers, 4 heads and 2 key-value heads, saved as anyone would save theirs."""
+    folder = tmp_path_factory.mktemp("tiny")
+    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder) -> Vlm:
+    return load_model(tiny_folder)

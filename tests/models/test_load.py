@@ -1,0 +1,93 @@
+"""Loading: what is found, and one line with the fix for what is not."""
+
+import json
+
+import pytest
+import torch
+
+from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.models import FAMILIES, family_of, load_model
+
+pytestmark = pytest.mark.tiny
+
+
+def test_a_folder_loads_with_its_shape(tiny_folder):
+    vlm = load_model(tiny_folder)
+    assert (vlm.n_layers, vlm.n_heads, vlm.n_kv_heads) == (2, 4, 2)
+    assert vlm.family.model_type == "qwen2_5_vl"
+    assert vlm.revision.startswith("sha256:")
+    assert vlm.processor.tokenizer.padding_side == "left"
+    assert not vlm.model.training
+
+
+def test_dtype_is_taken(tiny_folder):
+    assert load_model(tiny_folder, dtype="bfloat16").dtype == torch.bfloat16
+    with pytest.raises(UsageError, match="float32, float16, bfloat16"):
+        load_model(tiny_folder, dtype="int8")
+
+
+def test_the_revision_of_a_folder_is_its_weights(tiny_folder, tmp_path):
+    vlm = load_model(tiny_folder)
+    with torch.no_grad():
+        vlm.model.lm_head.weight[0, 0] += 1
+    vlm.model.save_pretrained(tmp_path)
+    vlm.processor.save_pretrained(tmp_path)
+    assert load_model(tmp_path).revision != vlm.revision
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("organism:nobody", UsageError, "there is no organism:nobody; shipped:"),
+        ("/no/such/folder", MissingError, "there is no model folder"),
+        ("Nobody/Nothing-7B", MissingError, "allow the download"),
+        ("nothing", MissingError, "a hub id such as"),
+    ],
+)
+def test_unknown_names(name, error, message):
+    with pytest.raises(error, match=message) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    with pytest.raises(MissingError, match=r"holds no config.json"):
+        load_model(tmp_path)
+
+
+def test_pickled_weights_are_refused(tiny_folder, tmp_path):
+    for file in tiny_folder.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    torch.save(load_model(tiny_folder).model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(MissingError, match="safetensors"):
+        load_model(tmp_path)
+
+
+def test_truncated_weights_are_an_error_of_one_line(tiny_folder, tmp_path):
+    for file in tiny_folder.iterdir():
+        data = file.read_bytes()
+        (tmp_path / file.name).write_bytes(data[: len(data) // 2] if file.suffix == ".safetensors" else data)
+    with pytest.raises(VaslabError) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_family_that_is_not_in_the_table(tiny_folder, tmp_path):
+    config = json.loads((tiny_folder / "config.json").read_text())
+    config |= {"model_type": "llava"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="not in vaslab's table; in it are: Qwen2-VL"):
+        load_model(tmp_path)
+    with pytest.raises(UsageError, match=r"cross-attention.*In the table"):
+        family_of("mllama")
+    assert set(FAMILIES) == {"qwen2_vl", "qwen2_5_vl", "qwen3_vl"}
+
+
+def test_code_from_a_folder_is_not_run(tiny_folder, tmp_path):
+    config = json.loads((tiny_folder / "config.json").read_text())
+    config |= {"model_type": "own_vl", "auto_map": {"AutoConfig": "own.Own"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own.py").write_text("raise SystemExit('code ran')")
+    with pytest.raises(VaslabError):
+        load_model(tmp_path)
