@@ -17,7 +17,7 @@ class Canvas:
     coordinates are the page.
     """
 
-    def __init__(self, theme: themes.Theme, width: float, title: str, subtitle: str, foot: str) -> None:
+    def __init__(self, theme: themes.Theme, width: float | int, title: str, subtitle: str, foot: str) -> None:
         self.theme, self.width = theme, width
         room = width - 2 * EDGE
         self._title = wrapped(title, room, themes.TITLE_SIZE, bold=True)
@@ -28,7 +28,7 @@ class Canvas:
         self.height = 0.0
         self.figure = go.Figure()
 
-    def close(self, body_height: float) -> None:
+    def close(self, body_height: float | int) -> None:
         """Fix the height of the page to hold a body of `body_height` pixels, and write head and foot."""
         foot_at = self.body_at + body_height + 18
         self.height = foot_at + len(self._foot) * LINE * themes.FOOT_SIZE + 18
@@ -57,15 +57,17 @@ class Canvas:
                 "<br>".join(map(escape, lines)), EDGE, top, size=size, color=self.theme.muted, yanchor="top"
             )
 
-    def x(self, pixel: float) -> float:
+    def x(self, pixel: float | int) -> float:
         """Paper coordinate of a distance from the left edge."""
         return pixel / self.width
 
-    def y(self, pixel: float) -> float:
+    def y(self, pixel: float | int) -> float:
         """Paper coordinate of a distance from the top edge."""
         return 1 - pixel / self.height
 
-    def text(self, text: str, x: float, y: float, size: float = themes.LABEL_SIZE, **how: object) -> None:
+    def text(
+        self, text: str, x: float | int, y: float | int, size: float | int = themes.LABEL_SIZE, **how: object
+    ) -> None:
         """Plotly text at a pixel; outer words must be escaped by the caller."""
         color = how.pop("color", self.theme.text)
         how = {"xanchor": "left", "yanchor": "middle", "align": "left", **how}
@@ -84,10 +86,10 @@ class Canvas:
     def axes(
         self,
         number: int,
-        left: float,
-        top: float,
-        width: float,
-        height: float,
+        left: float | int,
+        top: float | int,
+        width: float | int,
+        height: float | int,
         x: dict[str, object],
         y: dict[str, object],
     ) -> dict[str, str]:

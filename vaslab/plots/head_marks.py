@@ -18,15 +18,15 @@ DARK_INK, LIGHT_INK = "#17202e", "#ffffff"
 class Cells:
     """Where the cells of the map lie, in pixels of the page."""
 
-    left: float
-    cell_width: float
-    cell_height: float
+    left: float | int
+    cell_width: float | int
+    cell_height: float | int
     n_layers: int
     n_heads: int
-    top: float = 0.0
+    top: float | int = 0.0
 
     @classmethod
-    def fit(cls, n_layers: int, n_heads: int, left: float) -> "Cells":
+    def fit(cls, n_layers: int, n_heads: int, left: float | int) -> "Cells":
         """Cells as near to squares as the page allows: few heads give large cells, many a map of at most 880 x 720."""
         width = float(np.clip(672 / n_layers, 10.5, 74))
         height = float(np.clip(600 / n_heads, 9.5, 52))
@@ -150,12 +150,12 @@ def label_places(
 
 
 def _free(
-    x: float,
-    y: float,
-    dx: float,
-    dy: float,
-    wide: float,
-    high: float,
+    x: float | int,
+    y: float | int,
+    dx: float | int,
+    dy: float | int,
+    wide: float | int,
+    high: float | int,
     place: Cells,
     taken: list[tuple[float, float, float, float]],
     lines: list[tuple[float, float, float, float]],

@@ -10,7 +10,7 @@ import xarray as xr
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.lazy_numbers import ROLES, base_of, finding, lazy_table
-from vaslab.plots.text import axis_ticks, dotted, escape, points, spelled, text_width, unbroken
+from vaslab.plots.text import axis_ticks, dotted, escape, points, shortened, spelled, text_width, unbroken
 
 PANEL_WORDS = {"image": "image tokens", "system": "system prompt", "user": "question"}
 LEFT, PANEL, BETWEEN, HEIGHT = 64, 310, 74, 300
@@ -85,12 +85,17 @@ def _shared(captures: Mapping[str, xr.Dataset], attribute: str) -> str | None:
     return found.pop() if len(found) == 1 and all(attribute in c.attrs for c in captures.values()) else None
 
 
-def _key_places(names: list[str], width: float) -> list[tuple[str, float, int]]:
+def _key_name(name: str) -> str:
+    """A path to a checkpoint can be longer than the page is wide."""
+    return shortened(name, 420, 14, bold=True)
+
+
+def _key_places(names: list[str], width: float | int) -> list[tuple[str, float, int]]:
     """Name, pixel from the left and line of each entry of the key."""
     places: list[tuple[str, float, int]] = []
     x, line = float(LEFT), 0
     for name in names:
-        wide = KEY_SAMPLE + 8 + text_width(name, 14, bold=True) + 26
+        wide = KEY_SAMPLE + 8 + text_width(_key_name(name), 14, bold=True) + 26
         if x > LEFT and x + wide > width - EDGE:
             x, line = float(LEFT), line + 1
         places.append((name, x, line))
@@ -99,7 +104,10 @@ def _key_places(names: list[str], width: float) -> list[tuple[str, float, int]]:
 
 
 def _key(
-    canvas: Canvas, places: list[tuple[str, float, int]], styles: dict[str, themes.RunStyle], height: float
+    canvas: Canvas,
+    places: list[tuple[str, float, int]],
+    styles: dict[str, themes.RunStyle],
+    height: float | int,
 ) -> None:
     """Names in their own colour behind a piece of their own line: no legend box."""
     bare = {"visible": False, "fixedrange": True}
@@ -132,15 +140,19 @@ def _key(
                 **on,
             )
         canvas.text(
-            f"<b>{escape(name)}</b>", x + KEY_SAMPLE + 8, canvas.body_at - 6 + y, size=14, color=style.text
+            f"<b>{escape(_key_name(name))}</b>",
+            x + KEY_SAMPLE + 8,
+            canvas.body_at - 6 + y,
+            size=14,
+            color=style.text,
         )
 
 
 def _panel(
     canvas: Canvas,
     number: int,
-    left: float,
-    top: float,
+    left: float | int,
+    top: float | int,
     rows: pd.DataFrame,
     styles: dict[str, themes.RunStyle],
     reference: str,

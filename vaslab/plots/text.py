@@ -11,10 +11,11 @@ NO_BREAK = "\u00a0"
 
 def escape(text: object) -> str:
     """Text as plotly shows it literally: no markup, no MathJax, no hover template."""
-    return html_escape(str(text), quote=True).replace("$", "&#36;").replace("%{", "&#37;{")
+    # plotly decodes &lt; &gt; &amp; and numbers, and would show &quot; as it stands
+    return html_escape(str(text), quote=False).replace("$", "&#36;").replace("%{", "&#37;{")
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
+def text_width(text: str, size: float | int, bold: bool = False) -> float:
     """Width in pixels of one line of Open Sans, a little above the true one."""
     em = 0.0
     for letter in text:
@@ -29,7 +30,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return em * size * (1.06 if bold else 1.0)
 
 
-def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
+def wrapped(text: str, width: float | int, size: float | int, bold: bool = False) -> list[str]:
     """`text` in lines of at most `width` pixels, broken at spaces (not at no-break spaces); a word that is too long
     is broken where it must.
     """
@@ -52,6 +53,16 @@ def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[st
     return [*lines, line] if line or not lines else lines
 
 
+def shortened(text: str, width: float | int, size: float | int, bold: bool = False) -> str:
+    """`text` cut in its middle, where it is wider than `width` pixels."""
+    keep = len(text)
+    short = text
+    while text_width(short, size, bold) > width and keep > 4:
+        keep -= 1
+        short = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+    return short
+
+
 def unbroken(text: str) -> str:
     """`text` that `wrapped` keeps on one line."""
     return text.replace(" ", NO_BREAK)
@@ -62,7 +73,7 @@ def dotted(parts: list[str]) -> str:
     return " · ".join(unbroken(part) if len(part) < 60 else part for part in parts)
 
 
-def ratio_text(power: float) -> str:
+def ratio_text(power: float | int) -> str:
     """2 ** power as a ratio: 1/8, 1, 8; past a thousand as a power of two."""
     if power == 0:
         return "1"
@@ -73,7 +84,7 @@ def ratio_text(power: float) -> str:
     return number(2.0**power)
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """A ratio in two to three figures: 0.043, 0.43, 4.3, 43, 4,300."""
     if not math.isfinite(value):
         return "–"
@@ -91,7 +102,7 @@ def number(value: float) -> str:
     return f"{value:.0e}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | int) -> str:
     """A share in whole percent, with one digit below one percent: 14%, 0.4%."""
     if not math.isfinite(share):
         return "–"
@@ -101,7 +112,7 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if value >= 0.05 else "<0.1%"
 
 
-def points(difference: float) -> str:
+def points(difference: float | int) -> str:
     """A difference of shares in points: +4.1, −0.3."""
     value = 100 * difference
     return f"{'−' if value < 0 else '+'}{abs(value):.1f}"
@@ -118,14 +129,14 @@ def spelled(n: int) -> str:
     return words[n] if n < len(words) else str(n)
 
 
-def ratio_ticks(low: float, high: float, most: int) -> list[int]:
+def ratio_ticks(low: float | int, high: float | int, most: int) -> list[int]:
     """Whole powers of two in low .. high, at most about `most`, with 0 among them where it lies inside."""
     first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
     step = max(1, math.ceil((last - first) / max(most - 1, 1)))
     return [power for power in range(first, last + 1) if power % step == 0]
 
 
-def axis_ticks(n: int, pixels: float, apart: float = 26.0) -> list[int]:
+def axis_ticks(n: int, pixels: float | int, apart: float | int = 26.0) -> list[int]:
     """Positions 0 .. n-1 to label so that labels stand at least `apart` pixels from each other; 0 is always one."""
     each = pixels / n
     steps = [s for s in (1, 2, 3, 4, 5, 10, 20, 50, 100) if s * each >= apart] or [n]

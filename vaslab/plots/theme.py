@@ -114,6 +114,8 @@ def template(theme: Theme) -> go.layout.Template:
                 "align": "left",
                 "font": {"family": FONT, "size": LABEL_SIZE, "color": theme.text},
             },
+            # beside the title, not over it
+            "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": theme.reference},
             "annotationdefaults": {"showarrow": False, "font": {"color": theme.text}},
         }
     )
@@ -129,21 +131,21 @@ def hexed(channels: tuple[float, float, float]) -> str:
     return "#" + "".join(f"{min(255, max(0, round(c))):02x}" for c in channels)
 
 
-def mixed(a: str, b: str, part: float) -> str:
+def mixed(a: str, b: str, part: float | int) -> str:
     """Colour `part` of the way from `a` to `b` (sRGB)."""
     left, right = rgb(a), rgb(b)
     one, two, three = (x + (y - x) * part for x, y in zip(left, right, strict=True))
     return hexed((one, two, three))
 
 
-def sampled(stops: tuple[str, ...], at: float) -> str:
+def sampled(stops: tuple[str, ...], at: float | int) -> str:
     """Colour of a scale at `at` in 0 .. 1, as plotly interpolates it."""
     place = min(max(at, 0.0), 1.0) * (len(stops) - 1)
     lower = min(int(place), len(stops) - 2)
     return mixed(stops[lower], stops[lower + 1], place - lower)
 
 
-def faded(colour: str, alpha: float) -> str:
+def faded(colour: str, alpha: float | int) -> str:
     """'#rrggbb' with an opacity, for fills."""
     red, green, blue = rgb(colour)
     return f"rgba({red},{green},{blue},{alpha})"
@@ -168,7 +170,7 @@ def contrast(a: str, b: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def readable(colour: str, background: str, least: float = 4.5) -> str:
+def readable(colour: str, background: str, least: float | int = 4.5) -> str:
     """`colour`, moved to black or white only as far as text on `background` needs."""
     goal = "#000000" if luminance(background) > 0.18 else "#ffffff"
     for step in range(101):

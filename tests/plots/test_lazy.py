@@ -1,0 +1,105 @@
+"""The lazy figure: shares against hand sums, findings against captures built to have them."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import synthetic_capture as made
+
+from vaslab.errors import UsageError
+from vaslab.plots import lazy, lazy_table
+
+
+def lines(fig: go.Figure, axis: str) -> dict[str, go.Scatter]:
+    return {t.name: t for t in fig.data if t.name and (t.xaxis or "x") == axis}
+
+
+def test_lines_are_percent_of_attention_per_layer() -> None:
+    fig = lazy({"base": made.hand()})
+    np.testing.assert_allclose(lines(fig, "x")["base"].y, [45, 52.5], rtol=1e-5)
+    np.testing.assert_allclose(lines(fig, "x2")["base"].y, [40, 30], rtol=1e-5)
+    np.testing.assert_allclose(
+        lines(fig, "x3")["base"].y, [(0.3 + 0) / 2 * 100, (0.25 + 0.1) / 2 * 100], rtol=1e-5
+    )
+    assert (
+        "Attention on the image peaks at 53% in layer 1; the system prompt takes 35%" in fig.layout.title.text
+    )
+    assert all(axis.range[0] == 0 for axis in (fig.layout.yaxis, fig.layout.yaxis2, fig.layout.yaxis3))
+
+
+def test_differences_are_paired_and_in_the_hover() -> None:
+    base = made.hand()
+    other = base.copy(deep=True)
+    other["mass"][..., 3] += 0.1
+    other["mass"][..., 1] -= 0.1
+    captures = {"base": base, "tuned": other}
+    table = lazy_table(captures)
+    image = table[(table["run"] == "tuned") & (table["role"] == "image")]
+    np.testing.assert_allclose(image["difference"], 0.1, rtol=1e-5)
+    np.testing.assert_allclose(image["difference_low"], 0.1, rtol=1e-4)
+    assert table[table["run"] == "base"]["difference"].isna().all()
+    fig = lazy(captures, table=table)
+    assert "to base +10.0 points (+10.0 to +10.0)" in lines(fig, "x")["tuned"].customdata[0]
+    assert "to base" not in lines(fig, "x")["base"].customdata[0]
+
+
+def test_findings_of_several_checkpoints() -> None:
+    base = made.realistic(40, 10, 6)
+    far, near = made.realistic(40, 10, 6, lift=0.9), made.realistic(40, 10, 6, seed=0, lift=0.0)
+    title = lazy({"base": base, "multimodal": near, "text-only": far}).layout.title.text
+    assert "text-only moves" in title
+    assert "no clear change for multimodal" in title.replace("<br>", " ")
+    assert "multimodal shows no clear change" in lazy({"base": base, "multimodal": near}).layout.title.text
+    away = lazy({"base": far, "text-only": base}).layout.title.text
+    assert "away from the image" in away
+
+
+def test_base_is_named_or_first_and_dotted() -> None:
+    one, two = made.realistic(4, 5, 4), made.realistic(4, 5, 4, lift=0.5)
+    fig = lazy({"text-only": two, "base": one})
+    assert lines(fig, "x")["base"].line.dash == "dot"
+    fig = lazy({"run-a": two, "run-b": one})
+    assert lines(fig, "x")["run-a"].line.dash == "dot"
+    with pytest.raises(UsageError, match="base='c' is not among the captures: a"):
+        lazy({"a": one}, base="c")
+    with pytest.raises(UsageError, match="no capture to draw"):
+        lazy({})
+
+
+def test_one_item_has_lines_and_no_bands() -> None:
+    fig = lazy({"base": made.realistic(1, 4, 4)})
+    assert not [t for t in fig.data if t.fill == "toself"]
+    assert "One item: no bands" in " ".join(str(a.text) for a in fig.layout.annotations)
+    assert lazy({"base": made.realistic(1, 4, 4), "b": made.realistic(1, 4, 4)}).layout.title.text
+
+
+def test_runs_that_do_not_align_name_both() -> None:
+    one, two = made.realistic(4, 5, 4), made.realistic(3, 5, 4)
+    with pytest.raises(
+        UsageError,
+        match=r"base \(first\) and tuned \(second\): the runs do not align: 1 items are only in the first",
+    ):
+        lazy({"base": one, "tuned": two})
+    with pytest.raises(UsageError, match="do not align on layer: 5 and 6"):
+        lazy({"base": one, "tuned": made.realistic(4, 6, 4)})
+
+
+def test_query_set_without_queries_is_refused() -> None:
+    capture = made.blank(made.blank(made.hand(), 0, "query"), 1, "query")
+    with pytest.raises(UsageError, match="base has no item with a user query"):
+        lazy({"base": capture})
+
+
+def test_names_from_outside_cannot_inject_markup() -> None:
+    bad = '<img src=x onerror="alert(1)">%{x}'
+    captures = {"base": made.realistic(3, 4, 4), bad: made.realistic(3, 4, 4, lift=2)}
+    text = lazy(captures).to_json().replace("\\u003c", "<")
+    assert "<img" not in text
+    assert text.count("%{x}") == 3  # the headings of the hover boxes, ours
+
+
+def test_key_fits_the_page() -> None:
+    captures = {f"checkpoint with a long name number {i} " * 3: made.realistic(2, 4, 4) for i in range(5)}
+    fig = lazy(captures)
+    key = [a for a in fig.layout.annotations if "checkpoint" in str(a.text) and a.font.size == 14]
+    assert len(key) == 5
+    assert len({(a.x, a.y) for a in key}) == 5

@@ -1,0 +1,67 @@
+"""Numbers and words as a reader sees them; foreign text stays text."""
+
+import numpy as np
+import pytest
+
+from vaslab.plots.text import (
+    axis_ticks,
+    escape,
+    number,
+    percent,
+    points,
+    ratio_text,
+    ratio_ticks,
+    shortened,
+    text_width,
+    wrapped,
+)
+
+
+def test_escape_leaves_no_markup_template_or_mathjax() -> None:
+    assert escape('<b>"x"</b> %{y} $a$ &amp;') == '&lt;b&gt;"x"&lt;/b&gt; &#37;{y} &#36;a&#36; &amp;amp;'
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (0, "0"),
+        (0.0431, "0.043"),
+        (0.434, "0.43"),
+        (1.04, "1.0"),
+        (8.23, "8.2"),
+        (12.6, "13"),
+        (4321, "4,321"),
+        (np.nan, "–"),
+        (4e-5, "4e-05"),
+    ],
+)
+def test_number(value: float, word: str) -> None:
+    assert number(float(value)) == word
+
+
+def test_percent_points_and_ratios() -> None:
+    assert [percent(v) for v in (0.0, 0.0004, 0.004, 0.14, 1.0)] == ["0%", "<0.1%", "0.4%", "14%", "100%"]
+    assert [points(v) for v in (0.0412, -0.003)] == ["+4.1", "−0.3"]
+    assert [ratio_text(p) for p in (-3, 0, 3, 12)] == ["1/8", "1", "8", "2<sup>12</sup>"]
+
+
+def test_ticks() -> None:
+    assert ratio_ticks(-3, 3, 9) == [-3, -2, -1, 0, 1, 2, 3]
+    assert 0 in ratio_ticks(-7, 7, 6)
+    assert axis_ticks(28, 672, 32) == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]
+    assert axis_ticks(1, 400) == [0]
+
+
+def test_wrapped_lines_fit_and_lose_no_word() -> None:
+    text = "a finding with a rather long sentence " * 6 + "x" * 300
+    lines = wrapped(text, 400, 20)
+    assert all(text_width(line, 20) <= 400 for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert wrapped("one two", 500, 20) == ["one two"]
+
+
+def test_shortened_keeps_both_ends() -> None:
+    short = shortened("/models/a-very-long-path/" * 5 + "step-400", 200, 14)
+    assert text_width(short, 14) <= 200
+    assert short.startswith("/mod")
+    assert short.endswith("400")
