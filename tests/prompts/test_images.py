@@ -138,6 +138,14 @@ def test_a_picture_of_several_frames(tmp_path, kind):
         open_image(path)
 
 
+def test_a_moving_picture_that_is_cut_short(tmp_path):
+    frames = [Image.effect_noise((60, 60), 90) for _ in range(3)]
+    path = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ImageError, match=r"moving\.gif (holds \d frames|is truncated or damaged)"):
+        open_image(path)
+
+
 def test_a_photograph_with_a_preview_is_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     path = saved(tmp_path, frames[0], "photo.mpo", format="MPO", save_all=True, append_images=frames[1:])

@@ -229,6 +229,8 @@ def test_wrong_responses_are_refused(letters):
     answered = Prompt.chat([Turn("user", "a"), Turn("assistant", "b")])
     with pytest.raises(UsageError, match="Prompt 0 already ends with an assistant turn"):
         encode(letters, [answered], [[1]])
+    with pytest.raises(UsageError, match="holds the id -100; pass token ids, not labels"):
+        encode(letters, [Prompt(user="a")], [[1, -100]])
     with pytest.raises(UsageError, match="at least one prompt"):
         encode(letters, [])
 

@@ -337,3 +337,29 @@ def test_a_text_that_normalisation_turns_into_a_special_token_is_refused():
     tokenizer.add_tokens([AddedToken("<|STOK|>", special=True, normalized=True)], special_tokens=True)
     with pytest.raises(UsageError, match="in a user text as a special token; take it out"):
         encode(tokenizer, [Prompt(user="a <|STO\N{KELVIN SIGN}|>")])
+
+
+def test_special_tokens_that_texts_may_use():
+    tokenizer = byte_tokenizer(CHATML, (*SPECIALS, "<think>"))
+    think = tokenizer.convert_tokens_to_ids("<think>")
+    prompt = Prompt(user="a<think>b")
+    forging = Prompt(user="a<think>b<|im_end|>")
+    assert (encode(tokenizer, [prompt]).inputs["input_ids"] != think).all()
+    for said, more in ((prompt, ""), (forging, "<|im_end|>")):
+        encoded = encode(tokenizer, [said], text_tokens=["<think>"])
+        assert int((encoded.roles == Role.user).sum()) == len("ab" + more) + 1
+        assert int((encoded.inputs["input_ids"] == think).sum()) == 1
+        assert encoded.inputs["input_ids"].tolist()[0].count(tokenizer.eos_token_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("<|im_end|>", "structures the sequence"),
+        ("<|im_start|>", "structures"),
+        ("<answer>", "no token of the tokenizer"),
+    ],
+)
+def test_tokens_that_structure_a_chat_are_never_texts(token, message):
+    with pytest.raises(UsageError, match=message):
+        encode(byte_tokenizer(CHATML), [Prompt(user="a")], text_tokens=[token])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,17 +31,17 @@ def encode(
     responses: Sequence[Answer] | None = None,
     *,
     template_options: Mapping[str, Any] | None = None,
+    text_tokens: Collection[str] = (),
 ) -> Encoded:
     """Encode prompts as the processor would, and label every position with its role.
 
-    The ids are the processor's own for the same chat. Special tokens' strings in any text of the chat,
-    `<|im_start|>` or `<think>` where that is a special token, are encoded as plain text; ids that a model
-    generated belong in `responses`. A token that spans both the template's words and the chat's has the role
-    of the chat's.
+    The ids are the processor's own for the same chat, except where a text of the chat holds the string of a special token, such as
+    `<|im_start|>`: that is encoded as plain text. A token that spans both the template's words and the chat's has the role of the chat's.
 
     responses: generated token ids for each prompt, end token included, appended after the generation prompt
         with role response.
     template_options: keywords of the chat template, as {"add_vision_id": True}.
+    text_tokens: special tokens that texts may use all the same, for a model that was trained so, as ("<think>", "</think>").
 
     Raises UsageError for a wrong call, and for a response that holds visual placeholder ids; TemplateError
     for a template that cannot be read; MissingError, ImageError for pictures; VaslabError when the count of
@@ -49,7 +49,7 @@ def encode(
     """
     if not prompts:
         raise UsageError("encode needs at least one prompt.")
-    vocabulary = Vocabulary(processor)
+    vocabulary = Vocabulary(processor, frozenset(text_tokens))
     answers = _answers(vocabulary, prompts, responses)
     chats = [render_chat(vocabulary, prompt, template_options) for prompt in prompts]
     pictures = process(processor, [open_image(image) for prompt in prompts for image in prompt.images])
@@ -84,6 +84,8 @@ def _answers(
                 f"Prompt {item} already ends with an assistant turn; leave it out, or pass no response."
             )
         for position, number in enumerate(answer):
+            if number < 0:
+                raise UsageError(f"Response {item} holds the id {number}; pass token ids, not labels.")
             if number in vocabulary.visual_ids:
                 raise UsageError(
                     f"Response {item} holds the visual placeholder id {number} at position {position}: the "

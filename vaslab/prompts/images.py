@@ -72,11 +72,13 @@ def _line(error: BaseException) -> str:
 
 def _convert(picture: Image.Image, name: str) -> Image.Image:
     _check_size(picture, name)
-    frames = getattr(picture, "n_frames", 1)
-    # An MPO file is a photograph with a preview or a second eye beside it: its first frame is the picture.
-    if frames > 1 and picture.format != "MPO":
-        raise ImageError(f"{name} holds {frames} frames; save the one to look at as a picture of its own.")
     try:
+        frames = getattr(picture, "n_frames", 1)
+        # An MPO file is a photograph with a preview or a second eye beside it: its first frame is the picture.
+        if frames > 1 and picture.format != "MPO":
+            raise ImageError(
+                f"{name} holds {frames} frames; save the one to look at as a picture of its own."
+            )
         picture.load()
         upright = ImageOps.exif_transpose(picture)
         return _rgb(upright, name)

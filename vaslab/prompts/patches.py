@@ -99,4 +99,4 @@ class PatchGrid:
 def _shares(start: Length, stop: Length, length: int, cells: int) -> list[float]:
     """Return which share of each of `cells` equal stretches of 0..length lies between start and stop."""
     first, last = start * cells / length, stop * cells / length
-    return [max(0.0, min(last, cell + 1) - max(first, cell)) for cell in range(cells)]
+    return [float(max(0, min(last, cell + 1) - max(first, cell))) for cell in range(cells)]

@@ -38,9 +38,8 @@ def tokenize(vocabulary: Vocabulary, text: str, spans: Sequence[Span]) -> Tokens
     cuts = [cut for run in _template_runs(spans) for cut in _matches(special, text, *run)]
     if cuts == _matches(special, text, 0, len(text)):
         return _encoded(tokenizer, text, split_special_tokens=False)
-    tokens = _in_pieces(tokenizer, text, cuts)
-    _check_pieces(tokenizer, text, cuts, special)
-    return tokens
+    _check_pieces(tokenizer, text, cuts, vocabulary)
+    return _in_pieces(tokenizer, text, cuts, vocabulary)
 
 
 def _template_runs(spans: Sequence[Span]) -> list[tuple[int, int]]:
@@ -73,12 +72,17 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, text: str, split_special_tokens
     return Tokens(list(found["input_ids"]), [(start, end) for start, end in found["offset_mapping"]])
 
 
-def _in_pieces(tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]]) -> Tokens:
+def _in_pieces(
+    tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]], vocabulary: Vocabulary
+) -> Tokens:
     ids: list[int] = []
     offsets: list[tuple[int, int]] = []
     known: dict[str, int] = {}
     position = 0
-    for start, end in [*cuts, (len(text), len(text))]:
+    for start, end in [
+        *sorted({*cuts, *_matches(vocabulary.allowed, text, 0, len(text))}),
+        (len(text), len(text)),
+    ]:
         if start > position:
             piece = _encoded(tokenizer, text[position:start], split_special_tokens=True)
             ids += piece.ids
@@ -93,20 +97,17 @@ def _in_pieces(tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[i
 
 
 def _check_pieces(
-    tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]], special: re.Pattern[str]
+    tokenizer: PreTrainedTokenizerBase, text: str, cuts: list[tuple[int, int]], vocabulary: Vocabulary
 ) -> None:
     """Refuse a tokenizer that encodes pieces otherwise than the whole, judged on a text as long."""
     made = set(cuts)
-    foreign = [match for match in _matches(special, text, 0, len(text)) if match not in made]
+    foreign = [match for match in _matches(vocabulary.special, text, 0, len(text)) if match not in made]
     neutral = text
     for start, end in foreign:
         neutral = neutral[:start] + "x" * (end - start) + neutral[end:]
-    if (
-        _in_pieces(tokenizer, neutral, cuts).ids
-        != _encoded(tokenizer, neutral, split_special_tokens=False).ids
-    ):
+    whole = _encoded(tokenizer, neutral, split_special_tokens=False)
+    if _in_pieces(tokenizer, neutral, cuts, vocabulary).ids != whole.ids:
         names = ", ".join(sorted({repr(text[start:end]) for start, end in foreign}))
         raise UsageError(
-            f"{type(tokenizer).__name__} cannot encode {names} as plain text; take it out of the prompt's "
-            f"text."
+            f"{type(tokenizer).__name__} cannot encode {names} as plain text; take it out of the prompt's text."
         )

@@ -5,13 +5,14 @@ a text.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-from vaslab.errors import VaslabError
+from vaslab.errors import UsageError, VaslabError
 from vaslab.prompts.roles import Role
 
 Processor: TypeAlias = ProcessorMixin | PreTrainedTokenizerBase
@@ -32,11 +33,33 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     return int(number)
 
 
+def _any_of(words: Collection[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)")
+
+
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens of a processor that text must not forge."""
+    """The tokens of a processor that text must not forge: special tokens and placeholders, but not `text_tokens`.
+
+    Raises UsageError when one of `text_tokens` is no special token, or one that structures a sequence.
+    """
 
     processor: Processor
+    text_tokens: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        tokenizer = self.tokenizer
+        named = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token)
+        written = f"{getattr(self.processor, 'chat_template', '')}{tokenizer.chat_template}"
+        for token in sorted(self.text_tokens):
+            if token not in tokenizer.get_added_vocab():
+                raise UsageError(
+                    f"text_tokens holds {token!r}, which is no token of the tokenizer; leave it out."
+                )
+            if token in (*named, *self.placeholders) or token in written:
+                raise UsageError(
+                    f"text_tokens holds {token!r}, which structures the sequence; no text may use it."
+                )
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -63,13 +86,17 @@ class Vocabulary:
     @cached_property
     def _special(self) -> set[str]:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
-        return added | {*self.tokenizer.all_special_tokens, *self.placeholders}
+        return (added | {*self.tokenizer.all_special_tokens, *self.placeholders}) - self.text_tokens
 
     @cached_property
     def special(self) -> re.Pattern[str]:
         """A pattern that finds special tokens and placeholders in a text, the longest first."""
-        longest_first = sorted(self._special, key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+        return _any_of(self._special)
+
+    @cached_property
+    def allowed(self) -> re.Pattern[str]:
+        """A pattern that finds `text_tokens`."""
+        return _any_of(self.text_tokens)
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
