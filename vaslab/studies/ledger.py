@@ -15,6 +15,7 @@ from vaslab.capture.dataset import join_captures
 from vaslab.capture.files import load_capture, save_capture
 from vaslab.errors import VaslabError
 from vaslab.studies.run import CAPTURE, ITEMS, SHARDS
+from vaslab.studies.shards import read_shard, write_shard
 
 Row: TypeAlias = dict[str, Any]
 
@@ -53,7 +54,7 @@ class Ledger:
         if [row["id"] for row in rows] != self.ids[number]:
             raise VaslabError(f"batch {number} has rows of other items than its own; please report this")
         if shard is not None:
-            save_capture(shard, self._shard(number), overwrite=True)
+            write_shard(shard, self._shard(number))
         text = "".join(_line(row) for row in rows)
         with (self.folder / ITEMS).open("a", encoding="utf-8") as file:
             file.write(text)
@@ -76,13 +77,13 @@ class Ledger:
         if target.is_dir():
             return load_capture(target)
         numbers = [number for number, rows in sorted(self._rows.items()) if any(map(_measured, rows))]
-        joined = join_captures([load_capture(self._shard(number)) for number in numbers])
+        joined = join_captures([read_shard(self._shard(number)) for number in numbers])
         joined.attrs |= attrs
         save_capture(joined, target)
         return joined
 
     def _shard(self, number: int) -> Path:
-        return self.folder / SHARDS / f"{number:05d}.zarr"
+        return self.folder / SHARDS / f"{number:05d}.npz"
 
     def _recover(self) -> None:
         """Read what is there; drop, and name, what is torn."""
@@ -99,9 +100,9 @@ class Ledger:
                 torn.append(f"batch {number}: {wrong}")
             else:
                 self._rows[number] = rows
-        for shard in sorted((self.folder / SHARDS).glob("*.zarr")):
+        for shard in sorted((self.folder / SHARDS).glob("*.npz")):
             if shard.stem not in {f"{number:05d}" for number in self._rows}:
-                shutil.rmtree(shard)
+                shard.unlink()
                 if int(shard.stem) not in found:
                     torn.append(f"batch {int(shard.stem)}: a shard without rows")
         if torn:
@@ -135,10 +136,10 @@ class Ledger:
         measured = [row["id"] for row in rows if _measured(row)]
         if not measured or joined:
             return ""
-        if not self._shard(number).is_dir():
+        if not self._shard(number).is_file():
             return "rows without a shard"
         try:
-            held = load_capture(self._shard(number))
+            held = read_shard(self._shard(number))
         except VaslabError as error:
             return str(error)
         return "" if list(held["item"].values) == measured else "its shard is of other items"

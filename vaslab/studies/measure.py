@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -20,8 +20,8 @@ from vaslab.studies.run import SUMMARY, RunFolder, write_json
 from vaslab.studies.summary import summarise
 
 
-class Watcher(Protocol):
-    """Who is told how a run goes; the command line draws a bar from it."""
+class Watcher:
+    """Who is told how a run goes; this one tells nobody, the command line draws a bar."""
 
     def note(self, text: str) -> None:
         """Hear of something out of the ordinary, in one line."""
@@ -31,19 +31,6 @@ class Watcher(Protocol):
 
     def advance(self, items: int) -> None:
         """Hear that a batch of so many items is kept."""
-
-
-class Unwatched:
-    """Tells nobody."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def start(self, total: int, done: int) -> None:
-        """Say nothing."""
-
-    def advance(self, items: int) -> None:
-        """Say nothing."""
 
 
 def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: bool = False) -> Path:
@@ -57,7 +44,7 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
         MissingError, VaslabError: a model, data or picture that is not there or cannot be read; no item that
             could be measured.
     """
-    watch = watch or Unwatched()
+    watch = watch or Watcher()
     benchmark = config.benchmark()
     selection = benchmark.select(config.limit, config.seed)
     if all(item.broken for item in selection.items):
