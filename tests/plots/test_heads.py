@@ -61,6 +61,9 @@ def test_clipped_ends_say_so_and_open_ends_do_not() -> None:
     capture = made.realistic(4, 10, 10, None)
     capture["vas"][:] = 1.0
     capture["vas"][:, 0, 0] = 50.0
+    capture["mass"][..., :2] = 0.1
+    capture["mass"][..., 3] = 0.2
+    capture["mass"][:, 0, 0, :, 3] = 0.5
     fig = heads(capture)
     words = next(a.ticktext for a in fig.select_yaxes() if a.side == "right")
     assert words[-1] == "≥ 2"
@@ -78,7 +81,21 @@ def test_clipped_ends_say_so_and_open_ends_do_not() -> None:
 def test_title_at_the_extremes(value: float, title: str) -> None:
     capture = made.realistic(3, 4, 4)
     capture["vas"][:] = value
+    capture["mass"][..., 3] = 0.2 * value
+    capture["mass"][..., :2] = 0.1
     assert title in heads(capture).layout.title.text.replace("<br>", " ")
+
+
+def test_title_tells_a_heavy_tail_from_attention_on_the_whole() -> None:
+    # two queries: ratios 0.1 and 5 have the mean 2.55, but the masses (.05 + .25) / (.5 + .05) = 0.55
+    rows = [[0.25, 0.25, 0.45, 0.05, 0, 0, 0, 0], [0.025, 0.025, 0.7, 0.25, 0, 0, 0, 0]]
+    capture = made.from_rows({(0, 0, 0): rows, (0, 0, 1): rows}, [[1, 1, 1, 1, 0, 0, 0, 0]])
+    said = heads(capture).layout.title.text.replace("<br>", " ")
+    assert (
+        "VAS is above 1 in 2 of 2 heads, but none attends more to the image than to the system prompt" in said
+    )
+    plain = heads(capture, form="ratio_of_means").layout.title.text.replace("<br>", " ")
+    assert "No head attends more to the image than to the system prompt: the highest VAS is 0.55" in plain
 
 
 def test_words_name_form_query_set_data_n_and_run() -> None:

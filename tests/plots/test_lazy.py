@@ -38,7 +38,7 @@ def test_differences_are_paired_and_in_the_hover() -> None:
     np.testing.assert_allclose(image["difference_low"], 0.1, rtol=1e-4)
     assert table[table["run"] == "base"]["difference"].isna().all()
     fig = lazy(captures, table=table)
-    assert "to base +10.0 points (+10.0 to +10.0)" in lines(fig, "x")["tuned"].customdata[0]
+    assert ", +10.0 points to base (+10.0 to +10.0)" in lines(fig, "x")["tuned"].customdata[0]
     assert "to base" not in lines(fig, "x")["base"].customdata[0]
 
 

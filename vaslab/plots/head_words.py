@@ -2,28 +2,52 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from vaslab.plots.head_grid import Floats, Grid
+from vaslab.plots.head_grid import Grid
 from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken
 
 
-def title_of(value: Floats, said: dict[str, Any]) -> str:
-    """The finding: how many heads lie above 1."""
-    there = value[np.isfinite(value)]
-    above = int((there > 1).sum())
-    more, than = "more to the image", "to the system prompt"
+def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
+    """The finding: how many heads lie above 1.
+
+    A mean of ratios can be above 1 in a head that, on the whole, attends less to the image; where the two forms part,
+    the title says both.
+    """
+    there = table["vas"].notna()
+    n, above = int(there.sum()), int((table["vas"][there] > 1).sum())
+    more = "more to the image than to the system prompt"
     if said["per_token"]:
-        more, than = "more to an image token", "to a system token"
+        more = "more to an image token than to a system token"
+    truly = above
+    if said["form"] == "mean_of_ratios":
+        truly = int((table["ratio_of_means"][there] > 1).sum())
+    if _share(truly, n) != _share(above, n):
+        but = "but only" if truly < above else "while"
+        end = (
+            f"but none attends {more}"
+            if truly == 0
+            else f"{but} {_count(truly, n)} {_attend(truly, n)} {more}"
+        )
+        return f"VAS is above 1 in {_share(above, n)}, {end}"
     if above == 0:
-        best = number(float(there.max()))
-        return f"No head attends {more} than {than}: the highest VAS is {best}"
-    if above == there.size:
-        return f"Every head attends {more} than {than}"
-    if there.size < 100:
-        return f"{above} of {there.size} heads attend{'s' if above == 1 else ''} {more} than {than}"
-    return f"{percent(above / there.size)} of heads attend {more} than {than}"
+        return f"No head attends {more}: the highest VAS is {number(float(table['vas'].max()))}"
+    if above == n:
+        return f"Every head attends {more}"
+    return f"{_share(above, n)} {_attend(above, n)} {more}"
+
+
+def _share(some: int, n: int) -> str:
+    """Heads as a share of all, or as a count where a percentage would pretend precision."""
+    return f"{_count(some, n)} of heads" if n >= 100 else f"{some} of {n} heads"
+
+
+def _attend(some: int, n: int) -> str:
+    return "attends" if some == 1 and n < 100 else "attend"
+
+
+def _count(some: int, n: int) -> str:
+    return percent(some / n) if n >= 100 else str(some)
 
 
 def subtitle_of(said: dict[str, Any], words: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ def heads(
     place = Cells.fit(grid.n_layers, grid.n_heads, LEFT)
     width = place.right + LEGEND_WIDTH
     canvas = Canvas(
-        look, width, title_of(grid.vas, said), subtitle_of(said, words), foot_of(table, grid, said, words)
+        look, width, title_of(table, said), subtitle_of(said, words), foot_of(table, grid, said, words)
     )
     place.top = canvas.body_at + TOP_PANEL + GAP
     canvas.close(TOP_PANEL + GAP + place.height + 50)
@@ -168,7 +168,9 @@ def _floats(column: pd.Series) -> Floats:
 
 def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
     look, figure = canvas.theme, canvas.figure
-    low, middle, high = _quartiles(grid.clipped)
+    of_vas = _quartiles(grid.vas)
+    with np.errstate(divide="ignore"):
+        low, middle, high = np.clip(np.log2(of_vas), -grid.limit, grid.limit)
     bottom = np.floor(np.nanmin(low) * 2 - 0.2) / 2
     ceiling = np.ceil(np.nanmax(high) * 2 + 0.2) / 2
     spread = max(0.0, 2 - (ceiling - bottom)) / 2
@@ -221,7 +223,7 @@ def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
         mode="lines+markers",
         line={"color": look.text, "width": 2},
         marker={"size": 5.5 if place.cell_width > 14 else 4, "color": look.text},
-        customdata=np.column_stack([2.0**middle, 2.0**low, 2.0**high]),
+        customdata=of_vas[[1, 0, 2]].T,
         text=[str(name) for name in grid.layers],
         hovertemplate=(
             "<b>layer %{text}</b><br>median VAS %{customdata[0]:.3~r}"
@@ -232,10 +234,10 @@ def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
     canvas.text("median", 30, canvas.body_at + TOP_PANEL / 2, textangle=-90, xanchor="center")
 
 
-def _quartiles(level: Floats) -> tuple[Floats, Floats, Floats]:
-    """Quartiles over the heads of each layer; NaN for a layer in which no head has a value."""
-    out = np.full((3, len(level)), np.nan)
-    for layer, row in enumerate(level):
+def _quartiles(value: Floats) -> Floats:
+    """Quartiles over the heads of each layer, (3, layer); NaN for a layer in which no head has a value."""
+    out = np.full((3, len(value)), np.nan)
+    for layer, row in enumerate(value):
         if np.isfinite(row).any():
             out[:, layer] = np.nanquantile(row, [0.25, 0.5, 0.75])
-    return out[0], out[1], out[2]
+    return out

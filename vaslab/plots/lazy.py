@@ -1,6 +1,7 @@
 """The lazy figure: share of attention per layer on image, system prompt and question, one line a checkpoint."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -215,21 +216,25 @@ def _panel(
                 "size": 6.5 if style.symbol else 4.5,
                 "maxdisplayed": 14 if len(layers) > 14 else 0,
             },
-            customdata=[_hover(row, name == reference) for row in run.itertuples()],
+            customdata=[
+                _hover(row, None if name == reference else reference) for row in run.to_dict("records")
+            ],
             hovertemplate="%{customdata}",
             **on,
         )
 
 
-def _hover(row: object, is_reference: bool) -> str:
+def _hover(row: Mapping[Any, Any], reference: str | None) -> str:
     """Share with its interval and, for a compared checkpoint, the paired difference to the base in points."""
-    text = f"{100 * row.share:.1f}%"  # type: ignore[attr-defined]
-    if np.isfinite(row.low):  # type: ignore[attr-defined]
-        text += f" ({100 * row.low:.1f} – {100 * row.high:.1f})"  # type: ignore[attr-defined]
-    if not is_reference:
-        text += f", to base {points(row.difference)} points"  # type: ignore[attr-defined]
-        if np.isfinite(row.difference_low):  # type: ignore[attr-defined]
-            text += f" ({points(row.difference_low)} to {points(row.difference_high)})"  # type: ignore[attr-defined]
+    text = f"{100 * row['share']:.1f}%"
+    if np.isfinite(row["low"]):
+        text += f" ({100 * row['low']:.1f} – {100 * row['high']:.1f})"
+    if reference is not None:
+        text += (
+            f", {points(row['difference'])} points to {escape(shortened(reference, 160, themes.LABEL_SIZE))}"
+        )
+        if np.isfinite(row["difference_low"]):
+            text += f" ({points(row['difference_low'])} to {points(row['difference_high'])})"
     return text
 
 
