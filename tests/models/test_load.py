@@ -4,7 +4,10 @@ import json
 
 import pytest
 import torch
+import transformers
+from PIL import Image
 
+import vaslab
 from vaslab.errors import MissingError, UsageError, VaslabError
 from vaslab.models import FAMILIES, family_of, load_model
 
@@ -91,3 +94,71 @@ def test_code_from_a_folder_is_not_run(tiny_folder, tmp_path):
     (tmp_path / "own.py").write_text("raise SystemExit('code ran')")
     with pytest.raises(VaslabError):
         load_model(tmp_path)
+
+
+def test_a_folder_laid_out_like_the_published_checkpoints(tiny_folder, tmp_path):
+    """Qwen2.5-VL's own folders have a preprocessor_config.json, a chat_template.json, and no processor_config.json."""
+    for file in tiny_folder.iterdir():
+        if file.name not in ("processor_config.json", "chat_template.jinja"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    settings = {
+        "min_pixels": 4096,
+        "max_pixels": 36864,
+        "patch_size": 8,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2_5_VLProcessor",
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    template = (tiny_folder / "chat_template.jinja").read_text()
+    (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    ours, theirs = (vaslab.load(folder) for folder in (tiny_folder, tmp_path))
+    prompt = vaslab.Prompt(user="where?", images=[Image.new("RGB", (64, 96))])
+    one, other = (vaslab.capture(vlm, [prompt]) for vlm in (ours, theirs))
+    assert one.mass.equals(other.mass)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_vl"])
+def test_the_other_families_of_the_table_are_proved(family, processor, tmp_path):
+    text = {
+        "vocab_size": 640,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+        "pad_token_id": processor.tokenizer.pad_token_id,
+        "eos_token_id": processor.tokenizer.eos_token_id,
+        "bos_token_id": None,
+    }
+    vision = {"depth": 1, "patch_size": 8, "spatial_merge_size": 2, "temporal_patch_size": 2}
+    tokens = {"image_token_id": processor.image_token_id, "video_token_id": processor.video_token_id}
+    tokens |= {
+        f"vision_{end}_token_id": processor.tokenizer.convert_tokens_to_ids(f"<|vision_{end}|>")
+        for end in ("start", "end")
+    }
+    if family == "qwen2_vl":
+        vision |= {"embed_dim": 32, "hidden_size": 64, "num_heads": 2}
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **tokens)
+        model = transformers.Qwen2VLForConditionalGeneration(config)
+    else:
+        text["head_dim"] = 16
+        vision |= {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 64,
+        }
+        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **tokens)
+        model = transformers.Qwen3VLForConditionalGeneration(config)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    vlm = vaslab.load(tmp_path)
+    assert vlm.family.model_type == family
+    assert vlm.proof.passed
