@@ -11,10 +11,7 @@ from torch import Tensor
 
 from vaslab.attention import Request
 from vaslab.prompts.encoded import Encoded, pad_rows
-from vaslab.prompts.roles import KEY_ROLES, SYSTEM_ROLES, Role
-
-MASS_FLOOR = 1e-6
-"""Floor of the system mass in VAS: the denominator is max(S mass, 1e-6)."""
+from vaslab.prompts.roles import KEY_ROLES, MASS_FLOOR, SYSTEM_ROLES, Role
 
 
 @dataclass(frozen=True)

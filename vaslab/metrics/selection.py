@@ -6,9 +6,6 @@ import xarray as xr
 from vaslab.errors import UsageError
 from vaslab.prompts.roles import KEY_ROLES, SYSTEM_ROLES, Role
 
-MASS_FLOOR = 1e-6
-"""Floor of the denominator of VAS."""
-
 NEEDED = ("mass", "vas", "vas_no_sink", "clamped", "n_queries", "n_keys", "before_image")
 
 QUERY_WORDS = {

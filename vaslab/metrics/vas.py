@@ -8,14 +8,13 @@ import xarray as xr
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics.masses import masses
 from vaslab.metrics.selection import (
-    MASS_FLOOR,
     QUERY_WORDS,
     check_dims,
     no_vas_reason,
     one_query_set,
     system_roles,
 )
-from vaslab.prompts.roles import Role
+from vaslab.prompts.roles import MASS_FLOOR, Role
 
 __all__ = ["masses", "vas", "vas_masses", "vas_per_head", "vas_per_item"]
 

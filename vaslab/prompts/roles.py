@@ -27,6 +27,9 @@ KEY_ROLES: tuple[Role, ...] = tuple(role for role in Role if role is not Role.pa
 SYSTEM_ROLES: tuple[Role, ...] = (Role.system_sink, Role.system)
 """S of the paper: every token that the template renders for the system message."""
 
+MASS_FLOOR = 1e-6
+"""Floor of the attention mass on S in VAS: the denominator is max(S mass, MASS_FLOOR)."""
+
 QUERY_ROLES: tuple[str, ...] = ("user", "user_after_image", "response")
 """Sets of queries a capture can measure.
 
