@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -120,6 +121,13 @@ def test_padding_does_not_change_the_logits_because_the_mask_is_registered_too(f
         with attached(model):
             ours = model(**batch, use_cache=False).logits
     assert torch.equal(ours, plain)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_mass_holds_no_memory_but_its_own(model, batch, request_all, route):
+    masses, _ = measured(model, batch, dataclasses.replace(request_all, route=route))
+    for mass in masses:
+        assert mass.untyped_storage().nbytes() == 4 * mass.numel()
 
 
 def test_few_rows_and_few_layers(model, batch):

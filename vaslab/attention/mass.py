@@ -22,7 +22,7 @@ from vaslab.attention.visibility import Visibility, take_rows
 from vaslab.errors import UsageError, VaslabError
 
 # Scores held at once, in bytes: what stays in cache on a CPU; on a GPU, what keeps it busy.
-_CPU_BYTES = 8 * 2**20
+_CPU_BYTES = 4 * 2**20
 _GPU_BYTES = 256 * 2**20
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -136,7 +136,9 @@ def _split_columns(
     out: Tensor, width: int, request: Request, visible: Visibility
 ) -> tuple[Tensor, Float32[Tensor, "batch head row group"]]:
     """(batch, query, head, wide) -> the attention output and the mass in the slots of the request."""
-    mass = out[..., width : width + request.n_groups].transpose(1, 2).float()
+    mass = out[..., width : width + request.n_groups].transpose(1, 2)
+    # A copy: a view would keep the whole wide output of every layer alive.
+    mass = mass.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     sees = visible.sees_any()
     if sees is not None:
         mass = torch.where(sees[..., None], mass, torch.zeros_like(mass))

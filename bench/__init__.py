@@ -1,0 +1,1 @@
+"""Speed and memory of vaslab, measured against what transformers does by itself."""
