@@ -48,12 +48,8 @@ class RunFolder:
                 raise UsageError(f"{self.path} holds other files and is no run; choose another --out")
             return
         held = self._config()
-        here, there = dict(config) | resolved, dict(held) | held[RESOLVED]
-        differing = [
-            f"{key} is {there.get(key)!r} there and {value!r} here"
-            for key, value in here.items()
-            if key not in WHERE and there.get(key) != value
-        ]
+        # what follows from a differing option is not told beside it
+        differing = _differing(held, config) or _differing(held[RESOLVED], resolved)
         if differing:
             raise UsageError(
                 f"{self.path} holds a run of another config: {'; '.join(differing)}; choose another --out, "
@@ -172,6 +168,14 @@ def read_summary(path: Path | str) -> dict[str, Any]:
     if not isinstance(summary, dict):
         raise VaslabError(f"{folder.path / SUMMARY} is no summary; begin the run again with --overwrite")
     return summary
+
+
+def _differing(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    return [
+        f"{key} is {there.get(key)!r} there and {value!r} here"
+        for key, value in here.items()
+        if key not in WHERE and there.get(key) != value
+    ]
 
 
 def _flat(value: dict[str, Any]) -> dict[str, Any]:

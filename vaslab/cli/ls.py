@@ -1,0 +1,87 @@
+"""`vaslab ls models|data|runs`: what there is to measure, and what was measured."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaslab.cli.console import print_json, table
+from vaslab.studies.run import RunFolder, read_summary
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    data = "data"
+    runs = "runs"
+
+
+def ls(
+    kind: Annotated[Kind, typer.Argument(help="models, data or runs.")],
+    folder: Annotated[Path, typer.Argument(help="Where runs are looked for.")] = Path("runs"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line on stdout in place of the table.")
+    ] = False,
+) -> None:
+    """List models, benchmarks, or runs."""
+    rows = {Kind.models: _models, Kind.data: _data, Kind.runs: lambda: _runs(folder)}[kind]()
+    if as_json:
+        print_json(rows)
+        return
+    columns = list(rows[0]) if rows else ["name"]
+    empty = f"none in {folder}" if kind is Kind.runs else "none"
+    table(str(kind), columns, [list(row.values()) for row in rows], "" if rows else empty)
+
+
+def _models() -> list[dict[str, Any]]:
+    from vaslab.models import FAMILIES, organisms
+
+    shipped = [{"name": f"organism:{name}", "what": "shipped with vaslab"} for name in organisms()]
+    families = [
+        {"name": f"a folder or hub id of {family.title}", "what": f"model_type {family.model_type}"}
+        for family in FAMILIES.values()
+    ]
+    return shipped + families
+
+
+def _data() -> list[dict[str, Any]]:
+    from vaslab.benchmarks import BENCHMARKS, Benchmark
+    from vaslab.benchmarks.own import OwnFile
+
+    known: list[tuple[str, Benchmark | type[OwnFile]]] = [
+        *BENCHMARKS.items(),
+        ("FILE.jsonl", OwnFile),
+    ]
+    return [
+        {
+            "name": name,
+            "what": bench.title,
+            "source": bench.source,
+            "licence": bench.licence,
+            "grading": bench.rule,
+        }
+        for name, bench in known
+    ]
+
+
+def _runs(folder: Path) -> list[dict[str, Any]]:
+    found = sorted(path.parent for path in folder.glob("*/config.yaml"))
+    return [_run(path) for path in found]
+
+
+def _run(path: Path) -> dict[str, Any]:
+    if not RunFolder(path).finished:
+        return {"run": str(path), "model": "", "data": "", "n": "", "VAS": "not finished"}
+    summary = read_summary(path)
+    vas = next(iter(summary["queries"].values()))["vas"]["estimate"]
+    return {
+        "run": str(path),
+        "model": summary["model"],
+        "data": summary["data"],
+        "n": summary["n"],
+        "VAS": "-" if vas is None else f"{vas:.3g}",
+    }

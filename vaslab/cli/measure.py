@@ -1,0 +1,190 @@
+"""`vaslab measure`: from a model and pictures with questions to a run folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaslab.cli.console import console, note, print_json, quiet_libraries
+from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.cli.tables import runs_table
+from vaslab.errors import UsageError
+from vaslab.studies.config import MeasureConfig, read_config
+from vaslab.studies.run import RunFolder, read_summary
+
+WHAT, HOW, WHERE = "What is measured", "How", "Where"
+
+
+def _from_file(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the defaults of the other options from a YAML file: flags win."""
+    if path is not None:
+        context.default_map = {**(context.default_map or {}), **read_config(path)}
+    return path
+
+
+def measure(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="organism:NAME, a folder, or a hub id.", rich_help_panel=WHAT),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", "-d", help="easy-vqa, glyph, or a FILE.jsonl of your own.", rich_help_panel=WHAT
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="A picture of your own; may be given several times.", rich_help_panel=WHAT),
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="The question about it.", rich_help_panel=WHAT)] = None,
+    system: Annotated[
+        str | None, typer.Option(help="Its system prompt, in place of the template's.", rich_help_panel=WHAT)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", help="Items; spread over pictures.", rich_help_panel=WHAT)
+    ] = None,
+    queries: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="user, user_after_image, response; several by commas. \\[default: user]",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Run folder. \\[default: runs/MODEL-DATA]", rich_help_panel=WHERE),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the run in --out.", rich_help_panel=WHERE)] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-C",
+            help="YAML file of these options; flags win.",
+            callback=_from_file,
+            is_eager=True,
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be measured, and its size.", rich_help_panel=WHERE),
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(help="Items in one forward.", rich_help_panel=HOW)
+    ] = MeasureConfig.batch_size,
+    max_new_tokens: Annotated[
+        int, typer.Option(help="Longest answer.", rich_help_panel=HOW)
+    ] = MeasureConfig.max_new_tokens,
+    seed: Annotated[
+        int, typer.Option(help="Of the choice of items.", rich_help_panel=HOW)
+    ] = MeasureConfig.seed,
+    dtype: Annotated[
+        str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=HOW)
+    ] = MeasureConfig.dtype,
+    device_map: Annotated[
+        str | None, typer.Option(help="As in transformers; auto spreads a large model.", rich_help_panel=HOW)
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel=HOW)
+    ] = None,
+    offline: Annotated[
+        bool | None,
+        typer.Option("--offline/--online", help="May a hub id be downloaded?", rich_help_panel=HOW),
+    ] = None,
+) -> int:
+    """Measure where a model looks and whether it answers right, item by item, into a run folder.
+
+    vaslab measure --model organism:base --data easy-vqa --limit 200 --out runs/base
+
+    vaslab measure --model organism:base --image cat.png --question "what shape is it?"
+
+    Killed or interrupted, the same command goes on where it stopped.
+    """
+    del config
+    if not model:
+        raise UsageError("no model; add --model organism:NAME, a folder, or a hub id (vaslab ls models)")
+    options: dict[str, Any] = {
+        "model": model,
+        "out": out or _default_out(model, data, image),
+        "data": data,
+        "image": tuple(image or ()),
+        "question": question,
+        "system": system,
+        "limit": limit,
+        "queries": tuple(role.strip() for each in queries or ["user"] for role in each.split(",")),
+        "batch_size": batch_size,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+        "dtype": dtype,
+        "device_map": device_map,
+        "revision": revision,
+        "offline": offline,
+    }
+    asked = MeasureConfig(**options)
+    # what is wrong with the data is said before torch is loaded
+    asked.benchmark().select(asked.limit, asked.seed)
+    if dry_run:
+        return _dry_run(asked)
+    return _measured(asked, overwrite)
+
+
+def _measured(config: MeasureConfig, overwrite: bool) -> int:
+    quiet_libraries()
+    from vaslab.cli.progress import Bar
+    from vaslab.studies.measure import measure as run_measurement
+
+    try:
+        with Bar(console(), f"{config.model} on {config.data or 'own picture'}") as bar:
+            path = run_measurement(config, watch=bar, overwrite=overwrite)
+    except KeyboardInterrupt:
+        if RunFolder(config.out).started:
+            return fail(
+                f"interrupted; what is done stays in {config.out}, the same command goes on from there",
+                INTERRUPTED,
+            )
+        return fail("interrupted before the first batch was done; nothing was kept", INTERRUPTED)
+    runs_table([read_summary(path)])
+    print(path)
+    return 0
+
+
+def _dry_run(config: MeasureConfig) -> int:
+    quiet_libraries()
+    from vaslab.models import load_model
+    from vaslab.prompts.roles import KEY_ROLES
+
+    selection = config.benchmark().select(config.limit, config.seed)
+    # on the meta device no weight is read
+    vlm = load_model(config.model, device_map="meta", revision=config.revision, offline=config.offline)
+    per_head = len(config.queries) * (len(KEY_ROLES) + 3)
+    size = 4 * len(selection.items) * vlm.n_layers * vlm.n_heads * per_head
+    print_json(
+        {
+            "model": config.model,
+            "items": selection.words,
+            "n_items": len(selection.items),
+            "n_broken": sum(bool(item.broken) for item in selection.items),
+            "n_batches": -(-len(selection.items) // config.batch_size),
+            "layers": vlm.n_layers,
+            "heads": vlm.n_heads,
+            "capture_bytes": size,
+            "out": config.out,
+        }
+    )
+    note(f"a dry run: nothing was measured or written; the capture would hold {size / 1e6:.1f} MB")
+    return 0
+
+
+def _default_out(model: str, data: str | None, image: list[str] | None) -> str:
+    what = Path(data or (image[0] if image else "data")).stem
+    return f"runs/{_plain(model)}-{_plain(what)}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
