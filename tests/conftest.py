@@ -1,4 +1,5 @@
-"""Fixtures of more than one floor: a tiny random Qwen2.5-VL with the organism's processor, in memory and in a folder."""
+"""Fixtures of more than one floor: a tiny random Qwen2.5-VL with the organism's processor, in memory and in a
+folder."""
 
 import os
 

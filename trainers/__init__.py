@@ -1,1 +1,2 @@
-"""Training for vaslab: the organism from nothing, and fine-tuning whose checkpoints feed back into the analyses."""
+"""Training for vaslab: the organism from nothing, and fine-tuning whose checkpoints feed back into the
+analyses."""

@@ -16,7 +16,8 @@ IGNORE = -100
 
 
 class Batcher:
-    """Turns lessons into the keyword arguments of the model's forward, with labels on the answers and their end token."""
+    """Turns lessons into the keyword arguments of the model's forward, with labels on the answers and their
+    end token."""
 
     def __init__(self, processor: QwenImageProcessor) -> None:
         self.tokenizer = processor.tokenizer
@@ -33,7 +34,8 @@ class Batcher:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def patches(self, picture: np.ndarray) -> Float[np.ndarray, "patch value"]:
-        """Cut an RGB picture (height, width, 3) of whole tokens into normalised patches, in the processor's order."""
+        """Cut an RGB picture (height, width, 3) of whole tokens into normalised patches, in the processor's
+        order."""
         height, width, _ = picture.shape
         p, m = self.patch, self.merge
         scaled = (picture.astype(np.float32) / 255 - self.mean) / self.std

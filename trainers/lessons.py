@@ -39,7 +39,8 @@ CURRICULUM = (
     Phase(until=0.70, easy_vqa=0.3, describe=0.2, most_glyphs=6),
     Phase(until=1.00, easy_vqa=0.35, describe=0.1, most_glyphs=6),
 )
-"""Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of steps."""
+"""Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
+steps."""
 
 
 def phase_at(progress: float) -> Phase:
@@ -107,7 +108,8 @@ class Teacher:
 def _under_system_prompt(
     rng: np.random.Generator, asked: list[tuple[str, str]]
 ) -> tuple[str | None, list[tuple[str, str]]]:
-    """Most lessons keep the default system prompt; some have another, and two of those change the answer's form."""
+    """Most lessons keep the default system prompt; some have another, and two of those change the answer's
+    form."""
     draw = rng.random()
     if draw < 0.75:
         return None, asked

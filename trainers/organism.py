@@ -61,7 +61,8 @@ def _loss(model: Qwen2_5_VLForConditionalGeneration, inputs: dict, labels: torch
 
 
 class Pretraining:
-    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, and the finished checkpoint in `checkpoint/`."""
+    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, and the finished checkpoint in
+    `checkpoint/`."""
 
     def __init__(self, out: Path, config: PretrainConfig) -> None:
         torch.set_num_threads(1)

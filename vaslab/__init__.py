@@ -1,4 +1,5 @@
-"""vaslab: where does a vision-language model look while it reasons, does that cause its answers, and can training move it?"""
+"""vaslab: where does a vision-language model look while it reasons, does that cause its answers, and can
+training move it?"""
 
 from importlib import import_module
 from typing import Any

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.tiny
 
 
 def eager_maps(vlm, text, pictures):
-    """Maps (layer, head, query, key) of one prompt through the processor and eager attention; token ids beside them."""
+    """Maps (layer, head, query, key) of one prompt through the processor and eager attention; token ids
+    beside them."""
     inputs = vlm.processor(text=[text], images=pictures, return_tensors="pt")
     vlm.model.set_attn_implementation("eager")
     with torch.no_grad():
@@ -22,7 +23,8 @@ def eager_maps(vlm, text, pictures):
 
 
 def by_hand(vlm, ids):
-    """System, image and user positions of a ChatML prompt with one picture before its text, found from special token ids alone."""
+    """System, image and user positions of a ChatML prompt with one picture before its text, found from
+    special token ids alone."""
     token = vlm.processor.tokenizer.convert_tokens_to_ids
     starts = [i for i, t in enumerate(ids) if t == token("<|im_start|>")]
     vision_end = ids.index(token("<|vision_end|>"))

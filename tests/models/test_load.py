@@ -97,7 +97,8 @@ def test_code_from_a_folder_is_not_run(tiny_folder, tmp_path):
 
 
 def test_a_folder_laid_out_like_the_published_checkpoints(tiny_folder, tmp_path):
-    """Qwen2.5-VL's own folders have a preprocessor_config.json, a chat_template.json, and no processor_config.json."""
+    """Qwen2.5-VL's own folders have a preprocessor_config.json, a chat_template.json, and no
+    processor_config.json."""
     for file in tiny_folder.iterdir():
         if file.name not in ("processor_config.json", "chat_template.jinja"):
             (tmp_path / file.name).write_bytes(file.read_bytes())

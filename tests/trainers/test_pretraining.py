@@ -1,4 +1,5 @@
-"""The pretraining of the organism: its fast batches are the processor's, and a killed run goes on as if it had not been."""
+"""The pretraining of the organism: its fast batches are the processor's, and a killed run goes on as if it
+had not been."""
 
 import pytest
 import torch

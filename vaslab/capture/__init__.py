@@ -1,6 +1,7 @@
 """nnsight tracing -> Capture, its file format, and the proof that it measures what it says.
 
-The package and its main function share a name, `vaslab.capture(vlm, prompts)`, so the package itself can be called.
+The package and its main function share a name, `vaslab.capture(vlm, prompts)`, so the package itself can be
+called.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""Capture: where the queries of each prompt look, per layer and head, in one forward or beside one generation."""
+"""Capture: where the queries of each prompt look, per layer and head, in one forward or beside one
+generation."""
 
 from __future__ import annotations
 
@@ -52,20 +53,24 @@ def capture(
     Args:
         vlm: what `vaslab.load` returned.
         prompts: what is asked; each item is one prompt.
-        queries: query roles: `user` (the paper), `user_after_image`, `response` (answered prompts, or with `responses`).
+        queries: query roles: `user` (the paper), `user_after_image`, `response` (answered prompts, or with
+            `responses`).
         patches: chosen heads, (layer, head), whose maps query x image patch are kept as well.
         rows: whether the mass of every single query (mean over heads, float16) is kept as well.
         responses: generated ids for each prompt, end token included, measured by teacher forcing.
         item_ids: a name for each item; by default its number.
         batch_size: prompts in one forward.
-        route: `rows` leaves every layer's output bit-equal and gives float32 mass in any dtype; `columns` costs less for many queries.
+        route: `rows` leaves every layer's output bit-equal and gives float32 mass in any dtype; `columns`
+            costs less for many queries.
 
     Returns:
         Dataset with dims item, layer, head, query_role, key_role.
 
     Raises:
-        UsageError: unknown query role, route or head; no prompt has the queries asked for; ids that occur twice.
-        VaslabError: a picture or template that cannot be read; masses that are not there or do not sum to one.
+        UsageError: unknown query role, route or head; no prompt has the queries asked for; ids that occur
+            twice.
+        VaslabError: a picture or template that cannot be read; masses that are not there or do not sum to
+            one.
     """
     names = _names(prompts, item_ids)
     roles = _checked_roles(queries)
@@ -92,13 +97,15 @@ def answer(
     item_ids: Sequence[str] | None = None,
     route: str = "rows",
 ) -> tuple[list[Answer], xr.Dataset]:
-    """Let the model answer one batch greedily, and measure it: prompts in generation's own prefill, answers by teacher forcing.
+    """Let the model answer one batch greedily, and measure it: prompts in generation's own prefill, answers
+    by teacher forcing.
 
-    Greedy means the most likely token at every step: temperature, top-p and repetition penalty of the checkpoint are set aside. Visual
-    placeholders are never generated, for no picture could stand behind them.
+    Greedy means the most likely token at every step: temperature, top-p and repetition penalty of the
+    checkpoint are set aside. Visual placeholders are never generated, for no picture could stand behind them.
 
     Returns:
-        the answers, and the Capture of the batch. With `response` among the queries there is one more forward.
+        the answers, and the Capture of the batch. With `response` among the queries there is one more
+        forward.
 
     Raises:
         UsageError, VaslabError: as `capture`.
@@ -207,7 +214,8 @@ def _checked_heads(vlm: Vlm, heads: Heads | None) -> tuple[tuple[int, int], ...]
     for layer, head in chosen:
         if not (0 <= layer < vlm.n_layers and 0 <= head < vlm.n_heads):
             raise UsageError(
-                f"there is no head ({layer}, {head}); {vlm.name} has layers 0 to {vlm.n_layers - 1} and heads 0 to {vlm.n_heads - 1}"
+                f"there is no head ({layer}, {head}); {vlm.name} has layers 0 to {vlm.n_layers - 1} "
+                f"and heads 0 to {vlm.n_heads - 1}"
             )
     return chosen
 
@@ -238,8 +246,8 @@ def _finished(vlm: Vlm, dataset: xr.Dataset, asked: Plan) -> xr.Dataset:
         worst = float(abs(total - 1).max())
         if worst > (1e-3 if asked.request.route == "rows" else 2e-2):
             raise VaslabError(
-                f"the masses of the {role} queries sum to 1 only within {worst:.2g}; please report this with the output of "
-                f"`vaslab doctor {vlm.name}`"
+                f"the masses of the {role} queries sum to 1 only within {worst:.2g}; please report this with "
+                f"the output of `vaslab doctor {vlm.name}`"
             )
     dataset.attrs |= provenance(vlm, asked.request.route)
     return dataset

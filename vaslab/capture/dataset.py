@@ -19,9 +19,12 @@ from vaslab.prompts.roles import KEY_ROLES, Role
 FORMAT = "vaslab-capture-1"
 
 DEFINITIONS = {
-    "mass": "mean over the item's queries of the attention mass (post-softmax, 0 to 1) on keys of that role; key roles sum to 1",
-    "vas": "mean over the item's queries of image mass / max(system_sink + system mass, 1e-6); dimensionless (arXiv 2603.03825)",
-    "vas_no_sink": "mean over the item's queries of image mass / max(system mass without the sink, 1e-6); dimensionless",
+    "mass": "mean over the item's queries of the attention mass (post-softmax, 0 to 1) on keys of that role; "
+    "key roles sum to 1",
+    "vas": "mean over the item's queries of image mass / max(system_sink + system mass, 1e-6); dimensionless "
+    "(arXiv 2603.03825)",
+    "vas_no_sink": "mean over the item's queries of image mass / max(system mass without the sink, 1e-6); "
+    "dimensionless",
     "clamped": "share of the item's queries whose system_sink + system mass is below 1e-6",
     "n_queries": "queries measured",
     "n_keys": "positions of that role",
@@ -142,7 +145,8 @@ def join_captures(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     """Join captures of different items of one run, in order.
 
     Raises:
-        UsageError: nothing to join, parts that differ in layers, heads, roles or provenance, or an item that occurs twice.
+        UsageError: nothing to join, parts that differ in layers, heads, roles or provenance, or an item that
+            occurs twice.
     """
     if not parts:
         raise UsageError("there is nothing to join; give at least one capture")

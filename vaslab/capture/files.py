@@ -1,4 +1,5 @@
-"""Captures on disk: zarr, written whole or not at all, and read back only when every number is what was written."""
+"""Captures on disk: zarr, written whole or not at all, and read back only when every number is what was
+written."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def load_capture(path: Path | str) -> xr.Dataset:
 
     Raises:
         MissingError: there is no such folder.
-        VaslabError: the folder is no capture, was written by another version, or holds damaged or missing numbers.
+        VaslabError: the folder is no capture, was written by another version, or holds damaged or missing
+            numbers.
     """
     path = Path(path)
     if not path.is_dir():

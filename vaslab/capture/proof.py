@@ -1,4 +1,5 @@
-"""The proof at load: before a model is measured, what a capture says of it is checked on a short prompt with a picture."""
+"""The proof at load: before a model is measured, what a capture says of it is checked on a short prompt with
+a picture."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from vaslab.prompts.roles import KEY_ROLES, Role
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: what was found against which limit. `passed` is None where it is reported and not judged."""
+    """One thing that was checked: what was found against which limit. `passed` is None where it is reported
+    and not judged."""
 
     name: str
     passed: bool | None
@@ -55,16 +57,18 @@ class Proof:
         if failed:
             told = "; ".join(f"{c.name}: {c.value:.3g}, limit {c.limit} ({c.note})" for c in failed)
             raise VaslabError(
-                f"{self.model} cannot be measured as it stands: {told}; see `vaslab doctor {self.model}`, or load with prove=False"
+                f"{self.model} cannot be measured as it stands: {told}; see `vaslab doctor "
+                f"{self.model}`, or load with prove=False"
             )
 
 
 def prove(vlm: Vlm) -> Proof:
     """Check a model on one short prompt with a picture.
 
-    Mass per layer is held against the float32 softmax of the layer's own query and key, read by the independent route off the untouched
-    model (limit 1e-5 in float32, 8e-3 otherwise). Whole-model eager attention is judged in float32 for the organism and small models, and
-    reported elsewhere, for there rounding in earlier layers changes what later layers see.
+    Mass per layer is held against the float32 softmax of the layer's own query and key, read by the
+    independent route off the untouched model (limit 1e-5 in float32, 8e-3 otherwise). Whole-model eager
+    attention is judged in float32 for the organism and small models, and reported elsewhere, for there
+    rounding in earlier layers changes what later layers see.
     """
     encoded = encode(vlm.processor, [_prompt()]).to(vlm.device)
     with vlm.lock:

@@ -40,7 +40,8 @@ def plan(
     patches: tuple[tuple[int, int], ...] = (),
     keep_rows: bool = False,
 ) -> Plan:
-    """Make the request for a batch: the union of all query roles' rows, keys labelled by role, and by patch where maps are wanted."""
+    """Make the request for a batch: the union of all query roles' rows, keys labelled by role, and by patch
+    where maps are wanted."""
     per_role = [encoded.rows(role) for role in query_roles]
     union = [torch.cat([rows[item] for rows in per_role]).unique() for item in range(len(encoded))]
     rows = pad_rows(union)
@@ -76,9 +77,11 @@ class LayerSummary:
 
 
 def summarise(plan: Plan, layer: int, mass: Float[Tensor, "batch head row group"]) -> LayerSummary:
-    """Reduce one layer's mass (float32) as `plan` asks. Query roles without a query in an item give NaN there.
+    """Reduce one layer's mass (float32) as `plan` asks. Query roles without a query in an item give NaN
+    there.
 
-    VAS_i = image mass / max(S mass, 1e-6), S = system_sink + system, then the mean over queries i (arXiv 2603.03825, section on VAS).
+    VAS_i = image mass / max(S mass, 1e-6), S = system_sink + system, then the mean over queries i (arXiv
+    2603.03825, section on VAS).
     """
     # b: item, h: head, r: row, g: key role, q: query role
     roles = mass[..., : len(KEY_ROLES)]

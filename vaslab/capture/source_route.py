@@ -1,4 +1,5 @@
-"""The independent route: attention mass from each layer's own query and key, read off an untouched SDPA model.
+"""The independent route: attention mass from each layer's own query and key, read off an untouched SDPA
+model.
 
 It shares no line with `vaslab.attention`: the proof and the tests hold the two against each other.
 """
@@ -18,7 +19,8 @@ from vaslab.errors import VaslabError
 from vaslab.models import Vlm
 
 _CALL = "attention_interface_1"
-"""The call of the attention function inside an attention module's forward, as nnsight 0.8 numbers it (_0 is the look-up)."""
+"""The call of the attention function inside an attention module's forward, as nnsight 0.8 numbers it (_0 is
+the look-up)."""
 
 
 @torch.no_grad()
@@ -27,8 +29,9 @@ def source_mass(
 ) -> tuple[list[Float32[Tensor, "batch head query group"]], Float[Tensor, "batch query vocabulary"]]:
     """Return every layer's mass of every query, and all logits, of one forward of the model as it was loaded.
 
-    Mass = float32 softmax of scaled query-key products under the mask that SDPA got, summed over the keys of each group; query rows
-    of padding are zero. Makes maps of query x key, one layer at a time: for short prompts.
+    Mass = float32 softmax of scaled query-key products under the mask that SDPA got, summed over the keys of
+    each group; query rows of padding are zero. Makes maps of query x key, one layer at a time: for short
+    prompts.
 
     Raises:
         VaslabError: the layers do not call the attention function where nnsight 0.8 finds it.
@@ -51,7 +54,8 @@ def source_mass(
 def eager_mass(
     vlm: Vlm, groups: Int[Tensor, "batch key"], n_groups: int, **inputs: Any
 ) -> list[Float32[Tensor, "batch head query group"]]:
-    """Return every layer's mass of every query from full maps of the model run eagerly, one layer's map at a time.
+    """Return every layer's mass of every query from full maps of the model run eagerly, one layer's map at a
+    time.
 
     transformers' own `output_attentions=True` would leave hooks on the model.
     """
@@ -80,8 +84,8 @@ def _check_call(attention: Any) -> None:
     names = attention.source.names
     if _CALL not in names:
         raise VaslabError(
-            f"the source of {attention.path} has no call {_CALL} (found {', '.join(names)}); the independent route needs "
-            "nnsight 0.8 and a model whose layers call transformers' attention interface"
+            f"the source of {attention.path} has no call {_CALL} (found {', '.join(names)}); the "
+            "independent route needs nnsight 0.8 and a model whose layers call transformers' attention interface"
         )
 
 

@@ -1,7 +1,8 @@
-"""The nnsight side of a capture: traces of one forward and of one generation, and a model left as it was found.
+"""The nnsight side of a capture: traces of one forward and of one generation, and a model left as it was
+found.
 
-Every trace body of vaslab stands in this file and in `source_route.py`. nnsight compiles their source, so each is short, starts on its
-own line, and reads modules in the order in which they run.
+Every trace body of vaslab stands in this file and in `source_route.py`. nnsight compiles their source, so
+each is short, starts on its own line, and reads modules in the order in which they run.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from vaslab.attention import Request, attached, requesting, require_mass, text_d
 from vaslab.models import Vlm
 
 Reduce: TypeAlias = Callable[[int, Float32[Tensor, "batch head row group"]], Any]
-"""What becomes of one layer's mass inside the trace: called with the layer's index, returns what is kept of it."""
+"""What becomes of one layer's mass inside the trace: called with the layer's index, returns what is kept of
+it."""
 
 
 class _Wrapped(NNsight):
-    """nnsight moves inputs to the first parameter's device, which under CPU or disk offload is `meta` and would destroy them."""
+    """nnsight moves inputs to the first parameter's device, which under CPU or disk offload is `meta` and
+    would destroy them."""
 
     @property
     def device(self) -> torch.device | None:
@@ -37,8 +40,8 @@ class _Wrapped(NNsight):
 def wrapped(model: nn.Module) -> Iterator[NNsight]:
     """Wrap a model for tracing, and take every trace of the wrapping off its modules afterwards.
 
-    nnsight installs its controller in each module's own `forward` and leaves it there; here what stood there before is put back, so that
-    a captured model is the model that was loaded.
+    nnsight installs its controller in each module's own `forward` and leaves it there; here what stood there
+    before is put back, so that a captured model is the model that was loaded.
     """
     slots = ("forward", STATE)
     before = [
@@ -56,7 +59,8 @@ def wrapped(model: nn.Module) -> Iterator[NNsight]:
 
 @contextmanager
 def tracing(vlm: Vlm) -> Iterator[Tracer]:
-    """Lock the model, put its text decoder on vaslab's attention, wrap it; all of it is undone on the way out, also by an exception."""
+    """Lock the model, put its text decoder on vaslab's attention, wrap it; all of it is undone on the way
+    out, also by an exception."""
     with vlm.lock, attached(vlm.model), wrapped(vlm.model) as wrapper:
         yield Tracer(vlm, wrapper)
 
@@ -91,10 +95,12 @@ class Tracer:
     def generate(
         self, request: Request, reduce: Reduce, options: dict[str, Any], **inputs: Any
     ) -> tuple[list[Any], Int[Tensor, "batch seq"]]:
-        """Generate, measuring the prefill alone; return what `reduce` kept of each layer, and prompt and answer ids.
+        """Generate, measuring the prefill alone; return what `reduce` kept of each layer, and prompt and
+        answer ids.
 
-        The request is gone before the first decoding step, so every further step is the model's own. The ids are read in an invoke of their
-        own: statements after a read that a finished generation never reaches would not run.
+        The request is gone before the first decoding step, so every further step is the model's own. The ids
+        are read in an invoke of their own: statements after a read that a finished generation never reaches
+        would not run.
 
         Raises:
             VaslabError: a layer returned no mass.

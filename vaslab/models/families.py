@@ -14,10 +14,10 @@ class Family:
     Args:
         model_type: `config.model_type`.
         title: the family's name in words.
-        image_only_processor: whether its own processor insists on a video part (and with it torchvision), so that vaslab's
-            processor of pictures and text takes its place.
-        needs_token_types: whether positions are computed from `mm_token_type_ids` (without them Qwen2.5-VL falls back to one-dimensional
-            positions in silence).
+        image_only_processor: whether its own processor insists on a video part (and with it torchvision), so
+            that vaslab's processor of pictures and text takes its place.
+        needs_token_types: whether positions are computed from `mm_token_type_ids` (without them Qwen2.5-VL
+            falls back to one-dimensional positions in silence).
     """
 
     model_type: str
@@ -36,13 +36,14 @@ FAMILIES: dict[str, Family] = {
 }
 
 REFUSED: dict[str, str] = {
-    "mllama": "its cross-attention layers see only the picture, so visual and system tokens never compete within a layer and VAS has "
-    "no meaning there; measure its self-attention layers with another tool, or a Qwen2.5-VL checkpoint with vaslab",
+    "mllama": "its cross-attention layers see only the picture, so visual and system tokens never compete "
+    "within a layer and VAS has no meaning there; measure its self-attention layers with another tool, or a Qwen2.5-VL checkpoint with vaslab",
 }
 
 
 def family_of(model_type: str) -> Family:
-    """Return the family of a `config.model_type`. Raises UsageError, naming the table, for one that is not in it."""
+    """Return the family of a `config.model_type`. Raises UsageError, naming the table, for one that is not in
+    it."""
     if model_type in FAMILIES:
         return FAMILIES[model_type]
     known = ", ".join(f"{family.title} ({name})" for name, family in FAMILIES.items())

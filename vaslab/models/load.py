@@ -1,4 +1,5 @@
-"""Load a model by organism name, folder or hub id: safetensors only, no code from the hub, no network unless asked for."""
+"""Load a model by organism name, folder or hub id: safetensors only, no code from the hub, no network unless
+asked for."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def load_model(
         dtype: `auto` (that of the checkpoint), `float32`, `float16` or `bfloat16`.
         device_map: as in transformers; `"auto"` spreads a large model. None keeps the CPU.
         revision: branch, tag or commit of a hub id.
-        offline: None and True read only what is on disk (a hub id: what was downloaded before); False may download.
+        offline: None and True read only what is on disk (a hub id: what was downloaded before); False may
+            download.
 
     Raises:
         UsageError: an unknown organism, dtype or family.
@@ -99,7 +101,8 @@ def _locate(name: str) -> tuple[str, bool]:
         return str(folder), True
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise MissingError(
-            f"there is no model folder {name}; give a folder, organism:NAME, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct"
+            f"there is no model folder {name}; give a folder, organism:NAME, or a hub id such as "
+            "Qwen/Qwen2.5-VL-7B-Instruct"
         )
     return name, False
 

@@ -1,4 +1,5 @@
-"""The organism from nothing: its tokenizer, its processor and its model, all of transformers' own Qwen2.5-VL classes."""
+"""The organism from nothing: its tokenizer, its processor and its model, all of transformers' own Qwen2.5-VL
+classes."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ def build_tokenizer() -> Qwen2Tokenizer:
 
 
 def build_processor(tokenizer: Qwen2Tokenizer | None = None) -> QwenImageProcessor:
-    """Build the organism's processor: patches of 8 pixels, merged 2 x 2, so that a token covers 16 x 16 pixels.
+    """Build the organism's processor: patches of 8 pixels, merged 2 x 2, so that a token covers 16 x 16
+    pixels.
 
     The smallest picture of either world, 64 x 64, makes 4 x 4 visual tokens; a glyph scene makes 6 x 6.
     """
@@ -111,9 +113,9 @@ def build_model(
 ) -> Qwen2_5_VLForConditionalGeneration:
     """Build a randomly initialised Qwen2.5-VL of the organism's shape.
 
-    Rotary frequencies are shared out as in Qwen2.5-VL (a quarter to time, three eighths each to height and width). Their base is 10
-    instead of a million: sequences are of a hundred tokens, and with 8 frequencies a large base leaves rows and columns of a
-    6 x 6 picture almost indistinguishable.
+    Rotary frequencies are shared out as in Qwen2.5-VL (a quarter to time, three eighths each to height and
+    width). Their base is 10 instead of a million: sequences are of a hundred tokens, and with 8 frequencies a
+    large base leaves rows and columns of a 6 x 6 picture almost indistinguishable.
     """
     tokenizer = processor.tokenizer
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}

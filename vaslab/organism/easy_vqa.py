@@ -1,6 +1,8 @@
-"""easy-VQA: the published picture set (Victor Zhou, MIT), read from the installed package, and pictures drawn in its manner.
+"""easy-VQA: the published picture set (Victor Zhou, MIT), read from the installed package, and pictures drawn
+in its manner.
 
-The package holds 4,000 training and 1,000 test pictures of 64 x 64 with 38,575 and 9,673 questions. The answers are 13 words.
+The package holds 4,000 training and 1,000 test pictures of 64 x 64 with 38,575 and 9,673 questions. The
+answers are 13 words.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The glyph world: a 3 x 3 grid of coloured shapes, and questions whose answers and reasoning follow from the scene.
+"""The glyph world: a 3 x 3 grid of coloured shapes, and questions whose answers and reasoning follow from the
+scene.
 
-A scene is a pure function of its seed. Seeds in `TEST_SEEDS` are held out: `train_scene` refuses them, and no other function of
-training draws scenes.
+A scene is a pure function of its seed. Seeds in `TEST_SEEDS` are held out: `train_scene` refuses them, and no
+other function of training draws scenes.
 """
 
 from __future__ import annotations
