@@ -37,7 +37,8 @@ FAMILIES: dict[str, Family] = {
 
 REFUSED: dict[str, str] = {
     "mllama": "its cross-attention layers see only the picture, so visual and system tokens never compete "
-    "within a layer and VAS has no meaning there; measure its self-attention layers with another tool, or a Qwen2.5-VL checkpoint with vaslab",
+    "within a layer and VAS has no meaning there; measure its self-attention layers with another tool, or a "
+    "Qwen2.5-VL checkpoint with vaslab",
 }
 
 
