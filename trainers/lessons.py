@@ -11,6 +11,7 @@ from vaslab.organism import easy_vqa, glyphs, questions
 from vaslab.organism.build import SYSTEM_PROMPTS
 
 DESCRIBE = "describe the picture."
+LIST = "list the shapes."
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,29 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the curriculum: shares of what is drawn, and how many glyphs a scene may have."""
+    """A stretch of the curriculum: shares of what is drawn, and how many glyphs a scene may have.
+
+    `easy_vqa` is a share of all lessons; `describe` and `listing` are shares of the glyph lessons, the rest of
+    which are questions.
+    """
 
     until: float
     easy_vqa: float
     describe: float
+    listing: float
     most_glyphs: int
 
 
 CURRICULUM = (
-    Phase(until=0.06, easy_vqa=0.2, describe=0.9, most_glyphs=2),
-    Phase(until=0.15, easy_vqa=0.25, describe=0.5, most_glyphs=4),
-    Phase(until=0.70, easy_vqa=0.3, describe=0.2, most_glyphs=6),
-    Phase(until=1.00, easy_vqa=0.35, describe=0.1, most_glyphs=6),
+    Phase(until=0.060, easy_vqa=0.20, describe=0.90, listing=0.0, most_glyphs=2),
+    Phase(until=0.150, easy_vqa=0.25, describe=0.50, listing=0.0, most_glyphs=4),
+    Phase(until=0.385, easy_vqa=0.30, describe=0.20, listing=0.0, most_glyphs=6),
+    Phase(until=0.700, easy_vqa=0.25, describe=0.05, listing=0.3, most_glyphs=6),
+    Phase(until=1.000, easy_vqa=0.35, describe=0.05, listing=0.1, most_glyphs=6),
 )
 """Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
-steps."""
+steps. Describing (place, then glyph) teaches what is where; listing (glyph, then place) teaches where a thing
+is."""
 
 
 def phase_at(progress: float) -> Phase:
@@ -99,8 +107,11 @@ class Teacher:
     ) -> tuple[Image.Image, list[tuple[str, str]]]:
         seed = glyphs.FIRST_TRAIN_SEED + (self.seed + 1) * 100_000_000 + index
         scene = glyphs.train_scene(seed, least=min(2, phase.most_glyphs), most=phase.most_glyphs)
-        if rng.random() < phase.describe:
+        share = rng.random()
+        if share < phase.describe:
             return scene.picture(), [(DESCRIBE, scene.description())]
+        if share < phase.describe + phase.listing:
+            return scene.picture(), [(LIST, scene.listing())]
         asked = questions.questions(scene, turns, seed=self.seed)
         return scene.picture(), [(question.text, question.answer) for question in asked]
 

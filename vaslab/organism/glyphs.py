@@ -100,6 +100,11 @@ class Scene:
         """Every glyph with its place, in raster order."""
         return ", ".join(f"{glyph.place} {glyph.name}" for glyph in self.glyphs) or "nothing"
 
+    def listing(self) -> str:
+        """Every glyph with its place, by colour and shape: what is where, instead of where is what."""
+        ordered = sorted(self.glyphs, key=lambda glyph: glyph.name)
+        return ", ".join(f"{glyph.name} {glyph.place}" for glyph in ordered) or "nothing"
+
 
 def scene(seed: int, least: int = 2, most: int = 6) -> Scene:
     """Draw the scene of a seed, with `least` to `most` glyphs (of 9 cells)."""
