@@ -98,6 +98,13 @@ def test_slots_hold_absolute_positions_and_empty_ones_are_zero(route):
                 assert torch.allclose(found[b, :, slot].double(), want, atol=1e-5)
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_rows_at_all(route):
+    query, key, groups = tensors()
+    nothing = torch.zeros(2, 0, dtype=torch.long)
+    assert group_mass(query, key, Request(groups, 3, rows=nothing, route=route)).shape == (2, 4, 0, 3)
+
+
 def test_chunks_do_not_change_the_mass():
     query, key, groups = tensors(queries=50, keys=50)
     want = expected(query, key, groups, causal(50, 50))

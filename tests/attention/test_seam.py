@@ -250,6 +250,24 @@ def test_a_request_to_a_model_on_another_backend_is_refused_not_swallowed(model,
             model(**batch)
 
 
+def test_a_layer_that_the_model_has_not_is_refused(model, request_all):
+    with attached(model), pytest.raises(UsageError, match="asks for layer 3; the decoder has layers 0 to 2"):
+        with requesting(model, dataclasses.replace(request_all, layers=frozenset({1, 3}))):
+            pass
+
+
+@pytest.mark.parametrize("extra", ["position_bias", "softcap", "s_aux"])
+def test_attention_that_is_more_than_query_and_key_is_refused(model, batch, request_all, extra):
+    _, decoder = text_decoder(model)
+    for layer in decoder.layers:
+        layer.self_attn.register_forward_pre_hook(
+            lambda _, args, kwargs: (args, {**kwargs, extra: torch.zeros(())}), with_kwargs=True
+        )
+    with torch.no_grad(), attached(model), requesting(model, request_all):
+        with pytest.raises(UsageError, match=f"uses '{extra}', which the attention mass does not cover"):
+            model(**batch)
+
+
 def test_registering_twice_is_registering_once():
     register()
     register()

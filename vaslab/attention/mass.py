@@ -76,14 +76,16 @@ def _rows_mass(
     for part in index.split(chunk, dim=1):
         rows = part.shape[1]
         chosen = take_rows(query, part).float() * scaling
-        scores = (chosen.reshape(batch, n_kv, -1, dim) @ keys).view(batch, n_heads, rows, n_keys)
+        shared = chosen.reshape(batch, n_kv, n_heads // n_kv * rows, dim)
+        scores = (shared @ keys).view(batch, n_heads, rows, n_keys)
         if edit is not None:
             scores = edit.scores(scores, part)
         mask = visible.rows(part)
         if mask is not None:
             scores = _masked(scores, mask, in_place=not request.grad)
         weights = scores.softmax(-1)
-        mass = (weights.view(batch, n_heads * rows, n_keys) @ belongs).view(batch, n_heads, rows, -1)
+        mass = weights.view(batch, n_heads * rows, n_keys) @ belongs
+        mass = mass.view(batch, n_heads, rows, request.n_groups)
         opened = None if visible.mask is None else visible.open_rows(part)
         if opened is not None:
             mass = torch.where(opened.any(-1, keepdim=True), mass, torch.zeros_like(mass))

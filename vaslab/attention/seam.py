@@ -108,7 +108,7 @@ def _refuse(
             f"{name} sees {n_keys} keys where {carried.offset + n_queries} positions have passed: {cause}; "
             "measure with one full forward (use_cache=False), or leave the layer out of Request.layers"
         )
-    for extra in ("position_bias", "s_aux", "cache"):
+    for extra in ("position_bias", "softcap", "s_aux", "cache"):
         if kwargs.get(extra) is not None:
             raise UsageError(f"{name} uses {extra!r}, which the attention mass does not cover; not supported")
     if carried.request.grad and not torch.is_grad_enabled():
@@ -248,10 +248,16 @@ def requesting(model: nn.Module, request: Request, first_call_only: bool = False
         first_call_only: carry it through the first call alone (the prefill of a generation).
 
     Raises:
-        UsageError: the decoder is not on the backend, or carries another request already.
+        UsageError: the decoder is not on the backend, has no such layer, or carries another request already.
     """
     _, decoder = text_decoder(model)
     _require_backend(decoder)
+    n_layers = decoder.config.num_hidden_layers
+    absent = [layer for layer in sorted(request.layers or ()) if not 0 <= layer < n_layers]
+    if absent:
+        raise UsageError(
+            f"Request.layers asks for layer {absent[0]}; the decoder has layers 0 to {n_layers - 1}"
+        )
     calls = 0
 
     def carry(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
