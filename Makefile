@@ -1,0 +1,75 @@
+# Each target does its own set-up in .venv; it needs Python 3.11 and nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+# torch stays pinned at every install: an open range pulls gigabytes of CUDA packages on a machine without a GPU
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+DEMO := runs/demo
+
+.PHONY: help demo test test-slow lint bench figures lab notebooks
+
+help:
+	@echo "make demo       measure the shipped model on 200 + 200 published questions, draw the figures"
+	@echo "make test       fast tests        make test-slow  the long ones"
+	@echo "make lint       ruff, mypy        make bench      time and memory, JSON lines"
+	@echo "make figures    the gallery       make notebooks  run the notebooks as scripts"
+	@echo "make lab        JupyterLab"
+
+.venv/bin/python:
+	@for python in python3.11 python3 python; do
+	  if command -v $$python > /dev/null && $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null; then
+	    exec $$python -m venv .venv
+	  fi
+	done
+	echo "Python 3.11 is not on the PATH; install it (python3.11 with its venv module) and run make again" >&2
+	exit 3
+
+.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing vaslab into .venv" >&2
+	$(INSTALL) -e .
+	touch $@
+
+.venv/.dev: .venv/.run
+	@$(INSTALL) -e '.[dev]'
+	touch $@
+
+.venv/.lab: .venv/.run
+	@$(INSTALL) -e '.[lab]'
+	touch $@
+
+demo: .venv/.run
+	@$(BIN)/vaslab doctor organism:base
+	for data in easy-vqa glyph; do
+	  $(BIN)/vaslab measure --model organism:base --data $$data --limit 200 --out $(DEMO)-$$data --overwrite
+	  $(BIN)/vaslab figure heads $(DEMO)-$$data --out figures/demo --stem heads-$$data
+	  $(BIN)/vaslab figure lazy $(DEMO)-$$data --out figures/demo --stem lazy-$$data
+	done
+	$(BIN)/vaslab show $(DEMO)-easy-vqa $(DEMO)-glyph
+
+test: .venv/.dev
+	@$(BIN)/python -m pytest
+
+test-slow: .venv/.dev
+	@$(BIN)/python -m pytest -m slow --timeout 3600
+
+lint: .venv/.dev
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.run
+	@$(BIN)/python -m bench.attention
+
+figures: .venv/.run
+	@$(BIN)/python figures/make.py
+
+notebooks: .venv/.run
+	@for notebook in notebooks/*.py; do $(BIN)/python "$$notebook"; done
+
+lab: .venv/.lab
+	@echo "a notebook is a .py file: right click, Open With, Notebook"
+	$(BIN)/jupyter lab notebooks

@@ -29,6 +29,7 @@ FormatOption = Annotated[
 QueriesOption = Annotated[
     str | None, typer.Option(help="Query set. \\[default: the run's first]", show_default=False)
 ]
+StemOption = Annotated[str | None, typer.Option(help="File name without its ending.", show_default=False)]
 DarkOption = Annotated[bool, typer.Option("--dark", help="Dark theme.")]
 
 
@@ -36,6 +37,7 @@ DarkOption = Annotated[bool, typer.Option("--dark", help="Dark theme.")]
 def heads_command(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: OutOption = None,
+    stem: StemOption = None,
     formats: FormatOption = None,
     queries: QueriesOption = None,
     dark: DarkOption = False,
@@ -55,7 +57,9 @@ def heads_command(
         capture, asked, form, sink, per_token, theme="dark" if dark else "light", run=run.name, table=table
     )
     with warnings_as_notes():
-        written = write_figure(figure, table, (out or run / "figures") / "heads", _formats(formats))
+        written = write_figure(
+            figure, table, (out or run / "figures") / _stem(stem, "heads"), _formats(formats)
+        )
     _tell(written)
 
 
@@ -63,6 +67,7 @@ def heads_command(
 def lazy_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, on the same items; the base first.")],
     out: OutOption = None,
+    stem: StemOption = None,
     formats: FormatOption = None,
     queries: QueriesOption = None,
     dark: DarkOption = False,
@@ -83,7 +88,9 @@ def lazy_command(
         table=table,
     )
     with warnings_as_notes():
-        written = write_figure(figure, table, (out or runs[0] / "figures") / "lazy", _formats(formats))
+        written = write_figure(
+            figure, table, (out or runs[0] / "figures") / _stem(stem, "lazy"), _formats(formats)
+        )
     _tell(written)
 
 
@@ -112,6 +119,12 @@ def _first_queries(capture: xr.Dataset) -> str:
 
 def _formats(given: list[str] | None) -> list[str]:
     return [name.strip() for each in given or ["html,png"] for name in each.split(",")]
+
+
+def _stem(given: str | None, default: str) -> str:
+    if given is not None and (not given.strip(".") or Path(given).name != given):
+        raise UsageError(f"--stem is {given!r}; expected a file name, and the folder in --out")
+    return given or default
 
 
 def _tell(written: list[Path]) -> None:

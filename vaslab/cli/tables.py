@@ -12,6 +12,17 @@ from vaslab.errors import UsageError
 ONE_LINE = 140
 """Columns from which an interval stands beside its number, not under it."""
 
+COLUMNS = (
+    "model",
+    "data",
+    "n",
+    "accuracy %",
+    "VAS (mean of ratios)",
+    "visual mass %",
+    "system mass %",
+    "user mass %",
+)
+
 
 def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) -> None:
     """Print summaries as one table on stderr.
@@ -22,14 +33,11 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
 
     Raises UsageError for a query set that a run does not hold.
     """
-    rows, words, failed = [], set(), []
-    for summary in summaries:
-        shown = queries or next(iter(summary["queries"]))
-        if shown not in summary["queries"]:
-            held = ", ".join(summary["queries"])
-            raise UsageError(f"the run of {summary['model']} holds no queries {shown!r}; it holds {held}")
-        of = summary["queries"][shown]
-        words.add(shown)
+    shown = [_queries_of(summary, queries) for summary in summaries]
+    rows = []
+    for summary, role in zip(summaries, shown, strict=True):
+        of = summary["queries"][role]
+        masses = [_percent(of["masses"][name]) for name in ("image", "system", "user")]
         rows.append(
             [
                 summary["model"],
@@ -37,37 +45,45 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
                 summary["n"],
                 _percent(summary["accuracy"]),
                 _ratio(of["vas"]),
-                *(_percent(of["masses"][role]) for role in ("image", "system", "user")),
+                *masses,
             ]
         )
-        failed += [f"{count} x {reason}" for reason, count in summary["failed"].items()]
-        if of["vas"]["reason"]:
-            failed.append(of["vas"]["reason"])
-    columns = [
-        "model",
-        "data",
-        "n",
-        "accuracy %",
-        "VAS (mean of ratios)",
-        "visual mass %",
-        "system mass %",
-        "user mass %",
-    ]
-    caption = (
-        f"Queries: {', '.join(sorted(words))}. With 95 % intervals: accuracy Wilson, others bootstrap over "
-        "items. VAS: visual over system mass per query, meaned over queries, layers and heads, items."
+    caption = " ".join(
+        [
+            "With 95 % intervals: accuracy Wilson, others bootstrap over items.",
+            "VAS: visual over system mass of each query, meaned over queries, layers and heads, items.",
+            *dict.fromkeys(
+                _remarks(summary["queries"][role], role)
+                for summary, role in zip(summaries, shown, strict=True)
+            ),
+            *_failures(summaries),
+        ]
     )
-    shares = [
-        f"S below 1e-6: {of_one['clamped_share']:.1%} of queries"
-        for summary in summaries
-        if (of_one := summary["queries"][queries or next(iter(summary["queries"]))]).get("clamped_share")
-    ]
-    table(
-        "",
-        columns,
-        rows,
-        " ".join([caption, *shares, *([f"Not measured: {'; '.join(failed)}."] if failed else [])]),
+    table("", COLUMNS, rows, caption)
+
+
+def _queries_of(summary: dict[str, Any], queries: str | None) -> str:
+    held = list(summary["queries"])
+    if queries is not None and queries not in held:
+        raise UsageError(
+            f"the run of {summary['model']} holds no queries {queries!r}; it holds {', '.join(held)}"
+        )
+    return queries or str(held[0])
+
+
+def _remarks(of: dict[str, Any], role: str) -> str:
+    """Say what a VAS must not be read without."""
+    if of["vas"]["estimate"] is None:
+        return f"Queries: {role}. No VAS: {of['vas']['reason']}."
+    return (
+        f"Queries: {role}; system mass below 1e-6 in {of['clamped_share']:.1%} of them, "
+        f"{of['before_image_share']:.1%} stand before the last image."
     )
+
+
+def _failures(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    failed = [f"{count} x {reason}" for each in summaries for reason, count in each["failed"].items()]
+    return [f"Not measured: {'; '.join(failed)}."] if failed else []
 
 
 def _percent(found: dict[str, Any]) -> str:
