@@ -22,10 +22,10 @@ __all__ = ["__version__", "capture", *sorted(_PUBLIC)]
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use, so that `import vaslab` does not import torch."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'vaslab' has no attribute {name!r}")
     if name == "capture":
         return import_module("vaslab.capture")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'vaslab' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
 
 
