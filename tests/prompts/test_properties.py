@@ -138,6 +138,7 @@ def test_a_batch_equals_its_items(chats_of):
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=40))
 def test_ids_are_the_tokenizers_own(text):
-    rendered = f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+    rendered = f"{system}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
     encoded = encode(PROCESSOR, [Prompt(user=text)])
     assert encoded.inputs["input_ids"][0].tolist() == PROCESSOR.tokenizer(rendered)["input_ids"]

@@ -65,6 +65,10 @@ PHI3 = (
     "{% for m in messages %}{{ '<|' + m.role + '|>\\n' + m.content + '<|end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}"
 )
+GLM = (
+    "[gMASK]<sop>{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 LLAMA2 = (
     "{% if messages[0].role == 'system' %}{% set s = '<<SYS>>\\n' + messages[0].content + "
     "'\\n<</SYS>>\\n\\n' %}{% set messages = messages[1:] %}"
@@ -212,6 +216,47 @@ def test_a_template_without_special_tokens():
         (" ASSISTANT:", "marker"),
     ]
     assert spans(VICUNA, Prompt(system="S", user="Hi"), tokens)[0] == ("S ", "system")
+
+
+def test_an_opening_of_special_tokens_and_turns_that_only_the_next_one_ends():
+    tokens = ("<pad>", "<unused>", "[gMASK]", "<sop>", "<|user|>", "<|assistant|>", "<|system|>")
+    assert spans(GLM, Prompt(user="Hi"), tokens)[0] == ("[gMASK]<sop><|user|>\n", "marker")
+    turns = [
+        Turn("system", "S"),
+        Turn("user", "a"),
+        Turn("assistant", "b"),
+        Turn("user", "c"),
+        Turn("assistant", "d"),
+    ]
+    assert spans(GLM, Prompt.chat(turns), tokens) == [
+        ("[gMASK]<sop>", "marker"),
+        ("<|system|>\nS", "system"),
+        ("<|user|>\n", "marker"),
+        ("a", "user"),
+        ("<|assistant|>\n", "marker"),
+        ("b", "history"),
+        ("<|user|>\n", "marker"),
+        ("c", "user"),
+        ("<|assistant|>\n", "marker"),
+        ("d", "response"),
+    ]
+
+
+def test_a_last_answer_that_ends_unlike_earlier_ones():
+    ending = "{% if loop.last and m.role == 'assistant' %}<|return|>{% else %}<|end|>{% endif %}"
+    template = (
+        "{% for m in messages %}{{ '<|start|>' + m.role + '<|message|>' + m.content }}"
+        + ending
+        + "{% endfor %}"
+    )
+    tokens = ("<pad>", "<unused>", "<|end|>", "<|start|>", "<|message|>", "<|return|>")
+    assert spans(template, Prompt(system="S", user="Hi"), tokens)[:2] == [
+        ("<|start|>system<|message|>S<|end|>", "system"),
+        ("<|start|>user<|message|>", "marker"),
+    ]
+    lost = template.replace("<|end|>", "{% if m.role == 'assistant' %}<|eot|>{% endif %}")
+    with pytest.raises(TemplateError, match="where a turn ends cannot be told"):
+        spans(lost, Prompt(user="Hi"), tokens)
 
 
 def test_a_token_that_closes_the_whole_chat_does_not_hide_the_system_message():

@@ -35,17 +35,19 @@ def encode(
 ) -> Encoded:
     """Encode prompts as the processor would, and label every position with its role.
 
-    The ids are the processor's own for the same chat, except where a text of the chat holds the string of a special token, such as
-    `<|im_start|>`: that is encoded as plain text. A token that spans both the template's words and the chat's has the role of the chat's.
+    The ids are the processor's own for the same chat, except where a text of the chat holds the string of a special
+    token, such as `<|im_start|>`: that is encoded as plain text. A token that spans both the template's words and the
+    chat's has the role of the chat's.
 
-    responses: generated token ids for each prompt, end token included, appended after the generation prompt
-        with role response.
+    responses: generated token ids for each prompt, end token included, appended after the generation prompt with role
+        response.
     template_options: keywords of the chat template, as {"add_vision_id": True}.
-    text_tokens: special tokens that texts may use all the same, for a model that was trained so, as ("<think>", "</think>").
+    text_tokens: special tokens that texts may use all the same, for a model that was trained so, as ("<think>",
+        "</think>").
 
-    Raises UsageError for a wrong call, and for a response that holds visual placeholder ids; TemplateError
-    for a template that cannot be read; MissingError, ImageError for pictures; VaslabError when the count of
-    visual tokens is not the pictures' grid.
+    Raises UsageError for a wrong call, and for a response that holds visual placeholder ids; TemplateError for a
+    template that cannot be read; MissingError, ImageError for pictures; VaslabError when the count of visual tokens is
+    not the pictures' grid.
     """
     if not prompts:
         raise UsageError("encode needs at least one prompt.")

@@ -102,7 +102,8 @@ def check_piece(piece: object, role: str) -> None:
         _encodable(piece, role)
     elif not isinstance(piece, Image | Path):
         raise UsageError(
-            f"A {role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or a pathlib.Path for a picture."
+            f"A {role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or a pathlib.Path for "
+            f"a picture."
         )
     elif role != "user":
         raise UsageError(f"A {role} turn holds a picture; move the picture into a user turn.")
