@@ -3,6 +3,7 @@ import torch
 from transformers import DynamicCache
 
 from vaslab.attention import Edit, Request, attached, requesting, text_decoder
+from vaslab.attention.edits import LayerEdit, edited_operands
 from vaslab.errors import UsageError
 
 from . import families
@@ -158,15 +159,16 @@ def test_an_edit_reaches_layers_that_are_not_measured(model, batch):
     assert (logits - want)[batch["attention_mask"].bool()].abs().max() < 5e-5
 
 
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cache_never_holds_an_edited_key(model, batch, kind):
+def test_the_cache_never_holds_an_edited_key(model, batch, kind, route):
     factor = torch.ones(3, 4, 3)
     factor[2] = 3.0  # the last layer's keys are the same with and without the edit, unless it wrote into them
     edit = Edit(families.groups(batch), factor, every(batch), kind)
     kept = []
     for asked in (None, edit):
         cache = DynamicCache(config=text_decoder(model)[1].config)
-        request = Request(families.groups(batch), 3, edit=asked)
+        request = Request(families.groups(batch), 3, edit=asked, route=route)
         with torch.no_grad(), attached(model), requesting(model, request):
             model(**batch, past_key_values=cache, use_cache=True)
         kept.append([(layer.keys, layer.values) for layer in cache.layers])
@@ -195,6 +197,18 @@ def test_half_precision_follows_the_edit_within_its_rounding(batch):
     _, want = slow(exact, batch, edit)
     _, found = run(model, half, edit)
     assert ((found[0] - want[0]).abs().mean()) < 1e-2
+
+
+@pytest.mark.parametrize("scaling", [128**-0.5, 0.09])
+def test_the_bias_of_a_prob_edit_is_not_rounded_to_half_precision(scaling):
+    draw = torch.Generator().manual_seed(0)
+    factor = torch.rand(1, 2, 7, generator=draw) * 20 + 0.01
+    edit = LayerEdit("prob", factor, torch.ones(1, 5, dtype=torch.bool), shared=False)
+    query, key = (torch.randn(1, n, m, 8, generator=draw).bfloat16() for n, m in ((2, 5), (1, 7)))
+    q, k, _ = edited_operands(edit, query, key, key, scaling)
+    found = q.double() @ k.double().transpose(-1, -2) * scaling
+    want = query.double() @ key.double().transpose(-1, -2) * scaling + factor.double().log()[:, :, None]
+    assert torch.allclose(found, want, atol=1e-4)
 
 
 def test_a_prob_edit_that_leaves_a_query_no_key_is_refused(model, batch):

@@ -141,11 +141,13 @@ def test_more_groups_than_the_head_is_wide(route):
     assert torch.allclose(found.double(), want, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["bool", "additive"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_the_gradient_of_a_mass_is_that_of_the_softmax(route):
+def test_the_gradient_of_a_mass_is_that_of_the_softmax(route, kind):
     query, key, groups = tensors()
     seen = causal(9, 9).repeat(2, 1, 1, 1)
     seen[0, ..., :4] = False
+    mask = seen if kind == "bool" else torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))
     toward = torch.randn(2, 4, 9, 3, generator=torch.Generator().manual_seed(1))
     slow = [query.clone().requires_grad_(), key.clone().requires_grad_()]
     p = (
@@ -156,7 +158,7 @@ def test_the_gradient_of_a_mass_is_that_of_the_softmax(route):
     p = p * seen.any(-1, keepdim=True)
     (mass_of(p, groups, 3) * toward).sum().backward()
     fast = [query.clone().requires_grad_(), key.clone().requires_grad_()]
-    mass = group_mass(*fast, Request(groups, 3, route=route, grad=True), mask=seen)
+    mass = group_mass(*fast, Request(groups, 3, route=route, grad=True), mask=mask)
     (mass * toward).sum().backward()
     for ours, theirs in zip(fast, slow, strict=True):
         assert ours.grad is not None

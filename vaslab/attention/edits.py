@@ -115,7 +115,7 @@ def holds_for_all(edit: LayerEdit, visible: Visibility) -> bool:
     return True
 
 
-def _edited_operands(
+def edited_operands(
     edit: LayerEdit, query: Tensor, key: Tensor, value: Tensor, scaling: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Query, key and value whose plain attention is the edited one; heads stay shared where they can."""
@@ -161,7 +161,7 @@ def edited_attention(
     """
     # dim: width of query and key. width: width of value.
     batch, _, _, width = value.shape
-    q, k, v = _edited_operands(edit, query, key, value, scaling)
+    q, k, v = edited_operands(edit, query, key, value, scaling)
     gqa = k.shape[1] != q.shape[1]
     if gqa and visible.mask is not None:
         # A mask and grouped heads together leave the fused kernels of CUDA.
