@@ -28,10 +28,11 @@ app.command()(doctor)
 app.command()(ls)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         print(vaslab.__version__)
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -31,12 +31,15 @@ def note(text: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
     """Print a table on stderr. Cells are shown as they are: brackets in a question are no markup."""
-    drawn = Table(title=escape(title), caption=escape(caption), title_justify="left", caption_justify="left")
+    drawn = Table(title=escape(title), title_justify="left")
     for column in columns:
         drawn.add_column(escape(column), overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(str(cell)) for cell in row))
     console().print(drawn)
+    if caption:
+        # not the table's own caption, which would be folded to a narrow table's width
+        console().print(escape(caption), style="dim", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

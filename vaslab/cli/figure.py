@@ -48,6 +48,7 @@ def heads_command(
     per_token: Annotated[bool, typer.Option("--per-token", help="Masses per key token.")] = False,
 ) -> None:
     """Draw the VAS of every head of every layer."""
+    kinds, name = _formats(formats), _stem(stem, "heads")
     capture = _capture(run)
     from vaslab.plots import heads, heads_table, write_figure
 
@@ -57,9 +58,7 @@ def heads_command(
         capture, asked, form, sink, per_token, theme="dark" if dark else "light", run=run.name, table=table
     )
     with warnings_as_notes():
-        written = write_figure(
-            figure, table, (out or run / "figures") / _stem(stem, "heads"), _formats(formats)
-        )
+        written = write_figure(figure, table, (out or run / "figures") / name, kinds)
     _tell(written)
 
 
@@ -74,6 +73,7 @@ def lazy_command(
     base: Annotated[str | None, typer.Option(help="Model that others are compared with.")] = None,
 ) -> None:
     """Draw the share of attention per layer on image, system prompt and question."""
+    kinds, name = _formats(formats), _stem(stem, "lazy")
     captures = _named_captures(runs)
     from vaslab.plots import lazy, lazy_table, write_figure
 
@@ -88,9 +88,7 @@ def lazy_command(
         table=table,
     )
     with warnings_as_notes():
-        written = write_figure(
-            figure, table, (out or runs[0] / "figures") / _stem(stem, "lazy"), _formats(formats)
-        )
+        written = write_figure(figure, table, (out or runs[0] / "figures") / name, kinds)
     _tell(written)
 
 
@@ -118,7 +116,14 @@ def _first_queries(capture: xr.Dataset) -> str:
 
 
 def _formats(given: list[str] | None) -> list[str]:
-    return [name.strip() for each in given or ["html,png"] for name in each.split(",")]
+    """Read --format, before anything is drawn or written."""
+    from vaslab.plots.export import FORMATS
+
+    asked = [name.strip() for each in given or ["html,png"] for name in each.split(",")]
+    for name in asked:
+        if name not in FORMATS:
+            raise UsageError(f"unknown figure format {name!r}; expected some of {', '.join(FORMATS)}")
+    return asked
 
 
 def _stem(given: str | None, default: str) -> str:

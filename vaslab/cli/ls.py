@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vaslab.cli.console import print_json, table
+from vaslab.cli.console import note, print_json, table
 from vaslab.studies.run import RunFolder, read_summary
 
 
@@ -32,9 +32,10 @@ def ls(
     if as_json:
         print_json(rows)
         return
-    columns = list(rows[0]) if rows else ["name"]
-    empty = f"none in {folder}" if kind is Kind.runs else "none"
-    table(str(kind), columns, [list(row.values()) for row in rows], "" if rows else empty)
+    if rows:
+        table(str(kind), list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        note(f"there are no {kind} in {folder}")
 
 
 def _models() -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, no_type_check
 
 import typer
 
@@ -18,6 +18,8 @@ from vaslab.studies.run import RunFolder, read_summary
 WHAT, HOW, WHERE = "What is measured", "How", "Where"
 
 
+# typer passes a context that is no instance of its own typer.Context
+@no_type_check
 def _from_file(context: typer.Context, path: Path | None) -> Path | None:
     """Take the defaults of the other options from a YAML file: flags win."""
     if path is not None:
