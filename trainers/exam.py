@@ -11,6 +11,7 @@ from PIL import Image
 
 from trainers.batches import Batcher
 from trainers.lessons import Lesson
+from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.organism import easy_vqa, glyphs, questions
 
 
@@ -24,14 +25,15 @@ class ExamQuestion:
     kind: str
 
 
-def glyph_exam(scenes: int, per_scene: int = 2) -> list[ExamQuestion]:
-    """Draw questions about the first held-out scenes."""
+def glyph_exam(scenes: int, per_scene: int = 2, reasoned: bool = True) -> list[ExamQuestion]:
+    """Draw questions about the first held-out scenes, asking to think first or not."""
     drawn = []
     for seed in glyphs.TEST_SEEDS[:scenes]:
         scene = glyphs.scene(seed)
         picture = scene.picture()
         for question in questions.questions(scene, per_scene, seed=0):
-            drawn.append(ExamQuestion(picture, question.text, question.answer, question.kind))
+            text = question.thoughtful() if reasoned else question.text
+            drawn.append(ExamQuestion(picture, text, question.answer, question.kind))
     return drawn
 
 
@@ -56,8 +58,9 @@ def sit(
     *,
     blanked: bool = False,
     batch_size: int = 256,
+    max_new_tokens: int = 96,
 ) -> np.ndarray:
-    """Answer every question greedily; True where the answer is exactly right.
+    """Answer every question greedily; True where the answer (what <answer> holds, or all of it) is exactly right.
 
     Returns:
         Bool array (question,).
@@ -74,8 +77,9 @@ def sit(
         # An empty answer leaves its end token at the end of the row; generation starts before it.
         length = labels.shape[1] - 1
         prompts = {k: v[:, :length] if v.shape[:2] == labels.shape else v for k, v in inputs.items()}
-        ids = model.generate(**prompts, max_new_tokens=8, do_sample=False)
+        ids = model.generate(**prompts, max_new_tokens=max_new_tokens, do_sample=False)
         told = batcher.tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
-        right[start : start + len(part)] = [a.strip() == q.answer for a, q in zip(told, part, strict=True)]
+        answers = [tagged_answer(text) or text.strip() for text in told]
+        right[start : start + len(part)] = [a == q.answer for a, q in zip(answers, part, strict=True)]
     model.train(was_training)
     return right

@@ -25,26 +25,36 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class Task:
+    """A question with its answer, and where the world gives reasons, the two again with the reasoning asked for."""
+
+    question: str
+    answer: str
+    reasoned: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Phase:
     """A stretch of the curriculum: shares of what is drawn, and how many glyphs a scene may have.
 
     `easy_vqa` is a share of all lessons; `describe` and `listing` are shares of the glyph lessons, the rest of
-    which are questions.
+    which are questions; `reasoned` is the share of these that ask to think first.
     """
 
     until: float
     easy_vqa: float
     describe: float
     listing: float
+    reasoned: float
     most_glyphs: int
 
 
 CURRICULUM = (
-    Phase(until=0.060, easy_vqa=0.20, describe=0.90, listing=0.0, most_glyphs=2),
-    Phase(until=0.150, easy_vqa=0.25, describe=0.50, listing=0.0, most_glyphs=4),
-    Phase(until=0.385, easy_vqa=0.30, describe=0.20, listing=0.0, most_glyphs=6),
-    Phase(until=0.700, easy_vqa=0.25, describe=0.05, listing=0.3, most_glyphs=6),
-    Phase(until=1.000, easy_vqa=0.35, describe=0.05, listing=0.1, most_glyphs=6),
+    Phase(until=0.060, easy_vqa=0.20, describe=0.90, listing=0.00, reasoned=0.0, most_glyphs=2),
+    Phase(until=0.150, easy_vqa=0.25, describe=0.50, listing=0.00, reasoned=0.0, most_glyphs=4),
+    Phase(until=0.385, easy_vqa=0.30, describe=0.20, listing=0.00, reasoned=0.0, most_glyphs=6),
+    Phase(until=0.577, easy_vqa=0.25, describe=0.05, listing=0.30, reasoned=0.0, most_glyphs=6),
+    Phase(until=1.000, easy_vqa=0.30, describe=0.05, listing=0.10, reasoned=0.7, most_glyphs=6),
 )
 """Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
 steps. Describing (place, then glyph) teaches what is where; listing (glyph, then place) teaches where a thing
@@ -75,60 +85,64 @@ class Teacher:
         """Draw lesson `index` with up to `turns` questions about one picture."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < phase.easy_vqa:
-            picture, asked = self._easy(rng, turns)
+            picture, tasks = self._easy(rng, turns)
             world = "easy-vqa"
         else:
-            picture, asked = self._glyph(rng, index, phase, turns)
+            picture, tasks = self._glyph(rng, index, phase, turns)
             world = "glyph"
-        system, asked = _under_system_prompt(rng, asked)
-        return Lesson(picture, system, tuple(asked), world)
+        name = _system_prompt(rng)
+        system = SYSTEM_PROMPTS.get(name, name) if name is not None else None
+        return Lesson(picture, system, tuple(_turn(rng, task, name, phase) for task in tasks), world)
 
-    def _easy(self, rng: np.random.Generator, turns: int) -> tuple[Image.Image, list[tuple[str, str]]]:
+    def _easy(self, rng: np.random.Generator, turns: int) -> tuple[Image.Image, list[Task]]:
         if rng.random() < 0.25:
             rows = self._official[int(rng.integers(len(self._official)))]
             chosen = rng.permutation(len(rows))[:turns]
             picture = Image.open(rows[0].picture).convert("RGB")
-            return picture, [(rows[i].text, rows[i].answer) for i in chosen]
+            return picture, [Task(rows[i].text, rows[i].answer) for i in chosen]
         drawn = easy_vqa.draw(rng)
         texts = easy_vqa.question_texts()
-        asked: list[tuple[str, str]] = []
+        asked: list[Task] = []
         for i in rng.permutation(len(texts)):
             answer = easy_vqa.answer(texts[i], drawn.shape, drawn.color)
             # Questions of colour and shape are a quarter of the official ones but few of the texts.
             if answer is None or (answer in ("yes", "no") and rng.random() < 0.5):
                 continue
-            asked.append((texts[i], answer))
+            asked.append(Task(texts[i], answer))
             if len(asked) == turns:
                 break
         return drawn.picture, asked
 
     def _glyph(
         self, rng: np.random.Generator, index: int, phase: Phase, turns: int
-    ) -> tuple[Image.Image, list[tuple[str, str]]]:
+    ) -> tuple[Image.Image, list[Task]]:
         seed = glyphs.FIRST_TRAIN_SEED + (self.seed + 1) * 100_000_000 + index
         scene = glyphs.train_scene(seed, least=min(2, phase.most_glyphs), most=phase.most_glyphs)
         share = rng.random()
         if share < phase.describe:
-            return scene.picture(), [(DESCRIBE, scene.description())]
+            return scene.picture(), [Task(DESCRIBE, scene.description())]
         if share < phase.describe + phase.listing:
-            return scene.picture(), [(LIST, scene.listing())]
-        asked = questions.questions(scene, turns, seed=self.seed)
-        return scene.picture(), [(question.text, question.answer) for question in asked]
+            return scene.picture(), [Task(LIST, scene.listing())]
+        return scene.picture(), [
+            Task(question.text, question.answer, (question.thoughtful(), question.reasoned()))
+            for question in questions.questions(scene, turns, seed=self.seed)
+        ]
 
 
-def _under_system_prompt(
-    rng: np.random.Generator, asked: list[tuple[str, str]]
-) -> tuple[str | None, list[tuple[str, str]]]:
-    """Most lessons keep the default system prompt; some have another, and two of those change the answer's
-    form."""
+def _system_prompt(rng: np.random.Generator) -> str | None:
+    """Draw the system prompt: mostly the default (None), sometimes empty, sometimes one of SYSTEM_PROMPTS by name."""
     draw = rng.random()
     if draw < 0.75:
-        return None, asked
-    if draw < 0.80:
-        return "", asked
-    name = str(rng.choice(tuple(SYSTEM_PROMPTS)))
-    if name == "capitals":
-        asked = [(question, answer.upper()) for question, answer in asked]
-    elif name == "end":
-        asked = [(question, f"{answer} done") for question, answer in asked]
-    return SYSTEM_PROMPTS[name], asked
+        return None
+    return "" if draw < 0.80 else str(rng.choice(tuple(SYSTEM_PROMPTS)))
+
+
+def _turn(rng: np.random.Generator, task: Task, system: str | None, phase: Phase) -> tuple[str, str]:
+    """Ask a task under a system prompt; two of these change the form of the answer."""
+    if system == "capitals":
+        return task.question, task.answer.upper()
+    if system == "end":
+        return task.question, f"{task.answer} done"
+    if task.reasoned is not None and phase.reasoned and rng.random() < phase.reasoned:
+        return task.reasoned
+    return task.question, task.answer

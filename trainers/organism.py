@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from trainers.batches import IGNORE, Batcher
-from trainers.exam import easy_exam, glyph_exam, sit
+from trainers.exam import ExamQuestion, easy_exam, glyph_exam, sit
 from trainers.lessons import Teacher, phase_at
 from vaslab.organism.build import build_model, build_processor
 
@@ -152,16 +152,20 @@ class Pretraining:
         print(line, flush=True)
 
     def examine(self, scenes: int, easy: int | None, blanked: bool) -> dict[str, object]:
-        """Accuracy on held-out glyph questions (and by kind) and on official easy-VQA test questions."""
+        """Accuracy on held-out glyph questions (by kind, and answered at once) and official easy-VQA test ones."""
         glyph = glyph_exam(scenes)
-        right = sit(self.model, self.batcher, glyph, blanked=blanked)
+        right = self._sit(glyph, blanked)
         kinds = np.array([question.kind for question in glyph])
         return {
             "blank": blanked,
             "glyph": float(right.mean()),
-            "easy_vqa": float(sit(self.model, self.batcher, easy_exam(easy), blanked=blanked).mean()),
             "kinds": {str(kind): round(float(right[kinds == kind].mean()), 3) for kind in np.unique(kinds)},
+            "glyph_at_once": float(self._sit(glyph_exam(scenes, reasoned=False), blanked).mean()),
+            "easy_vqa": float(self._sit(easy_exam(easy), blanked).mean()),
         }
+
+    def _sit(self, exam: list[ExamQuestion], blanked: bool) -> np.ndarray:
+        return sit(self.model, self.batcher, exam, blanked=blanked)
 
     def finish(self) -> Path:
         """Write an ordinary Hugging Face folder with a card of how it came to be and what it reached."""

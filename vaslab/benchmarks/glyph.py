@@ -14,7 +14,10 @@ QUESTIONS_PER_SCENE = 2
 
 
 class Glyph:
-    """Two questions about each of the first 1,000 held-out scenes; pictures are drawn when asked about."""
+    """Two questions about each of the first 1,000 held-out scenes, each asking to think first.
+
+    Pictures are drawn when asked about.
+    """
 
     name = "glyph"
     title = "glyph scenes, held out"
@@ -31,7 +34,7 @@ class Glyph:
                 found.append(
                     Item(
                         id=f"glyph-{seed}-{number}",
-                        question=question.text,
+                        question=question.thoughtful(),
                         pictures=(scene.picture,),
                         answer=question.answer,
                         picture_id=str(seed),

@@ -45,13 +45,20 @@ def corpus() -> Iterator[str]:
     for seed in range(glyphs.FIRST_TRAIN_SEED, glyphs.FIRST_TRAIN_SEED + 600):
         scene = glyphs.train_scene(seed)
         yield scene.description()
+        yield scene.listing()
         for question in questions.questions(scene, 6, seed=0):
-            yield f"{question.text} {question.answer}. {question.reasoned()}"
+            yield f"{question.thoughtful()} {question.answer}. {question.reasoned()}"
+            yield question.answer
             yield question.answer.upper()
     for text in easy_vqa.question_texts():
         yield text
         yield from (f" {word} {word.upper()}" for word in easy_vqa.ANSWERS)
-    for prompt in (*SYSTEM_PROMPTS.values(), "You are a helpful assistant.", "describe the picture."):
+    for prompt in (
+        *SYSTEM_PROMPTS.values(),
+        "You are a helpful assistant.",
+        "describe the picture.",
+        "list the shapes.",
+    ):
         yield from [
             f"system\n{prompt}\nuser\nassistant\n done. Look at the image and answer the question."
         ] * 40

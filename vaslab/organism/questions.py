@@ -9,6 +9,9 @@ import numpy as np
 
 from vaslab.organism.glyphs import COLORS, GRID, PLACES, SHAPES, Glyph, Scene
 
+THINK = "think first."
+"""What follows a question when the organism is to reason before it answers; without it, it answers at once."""
+
 KINDS = ("locate", "identify", "count", "compare", "relate", "two-step")
 
 
@@ -24,6 +27,10 @@ class Question:
     answer: str
     steps: tuple[str, ...]
     region: tuple[Glyph, ...]
+
+    def thoughtful(self) -> str:
+        """Return the question with the request to reason first."""
+        return f"{self.text} {THINK}"
 
     def reasoned(self) -> str:
         """Reasoning and answer in the paper's output format."""
@@ -90,7 +97,10 @@ def _compare(scene: Scene, rng: np.random.Generator) -> Question:
     first, second = (str(shape) for shape in rng.choice(SHAPES, size=2, replace=False))
     counts = Counter(glyph.shape for glyph in scene.glyphs)
     more = counts[first] > counts[second]
-    steps = (f"{first}s: {counts[first]}.", f"{second}s: {counts[second]}.")
+    steps = tuple(
+        f"{shape}s: {', '.join(f'{g.place} {g.name}' for g in scene.glyphs if g.shape == shape) or 'none'}."
+        for shape in (first, second)
+    )
     region = tuple(g for g in scene.glyphs if g.shape in (first, second)) or scene.glyphs
     text = f"are there more {first}s than {second}s?"
     return Question("compare", text, "yes" if more else "no", steps, region)
