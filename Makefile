@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 # torch stays pinned at every install: an open range pulls gigabytes of CUDA packages on a machine without a GPU
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt torch==2.13.0
 DEMO := runs/demo
 
 .PHONY: help demo test test-slow lint bench figures lab notebooks
@@ -48,6 +48,7 @@ demo: .venv/.run
 	  $(BIN)/vaslab figure heads $(DEMO)-$$data --out figures/demo --stem heads-$$data
 	  $(BIN)/vaslab figure lazy $(DEMO)-$$data --out figures/demo --stem lazy-$$data
 	done
+	echo "figures: $$(ls figures/demo/*.html figures/demo/*.png 2> /dev/null | tr '\n' ' ')"
 	$(BIN)/vaslab show $(DEMO)-easy-vqa $(DEMO)-glyph
 
 test: .venv/.dev

@@ -31,7 +31,7 @@ def note(text: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
     """Print a table on stderr. Cells are shown as they are: brackets in a question are no markup."""
-    drawn = Table(title=escape(title), title_justify="left")
+    drawn = Table(title=escape(title), title_justify="left", show_header=any(columns))
     for column in columns:
         drawn.add_column(escape(column), overflow="fold")
     for row in rows:

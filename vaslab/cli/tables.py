@@ -87,18 +87,26 @@ def _failures(summaries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _percent(found: dict[str, Any]) -> str:
-    return _cell(found, lambda value: f"{100 * value:.1f}")
+    return _cell(found, 100, 1)
 
 
 def _ratio(found: dict[str, Any]) -> str:
     estimate = found["estimate"]
-    decimals = 2 if not estimate else min(max(2 - math.floor(math.log10(abs(estimate))), 0), 6)
-    return _cell(found, lambda value: f"{value:.{decimals}f}")
+    return _cell(found, 1, 2 - math.floor(math.log10(abs(estimate))) if estimate else 2)
 
 
-def _cell(found: dict[str, Any], words: Any) -> str:
+def _cell(found: dict[str, Any], scale: int, decimals: int) -> str:
+    """Estimate and interval, with as many decimals as keep the ends of the interval apart."""
     if found["estimate"] is None:
         return "-"
+    width = 0.0 if found["low"] is None else scale * (found["high"] - found["low"])
+    if width > 0:
+        decimals = max(decimals, -math.floor(math.log10(width)))
+    decimals = min(max(decimals, 0), 6)
+
+    def words(value: float) -> str:
+        return f"{scale * value:.{decimals}f}"
+
     if found["low"] is None:
         return f"{words(found['estimate'])} (n = {found['n']})"
     interval = f"{words(found['low'])}–{words(found['high'])}"
