@@ -101,7 +101,7 @@ def _cell(found: dict[str, Any], scale: int, decimals: int) -> str:
         return "-"
     width = 0.0 if found["low"] is None else scale * (found["high"] - found["low"])
     if width > 0:
-        decimals = max(decimals, -math.floor(math.log10(width)))
+        decimals = max(decimals, 1 - math.floor(math.log10(width)))
     decimals = min(max(decimals, 0), 6)
 
     def words(value: float) -> str:
