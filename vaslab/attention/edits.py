@@ -1,8 +1,8 @@
 """Edits of attention without an S x S matrix: a scaled score is a scaled key, a scaled weight a bias.
 
 logit: f * (q . k) = q . (f * k). prob: p * f, renormalised, is softmax(score + log f); the bias rides in
-spare columns
-of query and key. The edited keys live for one call: the cache was filled before and never holds them.
+spare columns of query and key. The edited keys live for one call: the cache was filled before and never holds
+them.
 """
 
 import math

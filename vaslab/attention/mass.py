@@ -1,12 +1,10 @@
 """Attention mass per group of keys, exact, without an S x S matrix.
 
 mass[b, h, i, g] = sum of the attention weights of query i, head h, over the keys of group g; the weights are
-the
-softmax over the keys that the query sees, so the groups of a row sum to 1 where they cover those keys.
+the softmax over the keys that the query sees, so the groups of a row sum to 1 where they cover those keys.
 
 Two routes. Rows: scores of the asked rows alone, in float32, a chunk at a time. Columns: the indicator of
-each group
-is appended to V, so that the kernel that averages the values averages the indicators too.
+each group is appended to V, so that the kernel that averages the values averages the indicators too.
 """
 
 from collections.abc import Callable

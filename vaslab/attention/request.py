@@ -13,8 +13,7 @@ Route = Literal["auto", "rows", "columns"]
 
 # Work for one (row, key) pair outside the kernel, in units of one extra column inside it. Measured on CPU at
 # head_dim 64, S = 512 to 4096: the routes cost the same at about n_keys / 12 rows for 8 groups. The constant
-# sits on
-# the side of the rows route, which leaves the output of the layer untouched.
+# sits on the side of the rows route, which leaves the output of the layer untouched.
 _ROW_WORK = 56
 # Beyond this many columns a head of 128 leaves the fused kernels of CUDA (limit 256).
 _MAX_COLUMNS = 64
@@ -62,10 +61,8 @@ class Edit:
     """A change of the attention of some queries, per layer, head and group of keys.
 
     `logit` multiplies the scaled scores before the softmax; a factor 0 flattens a group, it does not remove
-    it.
-    `prob` multiplies the weights after the softmax and renormalises; a factor 0 removes the group, and a
-    query that
-    would keep no key is refused. Keys of group -1 are left alone.
+    it. `prob` multiplies the weights after the softmax and renormalises; a factor 0 removes the group, and a
+    query that would keep no key is refused. Keys of group -1 are left alone.
 
     Args:
         groups: the edit's own labelling of keys, absolute positions, -1 = left alone.

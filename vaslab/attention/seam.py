@@ -1,10 +1,8 @@
 """The seam into transformers: a backend of its attention interface, on the text decoder alone.
 
 The model's own SDPA kernel computes the output; the mass takes the place of the attention weights. The
-request rides
-in a keyword that a pre-hook of the decoder adds, so forward, generate and traces carry it and the vision
-tower never
-sees it.
+request rides in a keyword that a pre-hook of the decoder adds, so forward, generate and traces carry it and
+the vision tower never sees it.
 """
 
 import inspect
@@ -55,8 +53,7 @@ def vaslab_attention(
 
     Raises:
         UsageError: the layer cannot be measured as asked: cross-attention, keys that a cache dropped or
-            padded,
-            gradients asked where autograd is off, a position bias.
+            padded, gradients asked where autograd is off, a position bias.
     """
     # dim: width of query and key. width: width of value. row: slots of the request. group: groups of keys.
     kwargs.pop("output_attentions", None)
@@ -182,8 +179,7 @@ def attached(model: nn.Module) -> Iterator[None]:
 
     Raises:
         UsageError: the decoder does not follow the attention interface or knows no SDPA, or another part of
-            the
-            model has the backend.
+            the model has the backend.
     """
     register()
     path, decoder = text_decoder(model)

@@ -29,8 +29,7 @@ class Visibility:
     """What each query of a call may see.
 
     `mask` is (batch or 1, head or 1, query or 1, key), boolean (True = may see) or additive. Without one,
-    query i
-    sees every key up to its own position where `causal` holds, and every key otherwise.
+    query i sees every key up to its own position where `causal` holds, and every key otherwise.
 
     Raises:
         UsageError: causality is asked without a mask for queries that are not the first positions.
