@@ -21,7 +21,8 @@ def test_show_and_the_summary_say_the_same_numbers(vaslab, a_run):
     table = vaslab("show", a_run)[2]
     user = summary["queries"]["user"]
     shown = re.findall(r"([\d.]+) \[([\d.]+)–([\d.]+)\]", table)
-    found = [(1, user["vas"]), *((100, user["masses"][role]) for role in ("image", "system", "user"))]
+    forms = [(1, user["vas"]), (1, user["vas_ratio_of_means"])]
+    found = [*forms, *((100, user["masses"][role]) for role in ("image", "system", "user"))]
     # the first is the accuracy
     for numbers, (scale, expected) in zip(shown[1:], found, strict=True):
         for number, name in zip(numbers, ("estimate", "low", "high"), strict=True):

@@ -18,6 +18,7 @@ COLUMNS = (
     "n",
     "accuracy %",
     "VAS (mean of ratios)",
+    "VAS (ratio of means)",
     "visual mass %",
     "system mass %",
     "user mass %",
@@ -45,13 +46,15 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
                 summary["n"],
                 _percent(summary["accuracy"]),
                 _ratio(of["vas"]),
+                _ratio(of.get("vas_ratio_of_means", of["vas"])),
                 *masses,
             ]
         )
     caption = " ".join(
         [
             "With 95 % intervals: accuracy Wilson, others bootstrap over items.",
-            "VAS: visual over system mass of each query, meaned over queries, layers and heads, items.",
+            "VAS: visual over system mass; of each query, then averaged over queries, layers and heads, items",
+            "(the paper's form; a few queries with hardly any system mass can carry it), or of the mean masses.",
             *dict.fromkeys(
                 _remarks(summary["queries"][role], role)
                 for summary, role in zip(summaries, shown, strict=True)
