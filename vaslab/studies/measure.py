@@ -115,7 +115,8 @@ def _fill(
         for number in ledger.pending:
             ledger.commit(number, *ask(parts[number]))
             watch.advance(len(parts[number]))
-        capture = ledger.close({"seed": seed, "data": about["data"], "items": about["items"]})
+        named = {name: about[name] for name in ("data", "items", "decoding")}
+        capture = ledger.close({"seed": seed, **named})
     finally:
         # Nothing measured: nothing to go on from, and no trace is left.
         if all(row["error"] for row in ledger.rows):
