@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from vaslab.organism.build import build_model, build_processor
 class PretrainConfig:
     """How the base is trained. Every field is written to the checkpoint's card."""
 
-    steps: int = 9000
+    steps: int = 5600
     batch: int = 64
     lr: float = 2e-3
     warmup: int = 200
@@ -35,7 +36,7 @@ class PretrainConfig:
     seed: int = 0
     pool: int = 4
     log_every: int = 50
-    exam_every: int = 1000
+    exam_every: int = 500
 
 
 def _single_precision_sdpa(module, query, key, value, attention_mask, **kwargs):  # type: ignore[no-untyped-def]
@@ -149,7 +150,7 @@ class Pretraining:
         line = json.dumps({"step": self.step, "seconds": round(self.seconds), **values})
         with (self.out / "log.jsonl").open("a") as file:
             file.write(line + "\n")
-        print(line, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
     def examine(self, scenes: int, easy: int | None, blanked: bool) -> dict[str, object]:
         """Accuracy on held-out glyph questions (by kind, and answered at once) and official easy-VQA test ones."""

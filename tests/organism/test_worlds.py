@@ -86,7 +86,7 @@ def test_answers_of_a_hand_made_scene():
     for text, answer in TRUTH.items():
         assert asked[text].answer == answer
     reasoned = asked["where is the red circle?"].reasoned()
-    assert reasoned == "<think>the red circle is at the top left.</think><answer>top left</answer>"
+    assert reasoned == "<think>red circle top left.</think><answer>top left</answer>"
     assert asked["what color is the shape right of the red circle?"].region == (HAND.glyphs[1],)
     assert HAND.description() == "top left red circle, top middle blue square, bottom middle blue circle"
 

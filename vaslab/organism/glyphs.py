@@ -63,6 +63,16 @@ class Glyph:
         """The cell in words."""
         return PLACES[self.cell]
 
+    @property
+    def described(self) -> str:
+        """What is at a place."""
+        return f"{self.place} {self.name}"
+
+    @property
+    def listed(self) -> str:
+        """Where a thing is."""
+        return f"{self.name} {self.place}"
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -98,12 +108,12 @@ class Scene:
 
     def description(self) -> str:
         """Every glyph with its place, in raster order."""
-        return ", ".join(f"{glyph.place} {glyph.name}" for glyph in self.glyphs) or "nothing"
+        return ", ".join(glyph.described for glyph in self.glyphs) or "nothing"
 
     def listing(self) -> str:
         """Every glyph with its place, by colour and shape: what is where, instead of where is what."""
         ordered = sorted(self.glyphs, key=lambda glyph: glyph.name)
-        return ", ".join(f"{glyph.name} {glyph.place}" for glyph in ordered) or "nothing"
+        return ", ".join(glyph.listed for glyph in ordered) or "nothing"
 
 
 def scene(seed: int, least: int = 2, most: int = 6) -> Scene:

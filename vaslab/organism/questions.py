@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,13 +61,18 @@ def _pick(rng: np.random.Generator, items: list[Glyph]) -> Glyph:
     return items[int(rng.integers(len(items)))]
 
 
+def _all(found: Sequence[Glyph]) -> str:
+    """Name every glyph found with its place, in raster order, or say that there is none."""
+    return f"{', '.join(glyph.described for glyph in found) or 'none'}."
+
+
 def _locate(scene: Scene, rng: np.random.Generator) -> Question:
     glyph = _pick(rng, list(scene.glyphs))
     return Question(
         "locate",
         f"where is the {glyph.name}?",
         glyph.place,
-        (f"the {glyph.name} is at the {glyph.place}.",),
+        (f"{glyph.listed}.",),
         (glyph,),
     )
 
@@ -77,7 +83,7 @@ def _identify(scene: Scene, rng: np.random.Generator) -> Question:
         "identify",
         f"what is at the {glyph.place}?",
         glyph.name,
-        (f"at the {glyph.place} is a {glyph.name}.",),
+        (f"{glyph.described}.",),
         (glyph,),
     )
 
@@ -86,10 +92,9 @@ def _count(scene: Scene, rng: np.random.Generator) -> Question:
     by_shape = bool(rng.integers(2))
     value = str(rng.choice(SHAPES if by_shape else tuple(COLORS)))
     found = tuple(g for g in scene.glyphs if (g.shape if by_shape else g.color) == value)
-    seen = ", ".join(f"{g.place} {g.name}" for g in found) or "none"
     what = f"{value}s" if by_shape else f"{value} shapes"
     return Question(
-        "count", f"how many {what} are there?", str(len(found)), (f"{what}: {seen}.",), found or scene.glyphs
+        "count", f"how many {what} are there?", str(len(found)), (_all(found),), found or scene.glyphs
     )
 
 
@@ -97,10 +102,7 @@ def _compare(scene: Scene, rng: np.random.Generator) -> Question:
     first, second = (str(shape) for shape in rng.choice(SHAPES, size=2, replace=False))
     counts = Counter(glyph.shape for glyph in scene.glyphs)
     more = counts[first] > counts[second]
-    steps = tuple(
-        f"{shape}s: {', '.join(f'{g.place} {g.name}' for g in scene.glyphs if g.shape == shape) or 'none'}."
-        for shape in (first, second)
-    )
+    steps = tuple(_all([g for g in scene.glyphs if g.shape == shape]) for shape in (first, second))
     region = tuple(g for g in scene.glyphs if g.shape in (first, second)) or scene.glyphs
     text = f"are there more {first}s than {second}s?"
     return Question("compare", text, "yes" if more else "no", steps, region)
@@ -115,10 +117,7 @@ def _relate(scene: Scene, rng: np.random.Generator) -> Question | None:
     choices = [name for name, value in (("left of", across), ("above", down)) if value]
     relation = str(rng.choice(choices))
     holds = (across if relation == "left of" else down) < 0
-    steps = (
-        f"the {first.name} is at the {first.place}.",
-        f"the {second.name} is at the {second.place}.",
-    )
+    steps = (f"{first.listed}.", f"{second.listed}.")
     text = f"is the {first.name} {relation} the {second.name}?"
     return Question("relate", text, "yes" if holds else "no", steps, (first, second))
 
@@ -138,10 +137,7 @@ def _two_step(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not pairs:
         return None
     start, relation, target = pairs[int(rng.integers(len(pairs)))]
-    steps = (
-        f"the {start.name} is at the {start.place}.",
-        f"{relation} it at the {target.place} is a {target.name}.",
-    )
+    steps = (f"{start.listed}.", f"{target.described}.")
     text = f"what color is the shape {relation} the {start.name}?"
     return Question("two-step", text, target.color, steps, (target,))
 

@@ -1,4 +1,5 @@
-"""A page in pixels: title, subtitle and foot at their places, axes and text addressed from the top left corner."""
+"""A page in pixels: title, subtitle and foot at their places, axes and text addressed from the top left
+corner."""
 
 import plotly.graph_objects as go
 
@@ -13,8 +14,8 @@ LINE = 1.3
 class Canvas:
     """Places things on a figure of fixed size, in pixels from the top left corner.
 
-    The height follows from the content: head (title, subtitle), body, foot. Margins are 0, so that plotly's paper
-    coordinates are the page.
+    The height follows from the content: head (title, subtitle), body, foot. Margins are 0, so that plotly's
+    paper coordinates are the page.
     """
 
     def __init__(self, theme: themes.Theme, width: float | int, title: str, subtitle: str, foot: str) -> None:

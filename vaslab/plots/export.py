@@ -23,7 +23,8 @@ CONFIG = {
     "toImageButtonOptions": {"format": "svg"},
     "responsive": False,
 }
-"""Without plotly's upload button and logo. Notebooks: `plotly.io.renderers["plotly_mimetype"].config = CONFIG`."""
+"""Without plotly's upload button and logo. Notebooks: `plotly.io.renderers["plotly_mimetype"].config =
+CONFIG`."""
 
 FORMATS = ("html", "png", "svg", "pdf")
 PNG_SCALE = 2
@@ -91,12 +92,13 @@ def write_figure(
     formats: Sequence[str] = ("html", "png"),
     strict: bool = False,
 ) -> list[Path]:
-    """Write a figure and, beside it, the numbers it shows as `stem`.csv. Arguments, result and errors as `save`."""
+    """Write a figure and, beside it, the numbers it shows as `stem`.csv. Arguments, result and errors as
+    `save`."""
     stem = Path(stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = save(fig, stem, formats, strict)
     csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     numbers = _replace(_with(stem, "csv"), csv.encode())
-    return [*save(fig, stem, formats, strict), numbers]
+    return [*written, numbers]
 
 
 def _with(stem: Path, suffix: str) -> Path:
@@ -128,7 +130,8 @@ def _write_html(fig: go.Figure, stem: Path) -> Path:
     page = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title.strip()}</title>\n'
-        f"<style>body {{ margin: 0; background: {escape(background)}; }}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<style>body {{ margin: 0; background: {escape(background)}; }}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
     )
     return _replace(_with(stem, "html"), page.encode())
 

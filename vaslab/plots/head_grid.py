@@ -59,7 +59,8 @@ class Grid:
 
 
 def limit_of(value: Floats) -> int:
-    """Smallest power of 2, at least 2, outside whose range (1/limit .. limit) at most 2 % of heads lie; its log2.
+    """Smallest power of 2, at least 2, outside whose range (1/limit .. limit) at most 2 % of heads lie; its
+    log2.
 
     Heads without any attention on the image (VAS 0) lie outside every range and are not counted.
     """

@@ -27,7 +27,8 @@ class Cells:
 
     @classmethod
     def fit(cls, n_layers: int, n_heads: int, left: float | int) -> "Cells":
-        """Cells as near to squares as the page allows: few heads give large cells, many a map of at most 880 x 720."""
+        """Cells as near to squares as the page allows: few heads give large cells, many a map of at most 880
+        x 720."""
         width = float(np.clip(672 / n_layers, 10.5, 74))
         height = float(np.clip(600 / n_heads, 9.5, 52))
         width = float(np.clip(width, height * 0.8, height * 2.2)) if n_layers < 28 else width
@@ -124,7 +125,8 @@ def label_places(
 ) -> list[tuple[tuple[int, int], tuple[float, float]]]:
     """For the first `n` of `top`, where its label stands: pixels right and down from the middle of its cell.
 
-    A label stays inside the map, off the squares and off other labels; a head for which no place is free gets none.
+    A label stays inside the map, off the squares and off other labels; a head for which no place is free gets
+    none.
     """
     centres = [((a + 0.5) * place.cell_width, (b + 0.5) * place.cell_height) for a, b in top]
     half_cell = (place.cell_width / 2, place.cell_height / 2)

@@ -21,17 +21,18 @@ def heads_table(
 
     Args:
         capture: a Capture.
-        queries: the query set.
-        form, sink, per_token: as `vaslab.metrics.vas`.
+        queries: the query set. form, sink, per_token: as `vaslab.metrics.vas`.
         seed: of the bootstrap over items.
 
     Returns:
-        Columns layer, head, kv_group (where the capture's attribute n_kv_heads is known), vas, ci_low, ci_high (NaN with
-        one item), rank (1 is the highest; missing for a head without a value), the VAS in the other form, image,
-        system, user (shares of attention, mean over items), n_items. `attrs["vas"]` holds the attributes of the VAS.
+        Columns layer, head, kv_group (where the capture's attribute n_kv_heads is known), vas, ci_low,
+        ci_high (NaN with one item), rank (1 is the highest; missing for a head without a value), the VAS in
+        the other form, image, system, user (shares of attention, mean over items), n_items. `attrs["vas"]`
+        holds the attributes of the VAS.
 
     Raises:
-        UsageError, VaslabError: as `vaslab.metrics.vas`; UsageError where n_kv_heads does not divide the heads.
+        UsageError, VaslabError: as `vaslab.metrics.vas`; UsageError where n_kv_heads does not divide the
+            heads.
     """
     value = vas_per_head(capture, queries, form, sink, per_token)
     other = "ratio_of_means" if form == "mean_of_ratios" else "mean_of_ratios"

@@ -11,8 +11,8 @@ from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroke
 def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
     """The finding: how many heads lie above 1.
 
-    A mean of ratios can be above 1 in a head that, on the whole, attends less to the image; where the two forms part,
-    the title says both.
+    A mean of ratios can be above 1 in a head that, on the whole, attends less to the image; where the two
+    forms part, the title says both.
     """
     there = table["vas"].notna()
     n, above = int(there.sum()), int((table["vas"][there] > 1).sum())

@@ -35,17 +35,16 @@ def heads(
 ) -> go.Figure:
     """Map of VAS per head: x layer, y head in key-value groups, colour log2 VAS with white at 1.
 
-    Above: the median over the heads of each layer, band: interquartile range. Right: histogram of all heads, which is
-    the colour bar. Squares mark the highest heads. The limits are the smallest power of 2 that clips at most 2 % of
-    heads.
+    Above: the median over the heads of each layer, band: interquartile range. Right: histogram of all heads,
+    which is the colour bar. Squares mark the highest heads. The limits are the smallest power of 2 that clips
+    at most 2 % of heads.
 
     Args:
         capture: a Capture. Its attributes model, data, decoding, run and n_kv_heads are used where given.
-        queries: the query set.
-        form, sink, per_token: as `vaslab.metrics.vas`.
+        queries: the query set. form, sink, per_token: as `vaslab.metrics.vas`.
         theme: "light" or "dark".
-        top: heads marked with a square; at most a quarter of all.
-        model, data, decoding, run: words for the subtitle and foot, in place of the capture's attributes.
+        top: heads marked with a square; at most a quarter of all. model, data, decoding, run: words for the
+        subtitle and foot, in place of the capture's attributes.
         seed: of the bootstrap over items (intervals in the hover).
         table: result of `heads_table` with the same options, where it is at hand already.
 

@@ -269,7 +269,8 @@ def _foot(table: pd.DataFrame, words: dict[str, str | None], reference: str, n_r
     )
     if n_runs > 1 and n > 1:
         sentences.append(
-            f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where the interval, "
+            f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where the "
+            "interval, "
             f"widened for {spelled(n_runs - 1)} comparison{'s' if n_runs > 2 else ''}, leaves out 0."
         )
     sentences.append("Y axes differ between panels and start at 0.")

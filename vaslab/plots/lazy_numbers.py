@@ -40,13 +40,12 @@ def lazy_table(
     """Share of attention per checkpoint, role and layer, with 95 % intervals over items.
 
     Args:
-        captures: checkpoint name -> Capture.
-        queries, base, sink, seed: as `lazy`.
+        captures: checkpoint name -> Capture. queries, base, sink, seed: as `lazy`.
 
     Returns:
-        Columns run, role (image, system, user), layer, share, low, high (parts of one), difference, difference_low,
-        difference_high (to the base, paired by item; NaN for the base), n_items. `attrs["share"]` says what was
-        averaged, `attrs["n_items"]` the items of the base.
+        Columns run, role (image, system, user), layer, share, low, high (parts of one), difference,
+        difference_low, difference_high (to the base, paired by item; NaN for the base), n_items.
+        `attrs["share"]` says what was averaged, `attrs["n_items"]` the items of the base.
 
     Raises:
         UsageError: unknown query role or base; the captures differ in items or layers.
@@ -100,9 +99,9 @@ def finding(
 ) -> str:
     """What the figure shows, in one sentence.
 
-    One checkpoint: where attention on the image peaks. Several: which of them move attention to or from the image,
-    by the paired difference of the mean over layers; the level of the interval is widened for their number
-    (Bonferroni).
+    One checkpoint: where attention on the image peaks. Several: which of them move attention to or from the
+    image, by the paired difference of the mean over layers; the level of the interval is widened for their
+    number (Bonferroni).
     """
     share = {name: shares(capture, queries, sink) for name, capture in captures.items()}
     others = [name for name in captures if name != reference]

@@ -1,4 +1,5 @@
-"""Words and numbers on figures: escaped, wrapped to a width in pixels, ratios and shares as a reader says them."""
+"""Words and numbers on figures: escaped, wrapped to a width in pixels, ratios and shares as a reader says
+them."""
 
 import math
 from html import escape as html_escape
@@ -31,8 +32,8 @@ def text_width(text: str, size: float | int, bold: bool = False) -> float:
 
 
 def wrapped(text: str, width: float | int, size: float | int, bold: bool = False) -> list[str]:
-    """`text` in lines of at most `width` pixels, broken at spaces (not at no-break spaces); a word that is too long
-    is broken where it must.
+    """`text` in lines of at most `width` pixels, broken at spaces (not at no-break spaces); a word that is
+    too long is broken where it must.
     """
     lines: list[str] = []
     line = ""
@@ -137,7 +138,8 @@ def ratio_ticks(low: float | int, high: float | int, most: int) -> list[int]:
 
 
 def axis_ticks(n: int, pixels: float | int, apart: float | int = 26.0) -> list[int]:
-    """Positions 0 .. n-1 to label so that labels stand at least `apart` pixels from each other; 0 is always one."""
+    """Positions 0 .. n-1 to label so that labels stand at least `apart` pixels from each other; 0 is always
+    one."""
     each = pixels / n
     steps = [s for s in (1, 2, 3, 4, 5, 10, 20, 50, 100) if s * each >= apart] or [n]
     # a slightly wider step is worth it where the last position gets a label

@@ -217,8 +217,8 @@ _OTHERS = (
 
 
 def run_styles(names: list[str], theme: Theme, base: str | None = None) -> dict[str, RunStyle]:
-    """A style for each checkpoint: by its kind where the name says it (base, multimodal, text-only, VARD, AGTO, VARS),
-    otherwise the next one that is free.
+    """A style for each checkpoint: by its kind where the name says it (base, multimodal, text-only, VARD,
+    AGTO, VARS), otherwise the next one that is free.
     """
     chosen: dict[str, tuple[str, str, str | None]] = {}
     for name in names:
