@@ -61,7 +61,7 @@ prompts["easy-vqa"].images[0]
 # %%
 rows, captures = [], {}
 for name, item in items.items():
-    (told,), captures[name] = answer(vlm, [prompts[name]], max_new_tokens=16, item_ids=[item.id])
+    (told,), captures[name] = answer(vlm, [prompts[name]], max_new_tokens=64, item_ids=[item.id])
     mass = vaslab.masses(captures[name], over=("layer", "head")).isel(item=0)
     rows.append(
         {

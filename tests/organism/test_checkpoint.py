@@ -1,0 +1,48 @@
+"""The shipped base reads its pictures: it answers far better than shown blank ones, and is small enough to ship."""
+
+import json
+
+import numpy as np
+import pytest
+
+import vaslab
+from trainers.batches import Batcher
+from trainers.exam import easy_exam, glyph_exam, sit
+from vaslab.models import load_model, organisms
+from vaslab.models.load import _CHECKPOINTS
+
+pytestmark = pytest.mark.organism
+BASE = _CHECKPOINTS / "base"
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_model("organism:base")
+
+
+def test_it_is_small_and_holds_only_safetensors():
+    assert organisms() == ["base"]
+    assert sum(file.stat().st_size for file in BASE.iterdir()) < 12e6
+    assert {file.suffix for file in BASE.iterdir()} == {".safetensors", ".json", ".jinja"}
+
+
+def test_it_passes_its_proof():
+    assert vaslab.load("organism:base").proof.passed
+
+
+@pytest.mark.parametrize(("world", "margin"), [("easy-vqa", 0.25), ("glyph", 0.35)])
+def test_it_reads_pictures(base, world, margin):
+    """On every twentieth official easy-VQA test question, and 400 held-out glyph questions."""
+    exam = easy_exam()[::20] if world == "easy-vqa" else glyph_exam(200)
+    seen, blanked = (
+        float(np.mean(sit(base.model, Batcher(base.processor), exam, blanked=blank)))
+        for blank in (False, True)
+    )
+    assert seen - blanked > margin
+
+
+def test_its_card_says_what_it_reached_on_all_questions():
+    card = json.loads((BASE / "card.json").read_text())
+    assert card["seen"]["easy_vqa"] - card["blank"]["easy_vqa"] > 0.25
+    assert card["seen"]["glyph"] - card["blank"]["glyph"] > 0.35
+    assert card["config"]["seed"] == 0
