@@ -18,14 +18,12 @@
 # which heads look at the picture, and does the head that looks most look at *the thing asked about*?
 
 # %%
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 
 import vaslab
 from vaslab.benchmarks import BENCHMARKS
-from vaslab.capture.capture import answer
 from vaslab.metrics import vas_per_head
 from vaslab.plots import CONFIG, heads
 from vaslab.prompts.encode import encode
@@ -61,7 +59,7 @@ prompts["easy-vqa"].images[0]
 # %%
 rows, captures = [], {}
 for name, item in items.items():
-    (told,), captures[name] = answer(vlm, [prompts[name]], max_new_tokens=64, item_ids=[item.id])
+    (told,), captures[name] = vaslab.answer(vlm, [prompts[name]], max_new_tokens=64, item_ids=[item.id])
     mass = vaslab.masses(captures[name], over=("layer", "head")).isel(item=0)
     rows.append(
         {
@@ -103,19 +101,17 @@ heads_figure
 layer, head = (int(number) for number in table.index[0])
 mapped = vaslab.capture(vlm, [prompts["glyph"]], patches=[(layer, head)])
 grid = encode(vlm.processor, [prompts["glyph"]]).grids[0][0]
-patch = mapped["cell_patch"].values
-n_words = len(np.unique(mapped["cell_row"].values))
-weight = np.bincount(patch, weights=mapped["patch_map"].values[0], minlength=len(grid)) / n_words
-share = weight / weight.sum()
+weight = vaslab.patch_maps(mapped, "0").isel(map=0).mean("query")
+share = (weight / weight.sum()).values
 
 # %%
 asked_about = grid.patches_in(glyph.boxes[0], overlap=0.25)
-inside = float(share[list(asked_about)].sum())
+inside = float(share.ravel()[list(asked_about)].sum())
 by_chance = len(asked_about) / len(grid)
 
 map_figure = go.Figure(
     go.Heatmap(
-        z=100 * share.reshape(grid.rows, grid.cols),
+        z=100 * share,
         colorscale=[[0, "#ffffff"], [1, "#b35806"]],
         zmin=0,
         colorbar={"title": "% of this head's<br>visual attention"},

@@ -15,6 +15,8 @@ _PUBLIC = {
     "vas": "vaslab.metrics.vas",
     "masses": "vaslab.metrics.vas",
     "shares": "vaslab.metrics.shares",
+    "patch_maps": "vaslab.metrics.patches",
+    "answer": "vaslab.capture.capture",
 }
 
 __all__ = ["__version__", "capture", *sorted(_PUBLIC)]

@@ -105,6 +105,23 @@ def test_patch_maps_of_two_pictures_keep_their_grids_apart(tiny, prompts):
     assert summed == pytest.approx(float(image_mass), abs=1e-5)
 
 
+def test_patch_maps_come_as_pictures(tiny, prompts):
+    got = vaslab.capture(tiny, prompts, patches=[(0, 0), (1, 2)], item_ids=["a", "b", "c"])
+    wide, square = (vaslab.patch_maps(got, "c", image) for image in (0, 1))
+    assert dict(wide.sizes) == {"map": 2, "query": int(got.n_queries[2, 0]), "y": 4, "x": 6}
+    assert (square.sizes["y"], square.sizes["x"]) == (6, 6)
+    mass = got.mass.sel(item="c", query_role="user", key_role="image")
+    total = wide.sum(("y", "x")).mean("query") + square.sum(("y", "x")).mean("query")
+    assert float(total[1]) == pytest.approx(float(mass.sel(layer=1, head=2)), abs=1e-5)
+    cell = got.sel(cell=(got.cell_item == 2) & (got.cell_image == 0)).isel(cell=8)
+    assert float(wide[0, 0, 1, 2]) == float(cell.patch_map[0])
+    for arguments, message in ((("z",), "no item"), (("c", 2), "no picture 2")):
+        with pytest.raises(UsageError, match=message):
+            vaslab.patch_maps(got, *arguments)
+    with pytest.raises(UsageError, match="kept no patch maps"):
+        vaslab.patch_maps(vaslab.capture(tiny, prompts), "0")
+
+
 def test_answers_are_those_of_plain_generation(tiny, prompts):
     inputs = vaslab.prompts.encode.encode(tiny.processor, prompts).inputs
     visual = [tiny.processor.tokenizer.convert_tokens_to_ids(t) for t in ("<|image_pad|>", "<|video_pad|>")]

@@ -40,6 +40,8 @@ DEFINITIONS = {
     "cell_row": "position of the query in its item, padding not counted",
     "cell_image": "picture of the item",
     "cell_patch": "patch of the picture, raster order",
+    "cell_y": "row of the patch in its picture's grid, from the top",
+    "cell_x": "column of the patch in its picture's grid, from the left",
 }
 VERSIONED = ("torch", "transformers", "nnsight", "xarray", "zarr")
 
@@ -121,14 +123,20 @@ def _map_variables(plan: Plan, encoded: Encoded, layers: Sequence[LayerSummary])
     item, slot, rank = ((plan.rows >= 0)[:, :, None] & has_patch[:, None, :]).nonzero(as_tuple=True)
     images, patches = (_by_rank(values, visual, width) for values in (encoded.image, encoded.patch))
     maps = torch.cat([layer.patch_mass for layer in layers if layer.patch_mass is not None], dim=1)
+    image, patch = images[item, rank], patches[item, rank]
+    cols = torch.tensor(
+        [encoded.grids[i][j].cols for i, j in zip(item.tolist(), image.tolist(), strict=True)]
+    )
     return {
         "patch_map": (("map", "cell"), maps[item, :, slot, rank].T),
         "map_layer": (("map",), [layer for layer, _ in plan.patched]),
         "map_head": (("map",), [head for _, head in plan.patched]),
         "cell_item": (("cell",), item),
         "cell_row": (("cell",), plan.rows[item, slot] - _offsets(encoded)[item]),
-        "cell_image": (("cell",), images[item, rank]),
-        "cell_patch": (("cell",), patches[item, rank]),
+        "cell_image": (("cell",), image),
+        "cell_patch": (("cell",), patch),
+        "cell_y": (("cell",), patch.cpu() // cols),
+        "cell_x": (("cell",), patch.cpu() % cols),
     }
 
 
