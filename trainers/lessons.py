@@ -50,11 +50,9 @@ class Phase:
 
 
 CURRICULUM = (
-    Phase(until=0.056, easy_vqa=0.20, describe=0.90, listing=0.00, reasoned=0.0, most_glyphs=2),
-    Phase(until=0.139, easy_vqa=0.25, describe=0.50, listing=0.00, reasoned=0.0, most_glyphs=4),
-    Phase(until=0.357, easy_vqa=0.30, describe=0.20, listing=0.00, reasoned=0.0, most_glyphs=6),
-    Phase(until=0.536, easy_vqa=0.25, describe=0.05, listing=0.30, reasoned=0.0, most_glyphs=6),
-    Phase(until=1.000, easy_vqa=0.30, describe=0.05, listing=0.10, reasoned=0.7, most_glyphs=6),
+    Phase(until=0.07, easy_vqa=0.20, describe=0.50, listing=0.40, reasoned=0.7, most_glyphs=2),
+    Phase(until=0.20, easy_vqa=0.25, describe=0.20, listing=0.20, reasoned=0.7, most_glyphs=4),
+    Phase(until=1.00, easy_vqa=0.30, describe=0.05, listing=0.10, reasoned=0.7, most_glyphs=6),
 )
 """Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
 steps. Describing (place, then glyph) teaches what is where; listing (glyph, then place) teaches where a thing
