@@ -1,11 +1,13 @@
 """Captures against full eager maps and hand-found positions."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 import vaslab
-from vaslab.capture.capture import answer
+from vaslab.capture.capture import _names, answer
 from vaslab.errors import UsageError, VaslabError
 from vaslab.prompts.prompt import Prompt, Turn
 
@@ -226,8 +228,17 @@ def test_a_prompt_without_a_picture_has_masses_and_no_vas(tiny):
         ({"item_ids": ["a", "a", "a"]}, "its own id"),
         ({"queries": ("response",)}, "responses"),
         ({"batch_size": 0}, "at least 1"),
+        ({"queries": ("user", "user")}, "name each once"),
+        ({"queries": ("response",), "responses": [[1]], "batch_size": 1}, "one response a prompt"),
+        ({"queries": ("response",), "responses": [[1], [10**6], [1]]}, "outside the vocabulary"),
     ],
 )
 def test_wrong_calls_name_the_fix(tiny, prompts, arguments, message):
     with pytest.raises(UsageError, match=message):
         vaslab.capture(tiny, prompts, **arguments)
+
+
+def test_one_prompt_alone_is_refused_with_the_fix(prompts):
+    with pytest.raises(UsageError, match=r"\[prompt\]"):
+        # without the type checker of the tests, as a user calls it
+        inspect.unwrap(_names)(prompts[0], None)

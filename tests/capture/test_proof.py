@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import vaslab
-from vaslab.attention import seam
+from vaslab.attention import mass, seam
 from vaslab.capture.proof import prove
 from vaslab.errors import VaslabError
 from vaslab.models import load_model
@@ -47,6 +47,16 @@ def test_a_changed_output_fails(tiny, monkeypatch):
 
     monkeypatch.setattr(seam, "attention_and_mass", nudged)
     assert "logits unchanged" in failed(prove(tiny))
+
+
+def test_an_edit_that_changes_something_at_strength_zero_fails(tiny, monkeypatch):
+    sound = mass.edited_attention
+
+    def nudged(*args, **kwargs):
+        return sound(*args, **kwargs) * (1 + 1e-4)
+
+    monkeypatch.setattr(mass, "edited_attention", nudged)
+    assert "edit of strength zero" in failed(prove(tiny))
 
 
 def test_a_model_deaf_to_its_picture_fails(tiny):

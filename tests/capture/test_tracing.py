@@ -8,7 +8,7 @@ import torch
 import vaslab
 from vaslab.attention import Request
 from vaslab.capture.source_route import eager_mass, source_mass
-from vaslab.capture.tracing import tracing
+from vaslab.capture.tracing import tracing, wrapped
 from vaslab.errors import VaslabError
 from vaslab.prompts.encode import encode
 
@@ -120,3 +120,29 @@ def test_threads_wait_for_each_other(tiny, prompts):
     assert not errors
     assert len(results) == 3
     assert all(result.equals(alone) for result in results)
+
+
+def test_a_loop_over_steps_would_lose_what_follows_it(tiny, prompts, monkeypatch):
+    """The trap that `Tracer.generate` keeps out of: an answer that ends early cuts such a loop, and all after it."""
+    encoded = encode(tiny.processor, prompts[:1])
+    first = tiny.model.generate(**encoded.inputs, max_new_tokens=1, do_sample=False)[0, -1]
+    monkeypatch.setattr(tiny.model.generation_config, "eos_token_id", [int(first)])
+    reached = []
+    with wrapped(tiny.model) as wrapper, pytest.warns(UserWarning, match="never reached"):  # noqa: PT031
+        with wrapper.trace(
+            fn=tiny.model.generate, **encoded.inputs, max_new_tokens=5, do_sample=False
+        ) as tracer:
+            for _ in tracer.iter[:5]:
+                reached.append(wrapper.lm_head.output.shape)
+            reached.append("after the loop")
+    assert len(reached) == 1
+    assert "after the loop" not in reached
+    with tracing(tiny) as tracer:
+        kept, ids = tracer.generate(
+            request_for(encoded),
+            lambda _, mass: mass,
+            {"max_new_tokens": 5, "do_sample": False},
+            **encoded.inputs,
+        )
+    assert len(kept) == tiny.n_layers
+    assert ids.shape[1] == encoded.roles.shape[1] + 1

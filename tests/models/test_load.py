@@ -163,3 +163,37 @@ def test_the_other_families_of_the_table_are_proved(family, processor, tmp_path)
     vlm = vaslab.load(tmp_path)
     assert vlm.family.model_type == family
     assert vlm.proof.passed
+
+
+@pytest.mark.parametrize("setting", ["merge_size", "patch_size", "temporal_patch_size"])
+def test_a_processor_of_another_model_is_refused(tiny_folder, tmp_path, setting):
+    """Its picture tokens would not match the model's features."""
+    for file in tiny_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    told = json.loads((tmp_path / "processor_config.json").read_text())
+    told["image_processor"][setting] *= 2
+    (tmp_path / "processor_config.json").write_text(json.dumps(told))
+    with pytest.raises(VaslabError, match=f"does not belong to its model: {setting} is") as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_tokenizer_files(tiny_folder, tmp_path):
+    for file in tiny_folder.iterdir():
+        if "tokenizer" not in file.name:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(VaslabError) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("device_map", ["cuda", {"": "cuda:0"}])
+def test_a_gpu_that_is_not_there(tiny_folder, device_map):
+    with pytest.raises(MissingError, match="asks for a GPU and torch finds none"):
+        load_model(tiny_folder, device_map=device_map)
+
+
+def test_a_dry_run_reads_no_weights(tiny_folder, monkeypatch):
+    monkeypatch.setattr("vaslab.models.load._weights_digest", lambda _: pytest.fail("weights were read"))
+    assert load_model(tiny_folder, device_map="meta").n_layers == 2

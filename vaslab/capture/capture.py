@@ -75,6 +75,7 @@ def capture(
     names = _names(prompts, item_ids)
     roles = _checked_roles(queries)
     heads = _checked_heads(vlm, patches)
+    _check_responses(vlm, prompts, responses)
     chosen_route = _checked_route(route)
     if batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}; expected at least 1")
@@ -191,11 +192,16 @@ def _read(vlm: Vlm, ids: list[int]) -> Answer:
 
 
 def _names(prompts: Sequence[Prompt], item_ids: Sequence[str] | None) -> list[str]:
+    if isinstance(prompts, Prompt):
+        raise UsageError("prompts is one prompt; give a list of them: [prompt]")
     if not prompts:
         raise UsageError("there is nothing to measure; give at least one prompt")
     names = [str(number) for number in range(len(prompts))] if item_ids is None else list(map(str, item_ids))
     if len(names) != len(prompts):
         raise UsageError(f"{len(names)} item ids for {len(prompts)} prompts; give one id a prompt")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"items occur twice: {', '.join(twice[:5])}; give every item its own id")
     return names
 
 
@@ -206,10 +212,28 @@ def _checked_roles(queries: Sequence[str]) -> tuple[str, ...]:
         raise UsageError(
             f"unknown query role {unknown or 'none'}; the query roles are {', '.join(QUERY_ROLES)}"
         )
+    if len(set(roles)) < len(roles):
+        raise UsageError(f"a query role is named twice in {', '.join(roles)}; name each once")
     return roles
 
 
+def _check_responses(vlm: Vlm, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]] | None) -> None:
+    if responses is None:
+        return
+    if len(responses) != len(prompts):
+        raise UsageError(f"{len(responses)} responses for {len(prompts)} prompts; give one response a prompt")
+    vocabulary = int(vlm.text_config.vocab_size)
+    outside = [token for response in responses for token in response if not 0 <= int(token) < vocabulary]
+    if outside:
+        raise UsageError(
+            f"a response holds token id {outside[0]}, outside the vocabulary of {vocabulary}; give ids "
+            f"that {vlm.name} wrote"
+        )
+
+
 def _checked_heads(vlm: Vlm, heads: Heads | None) -> tuple[tuple[int, int], ...]:
+    if any(len(pair) != 2 for pair in heads or ()):
+        raise UsageError(f"patches is {heads!r}; give heads as (layer, head), for example [(3, 0), (3, 5)]")
     chosen = tuple(sorted({(int(layer), int(head)) for layer, head in heads or ()}))
     for layer, head in chosen:
         if not (0 <= layer < vlm.n_layers and 0 <= head < vlm.n_heads):

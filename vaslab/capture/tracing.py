@@ -98,19 +98,16 @@ class Tracer:
         """Generate, measuring the prefill alone; return what `reduce` kept of each layer, and prompt and
         answer ids.
 
-        The request is gone before the first decoding step, so every further step is the model's own. The ids
-        are read in an invoke of their own: statements after a read that a finished generation never reaches
-        would not run.
+        The request is gone before the first decoding step, so every further step is the model's own. Nothing
+        loops over the steps: what follows such a loop is lost when an answer ends early.
 
         Raises:
             VaslabError: a layer returned no mass.
         """
         kept: list[Any] = []
         with requesting(self.vlm.model, request, first_call_only=True):
-            with self.wrapper.trace(fn=self.vlm.model.generate) as tracer:
-                with tracer.invoke(**inputs, **options):
-                    for index, layer in enumerate(self.layers):
-                        kept.append(reduce(index, require_mass(layer.self_attn.output[1], index, request)))
-                with tracer.invoke():
-                    ids = nnsight.save(tracer.result)
+            with self.wrapper.trace(fn=self.vlm.model.generate, **inputs, **options) as tracer:
+                for index, layer in enumerate(self.layers):
+                    kept.append(reduce(index, require_mass(layer.self_attn.output[1], index, request)))
+                ids = nnsight.save(tracer.result)
         return kept, ids

@@ -57,6 +57,7 @@ def load_model(
     """
     if dtype not in _DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}; one of {', '.join(_DTYPES)}")
+    _check_devices(device_map)
     source, local = _locate(str(name))
     hub = {
         "revision": revision,
@@ -67,6 +68,7 @@ def load_model(
         config = AutoConfig.from_pretrained(source, **hub)
         family = family_of(config.model_type)
         processor = _processor(source, family, hub)
+        _check_fit(str(name), processor, config)
         model = AutoModelForImageTextToText.from_pretrained(
             source,
             dtype=_DTYPES[dtype],
@@ -81,7 +83,9 @@ def load_model(
         raise VaslabError(f"{name} cannot be loaded: {_line(error)}") from error
     model.eval()
     commit = getattr(config, "_commit_hash", None)
-    return Vlm(str(name), commit or _weights_digest(source), model, processor, family)
+    if commit is None and device_map != "meta":
+        commit = _weights_digest(source)
+    return Vlm(str(name), commit or "not known", model, processor, family)
 
 
 def _locate(name: str) -> tuple[str, bool]:
@@ -107,6 +111,40 @@ def _locate(name: str) -> tuple[str, bool]:
     return name, False
 
 
+def _check_devices(device_map: str | dict[str, Any] | None) -> None:
+    """Refuse a GPU that is not there before anything is read."""
+    asked = device_map.values() if isinstance(device_map, dict) else [device_map]
+    if any(str(device).startswith("cuda") for device in asked) and not torch.cuda.is_available():
+        raise MissingError(
+            f"device_map={device_map!r} asks for a GPU and torch finds none; leave it out for the CPU, or use auto"
+        )
+
+
+def _check_fit(name: str, processor: Any, config: Any) -> None:
+    """Refuse a processor that cuts pictures or names placeholders in another way than the model reads them."""
+    images, vision = processor.image_processor, config.vision_config
+    pairs = {
+        "merge_size": (images.merge_size, vision.spatial_merge_size),
+        "patch_size": (images.patch_size, vision.patch_size),
+        "temporal_patch_size": (images.temporal_patch_size, vision.temporal_patch_size),
+        "image token id": (processor.image_token_id, config.image_token_id),
+    }
+    wrong = [
+        f"{what} is {ours} there and {theirs} in the model"
+        for what, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
+    if wrong:
+        raise VaslabError(
+            f"the processor of {name} does not belong to its model: {'; '.join(wrong)}; put the model's own "
+            "processor files beside its weights"
+        )
+    if not processor.tokenizer("a", add_special_tokens=False)["input_ids"]:
+        raise MissingError(
+            f"{name} has no tokenizer files; put tokenizer.json and tokenizer_config.json beside its weights"
+        )
+
+
 def _processor(source: str, family: Family, hub: dict[str, Any]) -> ProcessorMixin:
     loader = QwenImageProcessor if family.image_only_processor else AutoProcessor
     processor = loader.from_pretrained(source, **hub)
@@ -118,7 +156,7 @@ def _missing(name: str, local: bool, offline: bool | None, error: OSError) -> Mi
     if local:
         return MissingError(
             f"{name} is incomplete ({_line(error)}); vaslab reads safetensors weights with config and processor "
-            "beside them: save them with save_pretrained(..., safe_serialization=True)"
+            "beside them: write the folder again with save_pretrained"
         )
     if offline is not False:
         return MissingError(
