@@ -94,9 +94,8 @@ def _refuse_empty_rows(edit: LayerEdit, visible: Visibility, layer: int) -> None
             item, head, row = (int(x) for x in empty.nonzero()[0])
             raise UsageError(
                 f"the prob edit removes every key that query {visible.offset + int(part[row])} of item "
-                f"{item} sees "
-                f"(layer {layer}, head {head}); leave a group it sees with a factor above 0, or edit fewer "
-                f"queries"
+                f"{item} sees (layer {layer}, head {head}); leave a group it sees with a factor above 0, "
+                "or edit fewer queries"
             )
 
 

@@ -181,8 +181,8 @@ def attention_and_mass(
     n_kv, n_keys = key.shape[1], key.shape[2]
     if request.groups.shape[0] != batch:
         raise UsageError(
-            f"the request holds {request.groups.shape[0]} items, the call {batch}; "
-            "make one request a batch, and no beams or repeated sequences"
+            f"the request holds {request.groups.shape[0]} items, the call {batch}; make one request a "
+            "batch, and no beams or repeated sequences"
         )
     edit = resolve(request.edit, layer, visible, n_heads, n_kv, query.device)
     wanted = request.wants(layer)
@@ -286,8 +286,7 @@ def require_mass(
     if not fits or mass.shape[3] != request.n_groups or (rows is not None and mass.shape[2] != rows):
         raise VaslabError(
             f"layer {layer} returned {mass.dtype} of shape {tuple(mass.shape)} in place of the attention "
-            f"mass "
-            f"({request.groups.shape[0]}, head, {'row' if rows is None else rows}, {request.n_groups}); "
-            "another attention backend ran: use attached(model)"
+            f"mass ({request.groups.shape[0]}, head, {'row' if rows is None else rows}, "
+            f"{request.n_groups}); another attention backend ran: use attached(model)"
         )
     return mass

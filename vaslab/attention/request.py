@@ -50,8 +50,8 @@ def _extended(
         return groups[:, :n_keys]
     if new_group is None:
         raise UsageError(
-            f"{owner}.groups covers {groups.shape[1]} positions, the attention sees {n_keys} keys; "
-            f"label every position or set {owner}.new_group"
+            f"{owner}.groups covers {groups.shape[1]} positions, the attention sees {n_keys} keys; label "
+            f"every position or set {owner}.new_group"
         )
     return torch.cat([groups, groups.new_full((groups.shape[0], missing), new_group)], dim=1)
 
@@ -88,8 +88,8 @@ class Edit:
             raise UsageError(f"Edit.kind is {self.kind!r}; expected 'logit' or 'prob'")
         if self.factor.ndim != 3 or not self.factor.dtype.is_floating_point:
             raise UsageError(
-                f"Edit.factor is {self.factor.dtype} of shape {tuple(self.factor.shape)}; "
-                "expected floats (layer, head, group)"
+                f"Edit.factor is {self.factor.dtype} of shape {tuple(self.factor.shape)}; expected floats "
+                "(layer, head, group)"
             )
         if not bool((torch.isfinite(self.factor) & (self.factor >= 0)).all()):
             raise UsageError(
@@ -100,12 +100,12 @@ class Edit:
         if self.queries.dtype != torch.bool or self.queries.ndim != 2:
             raise UsageError(
                 f"Edit.queries is {self.queries.dtype} of shape {tuple(self.queries.shape)}; expected bool "
-                f"(batch, query)"
+                "(batch, query)"
             )
         if self.queries.shape[0] != self.groups.shape[0]:
             raise UsageError(
                 f"Edit.queries has {self.queries.shape[0]} items, Edit.groups {self.groups.shape[0]}; give "
-                f"one row an item"
+                "one row an item"
             )
 
     def active(self, layer: int) -> bool:
@@ -116,8 +116,8 @@ class Edit:
         """
         if layer >= self.factor.shape[0]:
             raise UsageError(
-                f"Edit.factor covers {self.factor.shape[0]} layers, the model has a layer {layer}; "
-                "give one entry a layer, 1 where nothing changes"
+                f"Edit.factor covers {self.factor.shape[0]} layers, the model has a layer {layer}; give "
+                "one entry a layer, 1 where nothing changes"
             )
         return bool((self.factor[layer] != 1).any())
 
@@ -183,8 +183,8 @@ class Request:
             self._check_rows(self.rows)
         if self.edit is not None and self.edit.groups.shape[0] != self.groups.shape[0]:
             raise UsageError(
-                f"Edit.groups has {self.edit.groups.shape[0]} items, Request.groups {self.groups.shape[0]}; "
-                "give one row an item"
+                f"Edit.groups has {self.edit.groups.shape[0]} items, Request.groups "
+                f"{self.groups.shape[0]}; give one row an item"
             )
 
     def _check_rows(self, rows: Tensor) -> None:
@@ -195,7 +195,7 @@ class Request:
         if rows.shape[0] != self.groups.shape[0]:
             raise UsageError(
                 f"Request.rows has {rows.shape[0]} items, Request.groups {self.groups.shape[0]}; give one "
-                f"row an item"
+                "row an item"
             )
         if rows.numel() and int(rows.min()) < -1:
             raise UsageError(
@@ -204,8 +204,7 @@ class Request:
         if rows.numel() and self.new_group is None and int(rows.max()) >= self.groups.shape[1]:
             raise UsageError(
                 f"Request.rows holds position {int(rows.max())}, Request.groups covers "
-                f"{self.groups.shape[1]}; "
-                "label every position or set Request.new_group"
+                f"{self.groups.shape[1]}; label every position or set Request.new_group"
             )
 
     def wants(self, layer: int) -> bool:

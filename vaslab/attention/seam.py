@@ -90,9 +90,9 @@ def _refuse(
     name = f"layer {layer} ({type(module).__name__})"
     if "CrossAttention" in type(module).__name__:
         raise UsageError(
-            f"{name} attends to encoder states, not to positions of the text, so groups of positions have no "
-            f"meaning "
-            "there; set Request.layers to the self-attention layers (and leave Edit.factor at 1 elsewhere)"
+            f"{name} attends to encoder states, not to positions of the text, so groups of positions have "
+            "no meaning there; set Request.layers to the self-attention layers (and leave Edit.factor at "
+            "1 elsewhere)"
         )
     if n_keys != carried.offset + n_queries:
         window = getattr(module, "sliding_window", None)
@@ -134,8 +134,7 @@ def register() -> None:
         if interface._global_mapping.get(ATTENTION_NAME) is not ours:
             raise VaslabError(
                 f"{interface.__name__} has {found!r} under {ATTENTION_NAME!r}, expected vaslab's "
-                f"{ours.__name__}; "
-                "register that function under another name"
+                f"{ours.__name__}; register that function under another name"
             )
 
 
@@ -193,17 +192,14 @@ def attached(model: nn.Module) -> Iterator[None]:
         if decoder.config._attn_implementation != ATTENTION_NAME:
             raise UsageError(
                 f"{type(decoder).__name__} does not follow transformers' attention interface, so its "
-                f"attention cannot "
-                "be measured; use a model whose layers call ALL_ATTENTION_FUNCTIONS"
+                "attention cannot be measured; use a model whose layers call ALL_ATTENTION_FUNCTIONS"
             )
         for config in _configs(model):
             if config is not decoder.config and config._attn_implementation == ATTENTION_NAME:
                 raise UsageError(
                     f"{type(config).__name__} is on the {ATTENTION_NAME!r} backend, which is for the text "
-                    f"decoder "
-                    f"({path or 'the model itself'}) alone; load the model with attn_implementation='sdpa' "
-                    f"and let "
-                    "attached(model) switch it"
+                    f"decoder ({path or 'the model itself'}) alone; load the model with "
+                    "attn_implementation='sdpa' and let attached(model) switch it"
                 )
         yield
     finally:
@@ -229,7 +225,7 @@ def _positions_passed(past: Any) -> int:
     if any(getattr(layer, "is_compileable", False) for layer in getattr(past, "layers", [])):
         raise UsageError(
             f"{type(past).__name__} holds keys that no token filled; use the dynamic cache (drop "
-            f"cache_implementation)"
+            "cache_implementation)"
         )
     return int(past.get_seq_length())
 
@@ -280,6 +276,6 @@ def _require_backend(decoder: PreTrainedModel) -> None:
     found = decoder.config._attn_implementation
     if found != ATTENTION_NAME:
         raise UsageError(
-            f"the text decoder runs on {found!r}, which ignores a request in silence; "
-            f"enter attached(model) first, which sets {ATTENTION_NAME!r}"
+            f"the text decoder runs on {found!r}, which ignores a request in silence; enter "
+            f"attached(model) first, which sets {ATTENTION_NAME!r}"
         )

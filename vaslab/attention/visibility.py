@@ -44,8 +44,7 @@ class Visibility:
         if self.mask is None and self.causal and 1 < self.n_queries < self.n_keys:
             raise UsageError(
                 f"{self.n_queries} queries over {self.n_keys} keys came without a mask, so their positions "
-                f"are "
-                "unknown; pass a 4-D mask, or use a dynamic cache"
+                "are unknown; pass a 4-D mask, or use a dynamic cache"
             )
         if self.mask is not None and (self.mask.ndim != 4 or self.mask.shape[-1] != self.n_keys):
             raise UsageError(

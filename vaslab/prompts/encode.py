@@ -76,7 +76,7 @@ def _answers(
     if len(responses) != len(prompts):
         raise UsageError(
             f"{len(responses)} responses for {len(prompts)} prompts; give one list of token ids for each "
-            f"prompt."
+            "prompt."
         )
     found = []
     for item, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
@@ -91,8 +91,8 @@ def _answers(
             if number in vocabulary.visual_ids:
                 raise UsageError(
                     f"Response {item} holds the visual placeholder id {number} at position {position}: the "
-                    f"model would look for a picture there; "
-                    "cut the response before it, or suppress the id while generating."
+                    "model would look for a picture there; cut the response before it, or suppress the id "
+                    "while generating."
                 )
         found.append(answer)
     return found

@@ -95,12 +95,12 @@ def _check_size(picture: Image.Image, name: str) -> None:
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         raise ImageError(
             f"{name} has {width} x {height} pixels, more than the limit of {Image.MAX_IMAGE_PIXELS}; scale "
-            f"it down first."
+            "it down first."
         )
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(
             f"{name} is {width} x {height} pixels, an aspect ratio above {MAX_ASPECT}; crop it or pad its "
-            f"short side."
+            "short side."
         )
 
 

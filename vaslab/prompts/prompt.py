@@ -102,8 +102,8 @@ def check_piece(piece: object, role: str) -> None:
         _encodable(piece, role)
     elif not isinstance(piece, Image | Path):
         raise UsageError(
-            f"A {role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or a pathlib.Path for "
-            f"a picture."
+            f"A {role} turn holds a {type(piece).__name__}; give a str for text, and a PIL image or a "
+            "pathlib.Path for a picture."
         )
     elif role != "user":
         raise UsageError(f"A {role} turn holds a picture; move the picture into a user turn.")
@@ -115,8 +115,7 @@ def _encodable(text: str, role: str) -> None:
     except UnicodeEncodeError as error:
         raise UsageError(
             f"The text of a {role} turn has a lone surrogate at character {error.start}, which is no text; "
-            f"read the file "
-            "as UTF-8, or clean it with text.encode('utf-8', 'replace').decode()."
+            "read the file as UTF-8, or clean it with text.encode('utf-8', 'replace').decode()."
         ) from error
 
 

@@ -51,8 +51,7 @@ class ChatTemplate:
                 return owner
         raise MissingError(
             f"{type(self.processor).__name__} has no chat template; load an instruction-tuned model's "
-            f"processor, or set "
-            "processor.chat_template."
+            "processor, or set processor.chat_template."
         )
 
     @cached_property

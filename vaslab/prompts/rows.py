@@ -53,7 +53,7 @@ def label(vocabulary: Vocabulary, text: str, tokens: Tokens, spans: list[Span]) 
         if span.written and number in vocabulary.special_ids:
             raise UsageError(
                 f"The tokenizer reads {text[start:end]!r} in a {span.role.name} text as a special token; "
-                f"take it out of the prompt's text."
+                "take it out of the prompt's text."
             )
         if span.role not in (Role.image, Role.video):
             row.add(number, span.role, span.turn)
@@ -76,7 +76,6 @@ def check_pictures(row: Row, grids: tuple[PatchGrid, ...]) -> None:
         if found != len(grid):
             raise VaslabError(
                 f"Picture {image} has {found} visual tokens in the text, but its grid of {grid.rows} x "
-                f"{grid.cols} merged patches makes "
-                f"{len(grid)}; use the processor that belongs to the model, with its own merge_size and chat "
-                f"template."
+                f"{grid.cols} merged patches makes {len(grid)}; use the processor that belongs to the "
+                "model, with its own merge_size and chat template."
             )

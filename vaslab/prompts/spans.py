@@ -126,8 +126,8 @@ def _align(
         if numbers.count(number) != 1:
             raise TemplateError(
                 f"The chat template shows the text of turn {text.message} ({messages[text.message][0]}) "
-                f"{numbers.count(number)} times, not once; "
-                "leave that turn out, or merge the texts of the turn into one."
+                f"{numbers.count(number)} times, not once; leave that turn out, or merge the texts of the "
+                "turn into one."
             )
     if numbers != sorted(numbers):
         raise TemplateError(
@@ -166,9 +166,8 @@ def _shown(
     if before + shown + after != rendered or shown not in text.words:
         raise TemplateError(
             f"The chat template rewrites the text of turn {text.message} ({messages[text.message][0]}), "
-            f"which begins {text.words[:40]!r}; "
-            "pass an answer as generated token ids (responses=), or plain text without the tags that the "
-            "template looks for."
+            f"which begins {text.words[:40]!r}; pass an answer as generated token ids (responses=), or "
+            "plain text without the tags that the template looks for."
         )
     return shown
 
@@ -218,8 +217,7 @@ def _number_images(spans: list[Span], prompt: Prompt) -> tuple[Span, ...]:
     if len(places) != len(owners):
         raise TemplateError(
             f"The chat template has {len(places)} picture placeholders for a prompt of {len(owners)} "
-            f"pictures; use the processor of a "
-            "vision-language model with its own chat template."
+            "pictures; use the processor of a vision-language model with its own chat template."
         )
     for image, (place, turn) in enumerate(zip(places, owners, strict=True)):
         span = spans[place]

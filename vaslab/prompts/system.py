@@ -36,8 +36,8 @@ def system_span(
             return len(folded), len(before), before
     raise TemplateError(
         f"The chat template begins with {before[-60:]!r} before the first user text, but opens later user "
-        f"turns with {header!r}: the end "
-        "of the system message cannot be told; use a template that opens all user turns alike."
+        f"turns with {header!r}: the end of the system message cannot be told; use a template that opens "
+        "all user turns alike."
     )
 
 
@@ -76,5 +76,5 @@ def _user_header(template: ChatTemplate, special: re.Pattern[str]) -> str:
         return gap.removeprefix(user_end)
     raise TemplateError(
         f"The chat template ends its last turn with {ending!r} and goes on after one with {gap!r}: where a "
-        f"turn ends cannot be told; use a template that ends all turns alike."
+        "turn ends cannot be told; use a template that ends all turns alike."
     )

@@ -53,9 +53,8 @@ def process(processor: Processor, images: list[Image]) -> Pictures:
     tensors = dict(image_processor(images=images, return_tensors="pt"))
     if "image_grid_thw" not in tensors:
         raise UsageError(
-            f"{type(processor).__name__} gives no image_grid_thw, so its visual tokens have no place in the "
-            f"picture; use the processor of a "
-            "Qwen2-VL, Qwen2.5-VL or Qwen3-VL model."
+            f"{type(processor).__name__} gives no image_grid_thw, so its visual tokens have no place in "
+            "the picture; use the processor of a Qwen2-VL, Qwen2.5-VL or Qwen3-VL model."
         )
     merge = image_processor.merge_size
     grids = tuple(
