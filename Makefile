@@ -10,6 +10,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt torch==2.13.0
 DEMO := runs/demo
 
+# small models: threads that wait for each other cost more than they bring
+demo figures notebooks test: export OMP_NUM_THREADS ?= 1
+
 .PHONY: help demo test test-slow lint bench figures lab notebooks
 
 help:

@@ -144,7 +144,7 @@ def main(model, folder):
         return work
 
     vlm = measure.load(model)
-    measure.load = lambda *_, **__: vlm
+    measure._loaded = lambda _: vlm
     found = {}
     in_child(run("whole"))
     found["whole"] = digests(folder / "whole")

@@ -25,8 +25,10 @@ def doctor(
     quiet_libraries()
     from vaslab.capture.load import load
     from vaslab.capture.proof import prove
+    from vaslab.studies.threads import fit_threads
 
     vlm = load(model, dtype=dtype, device_map=device_map, revision=revision, offline=offline, prove=False)
+    fit_threads(vlm)
     proof = prove(vlm)
     machine = _machine()
     shape = {

@@ -10,6 +10,7 @@ import torch
 
 from vaslab.benchmarks import Item, Selection
 from vaslab.capture.load import load
+from vaslab.capture.proof import prove
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm
 from vaslab.studies.asking import Ask, asker
@@ -18,6 +19,7 @@ from vaslab.studies.ledger import Ledger
 from vaslab.studies.provenance import fixed_environment, session
 from vaslab.studies.run import SUMMARY, RunFolder, write_json
 from vaslab.studies.summary import summarise
+from vaslab.studies.threads import fit_threads
 
 
 class Watcher:
@@ -134,10 +136,16 @@ def _check_out(folder: RunFolder, overwrite: bool) -> None:
 
 
 def _loaded(config: MeasureConfig) -> Vlm:
-    return load(
+    """Load, and prove with the threads that the measurement will use."""
+    vlm = load(
         config.model,
         dtype=config.dtype,
         device_map=config.device_map,
         revision=config.revision,
         offline=config.offline,
+        prove=False,
     )
+    fit_threads(vlm)
+    vlm.proof = prove(vlm)
+    vlm.proof.require()
+    return vlm
