@@ -71,7 +71,8 @@ def _data() -> list[dict[str, Any]]:
 
 def _runs(folder: Path) -> list[dict[str, Any]]:
     found = sorted(path.parent for path in folder.glob("*/config.yaml"))
-    return [_run(path) for path in found]
+    # one that a name hides is set aside while it is replaced
+    return [_run(path) for path in found if not path.name.startswith(".")]
 
 
 def _run(path: Path) -> dict[str, Any]:

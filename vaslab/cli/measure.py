@@ -141,19 +141,30 @@ def _measured(config: MeasureConfig, overwrite: bool) -> int:
     from vaslab.cli.progress import Bar
     from vaslab.studies.measure import measure as run_measurement
 
+    before = _folder_number(config.out)
     try:
         with Bar(console(), f"{config.model} on {config.data or 'own picture'}") as bar:
             path = run_measurement(config, watch=bar, overwrite=overwrite)
     except KeyboardInterrupt:
-        if RunFolder(config.out).started:
-            return fail(
-                f"interrupted; what is done stays in {config.out}, the same command goes on from there",
-                INTERRUPTED,
-            )
-        return fail("interrupted before the first batch was done; nothing was kept", INTERRUPTED)
+        return fail(f"interrupted{_what_stays(config.out, before, overwrite)}", INTERRUPTED)
     runs_table([read_summary(path)])
     print(path)
     return 0
+
+
+def _folder_number(out: str) -> int | None:
+    """Tell one folder from another of the same name."""
+    return Path(out).stat().st_ino if Path(out).exists() else None
+
+
+def _what_stays(out: str, before: int | None, overwrite: bool) -> str:
+    if not RunFolder(out).started:
+        return " before the first batch was done; nothing was kept"
+    if not overwrite:
+        return f"; what is done stays in {out}, the same command goes on from there"
+    if _folder_number(out) == before:
+        return f" before the first batch was done; {out} is as it was"
+    return f"; what is done stays in {out}, the same command without --overwrite goes on from there"
 
 
 def _dry_run(config: MeasureConfig) -> int:

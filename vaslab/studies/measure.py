@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vaslab.benchmarks import Item, Selection
+from vaslab.benchmarks import Benchmark, Item, Selection
 from vaslab.capture.load import load
 from vaslab.capture.proof import prove
 from vaslab.errors import UsageError, VaslabError
@@ -39,10 +40,12 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
     """Ask every item, measure it, grade it; return the run folder.
 
     Killed at any point, the same call goes on from there and ends with the same bits. A finished run is
-    returned as it is. What fails before the first batch is kept leaves no folder behind.
+    returned as it is. What fails before the first batch is kept leaves no folder behind; with `overwrite`, the
+    run that was there is deleted once the first batch of the new one is kept, and is back where none was.
 
     Raises:
-        UsageError: a wrong config, or a folder that holds another run (unless `overwrite`).
+        UsageError: a wrong config, a folder that holds another run (unless `overwrite`), or one that another
+            process is writing into.
         MissingError, VaslabError: a model, data or picture that is not there or cannot be read; no item that
             could be measured.
     """
@@ -60,6 +63,7 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
         "items_digest": selection.digest,
         "grading": benchmark.rule,
     }
+    folder.recover()
     _check_out(folder, overwrite)
     if not overwrite:
         folder.check(config.to_dict(), resolved)
@@ -67,6 +71,21 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
             folder.drop_shards()
             watch.note(f"{folder.path} is complete; nothing to do")
             return folder.path
+    with folder.replacing() if overwrite else nullcontext():
+        _measure(config, benchmark, selection, resolved, folder, watch, overwrite)
+    return folder.path
+
+
+def _measure(
+    config: MeasureConfig,
+    benchmark: Benchmark,
+    selection: Selection,
+    resolved: dict[str, Any],
+    folder: RunFolder,
+    watch: Watcher,
+    overwrite: bool,
+) -> None:
+    """Load the model, begin the folder or go on in it, and fill it."""
     torch.manual_seed(config.seed)
     vlm = _loaded(config)
     resolved["model_revision"] = vlm.revision
@@ -91,7 +110,6 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
     ask = asker(vlm, benchmark, config.queries, config.max_new_tokens)
     with folder.locked():
         _fill(folder, batches(selection, config.batch_size), ask, about, config.seed, watch)
-    return folder.path
 
 
 def batches(selection: Selection, size: int) -> list[list[Item]]:
@@ -115,7 +133,10 @@ def _fill(
     try:
         watch.start(sum(map(len, parts)), len(ledger.rows))
         for number in ledger.pending:
-            ledger.commit(number, *ask(parts[number]))
+            rows, shard = ask(parts[number])
+            ledger.commit(number, rows, shard)
+            if shard is not None:
+                folder.drop_replaced()
             watch.advance(len(parts[number]))
         named = {name: about[name] for name in ("data", "items", "decoding")}
         capture = ledger.close({"seed": seed, **named})

@@ -26,6 +26,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._aside = self.path.with_name(f".{self.path.name}.old")
 
     @property
     def started(self) -> bool:
@@ -91,20 +92,63 @@ class RunFolder:
         proof: dict[str, Any] | None,
         overwrite: bool = False,
     ) -> None:
-        """Write the folder under a temporary name and rename it: it is there with its config or not at all."""
+        """Write the folder under a temporary name and rename it: it is there with its config or not at all.
+
+        With `overwrite`, inside `replacing`, the run that is there is set aside.
+        """
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         for left in self.path.parent.glob(f".{self.path.name}.*.part"):
             shutil.rmtree(left, ignore_errors=True)
         part.mkdir(parents=True)
-        text = yaml.safe_dump({**config, RESOLVED: resolved}, sort_keys=False, allow_unicode=True)
-        (part / CONFIG).write_text(text, encoding="utf-8")
-        write_json(part / ENVIRONMENT, environment)
-        write_json(part / PROOF, proof)
-        (part / ITEMS).touch()
-        (part / SHARDS).mkdir()
-        if overwrite and self.started:
-            shutil.rmtree(self.path)
-        part.rename(self.path)
+        try:
+            text = yaml.safe_dump({**config, RESOLVED: resolved}, sort_keys=False, allow_unicode=True)
+            (part / CONFIG).write_text(text, encoding="utf-8")
+            write_json(part / ENVIRONMENT, environment)
+            write_json(part / PROOF, proof)
+            (part / ITEMS).touch()
+            (part / SHARDS).mkdir()
+            if overwrite and self.started:
+                self.path.rename(self._aside)
+            part.rename(self.path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Hold the run that a new one is to replace. Unless `drop_replaced` is called inside, it comes back.
+
+        Raises UsageError where another process holds it.
+        """
+        if not self.started:
+            yield
+            return
+        with self.locked():
+            try:
+                yield
+            finally:
+                self._restore()
+
+    def drop_replaced(self) -> None:
+        """Delete the run that was set aside, if there is one: the new one has something to show."""
+        if self._aside.is_dir():
+            # renamed first: half a run must never come back
+            part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+            self._aside.rename(part)
+            shutil.rmtree(part, ignore_errors=True)
+
+    def recover(self) -> None:
+        """Bring back the run that was set aside for one that was killed before its first batch was kept.
+
+        Raises UsageError where another process is replacing it.
+        """
+        if self._aside.is_dir():
+            with _held(self._aside, self.path):
+                self._restore()
+
+    def _restore(self) -> None:
+        if self._aside.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._aside.rename(self.path)
 
     def add_session(self, session: dict[str, Any]) -> None:
         """Note one more call of the same run."""
@@ -114,21 +158,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises VaslabError where another one holds it."""
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            self._lock(handle)
+        """Hold the folder for this process. Raises UsageError where another one holds it."""
+        with _held(self.path, self.path):
             yield
-        finally:
-            os.close(handle)
-
-    def _lock(self, handle: int) -> None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise VaslabError(
-                f"another process is writing into {self.path}; wait for it, or choose another --out"
-            ) from error
 
     def drop_shards(self) -> None:
         """Remove the shards of a run that is complete."""
@@ -137,6 +169,23 @@ class RunFolder:
     def remove(self) -> None:
         """Delete the folder, for a run that failed before anything was measured."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextmanager
+def _held(path: Path, named: Path) -> Iterator[None]:
+    """Hold a folder by a lock that goes with it when it is renamed, and ends with the process."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            moved = not path.is_dir() or os.fstat(handle).st_ino != path.stat().st_ino
+        except BlockingIOError:
+            moved = True
+        if moved:
+            raise UsageError(f"another process is writing into {named}; wait for it, or choose another --out")
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: object) -> None:
