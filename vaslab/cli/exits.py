@@ -13,6 +13,10 @@ from vaslab.errors import VaslabError
 INTERRUPTED = 130
 
 
+class Told(int):
+    """An exit code whose reason has been said."""
+
+
 def run(app: typer.Typer, arguments: Sequence[str] | None = None, name: str = "vaslab") -> int:
     """Run a command line and return its exit code. Anything but a known error keeps its traceback: it is a bug."""
     try:
@@ -27,12 +31,15 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None, name: str = "v
         return fail(f"{error.strerror or error}{where}; correct it and give the same command again", 1)
     except (KeyboardInterrupt, typer.Abort):
         return fail("interrupted", INTERRUPTED)
+    # typer makes a code of an interrupt that no command caught
+    if code == INTERRUPTED and not isinstance(code, Told):
+        return fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
-def fail(message: str, code: int) -> int:
+def fail(message: str, code: int) -> Told:
     """Print one line on stderr and return the code."""
     # a bare call shows its help and has no message
     if message.strip():
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return code
+    return Told(code)
