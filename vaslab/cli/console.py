@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 220
 """Columns of a table that goes to a file or a pipe: wide enough not to fold."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vaslab.cli.console import note, print_json, table
+from vaslab.cli.tables import items_words
 from vaslab.studies.run import RunFolder, read_summary
 
 
@@ -33,7 +34,8 @@ def ls(
         print_json(rows)
         return
     if rows:
-        table(str(kind), list(rows[0]), [list(row.values()) for row in rows])
+        shown = [_shown(row) for row in rows] if kind is Kind.runs else rows
+        table(str(kind), list(shown[0]), [list(row.values()) for row in shown])
     else:
         note(f"there are no {kind} in {folder}")
 
@@ -77,7 +79,7 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
 
 def _run(path: Path) -> dict[str, Any]:
     if not RunFolder(path).finished:
-        return {"run": str(path), "model": "", "data": "", "n": "", "VAS": "not finished"}
+        return {"run": str(path), "model": "", "data": "", "n": "", "n_measured": "", "VAS": "not finished"}
     summary = read_summary(path)
     vas = next(iter(summary["queries"].values()))["vas"]["estimate"]
     return {
@@ -85,5 +87,12 @@ def _run(path: Path) -> dict[str, Any]:
         "model": summary["model"],
         "data": summary["data"],
         "n": summary["n"],
+        "n_measured": summary["n_measured"],
         "VAS": "-" if vas is None else f"{vas:.3g}",
     }
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a run as a row of the table, where both counts are one cell."""
+    words = items_words(row["n"], row["n_measured"])
+    return {key: words if key == "n" else value for key, value in row.items() if key != "n_measured"}

@@ -12,6 +12,9 @@ from vaslab.errors import UsageError
 ONE_LINE = 140
 """Columns from which an interval stands beside its number, not under it."""
 
+FLOAT_NOISE = 1e-6
+"""Width of an interval, in parts of its number, up to which it is rounding and has no digits to show."""
+
 COLUMNS = (
     "model",
     "data",
@@ -43,7 +46,7 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
             [
                 summary["model"],
                 summary["data"],
-                summary["n"],
+                items_words(summary["n"], summary["n_measured"]),
                 _percent(summary["accuracy"]),
                 _ratio(of["vas"]),
                 _ratio(of.get("vas_ratio_of_means", of["vas"])),
@@ -63,6 +66,11 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
         ]
     )
     table("", COLUMNS, rows, caption)
+
+
+def items_words(n: int, measured: int) -> str:
+    """How many items the numbers rest on, beside how many there are where that is more."""
+    return str(n) if measured == n else f"{measured} of {n}"
 
 
 def _queries_of(summary: dict[str, Any], queries: str | None) -> str:
@@ -103,7 +111,7 @@ def _cell(found: dict[str, Any], scale: int, decimals: int) -> str:
     if found["estimate"] is None:
         return "-"
     width = 0.0 if found["low"] is None else scale * (found["high"] - found["low"])
-    if width > 0:
+    if width > FLOAT_NOISE * scale * abs(found["estimate"]):
         decimals = max(decimals, 1 - math.floor(math.log10(width)))
     decimals = min(max(decimals, 0), 6)
 

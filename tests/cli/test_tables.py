@@ -1,0 +1,48 @@
+import json
+import shutil
+
+import pytest
+
+from vaslab.cli.tables import _cell, items_words
+
+
+def found(estimate, low, high):
+    return {"estimate": estimate, "low": low, "high": high, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "scale", "decimals", "expected"),
+    [
+        ((2.601981, 2.6019810, 2.6019812), 1, 2, "2.60 [2.60–2.60]"),
+        ((2.601981, 2.6018, 2.6022), 1, 2, "2.60198 [2.60180–2.60220]"),
+        ((0.5, 0.4, 0.6), 100, 1, "50.0 [40.0–60.0]"),
+        ((0.0, 0.0, 0.0), 100, 1, "0.0 [0.0–0.0]"),
+        ((0.5, None, None), 100, 1, "50.0 (n = 3)"),
+        ((None, None, None), 100, 1, "-"),
+    ],
+)
+def test_an_interval_has_the_digits_that_it_tells_apart(numbers, scale, decimals, expected):
+    assert _cell(found(*numbers), scale, decimals) == expected
+
+
+def test_items_that_were_not_measured_are_counted():
+    assert items_words(9, 9) == "9"
+    assert items_words(9, 2) == "2 of 9"
+
+
+@pytest.mark.tiny
+def test_tables_say_how_many_items_their_numbers_rest_on(vaslab, a_run, tmp_path):
+    shutil.copytree(a_run, tmp_path / "runs" / "six")
+    path = tmp_path / "runs" / "six" / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_measured": 2}))
+    assert "2 of 6" in vaslab("show", path.parent)[2]
+    assert "2 of 6" in vaslab("ls", "runs", tmp_path / "runs")[2]
+    row = json.loads(vaslab("ls", "runs", tmp_path / "runs", "--json")[1])[0]
+    assert (row["n"], row["n_measured"]) == (6, 2)
+
+
+def test_a_piped_table_does_not_fold(capfd):
+    from vaslab.cli.console import table
+
+    table("", ["a", "b"], [["x" * 100, "y" * 100]])
+    assert "x" * 100 + " │ " + "y" * 100 in capfd.readouterr().err
