@@ -20,6 +20,7 @@ def fails(vaslab, tmp_path):
         assert err.startswith("error: ")
         assert err.count("\n") == 1, err
         assert said in err
+        assert ".;" not in err
         assert not out.exists()
         assert not list(tmp_path.glob("runs/.*"))
 

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from vaslab.cli.tables import _cell, items_words
+from vaslab.cli.tables import _cell, _failures, items_words
 
 
 def found(estimate, low, high):
@@ -28,6 +28,13 @@ def test_an_interval_has_the_digits_that_it_tells_apart(numbers, scale, decimals
 def test_items_that_were_not_measured_are_counted():
     assert items_words(9, 9) == "9"
     assert items_words(9, 2) == "2 of 9"
+
+
+def test_failures_are_one_sentence():
+    failed = {"its picture is empty; give another.": 2, "no question": 1}
+    assert _failures([{"failed": failed}]) == [
+        "Not measured: 2 x its picture is empty; give another; 1 x no question."
+    ]
 
 
 @pytest.mark.tiny

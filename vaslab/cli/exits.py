@@ -24,7 +24,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None, name: str = "v
     except VaslabError as error:
         return fail(str(error), error.exit_code)
     except TyperException as error:
-        told = error.format_message()
+        told = error.format_message().rstrip(".")
         return fail(told and f"{told}; see {name} --help", error.exit_code)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""

@@ -173,7 +173,7 @@ def _dry_run(config: MeasureConfig) -> int:
     from vaslab.prompts.roles import KEY_ROLES
 
     selection = config.benchmark().select(config.limit, config.seed)
-    # on the meta device no weight is read
+    # on the meta device no weight takes memory
     vlm = load_model(config.model, device_map="meta", revision=config.revision, offline=config.offline)
     per_head = len(config.queries) * (len(KEY_ROLES) + 3)
     size = 4 * len(selection.items) * vlm.n_layers * vlm.n_heads * per_head

@@ -93,7 +93,9 @@ def _remarks(of: dict[str, Any], role: str) -> str:
 
 
 def _failures(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    failed = [f"{count} x {reason}" for each in summaries for reason, count in each["failed"].items()]
+    failed = [
+        f"{count} x {reason.rstrip('.')}" for each in summaries for reason, count in each["failed"].items()
+    ]
     return [f"Not measured: {'; '.join(failed)}."] if failed else []
 
 

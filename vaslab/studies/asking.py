@@ -120,5 +120,5 @@ def _kind_of(error: str, item: Item) -> str:
         return error.split(":")[0].split(" '")[0].split(" (")[0]
     for picture in item.pictures:
         if isinstance(picture, Path):
-            error = error.replace(str(picture), "its picture")
+            error = error.replace(f" at {picture}", " at its path").replace(str(picture), "its picture")
     return error

@@ -68,8 +68,8 @@ class Ledger:
         Raises VaslabError where no item could be measured.
         """
         if not any(_measured(row) for row in self.rows):
-            reasons = sorted({str(row["error"]) for row in self.rows})
-            raise VaslabError(f"no item could be measured: {reasons[0]}; correct the data and measure again")
+            reason = min(str(row["error"]) for row in self.rows).rstrip(".")
+            raise VaslabError(f"no item could be measured: {reason}; correct the data and measure again")
         lines = "".join(_line(row) for row in self.rows)
         if lines != (self.folder / ITEMS).read_text(encoding="utf-8"):
             self._rewrite(lines)
