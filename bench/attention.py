@@ -3,7 +3,7 @@
 `python -m bench.attention` measures a random 8-layer Qwen2.5-VL on the CPU and writes one JSON line a comparison.
 Time is process CPU time over alternating pairs: the median of the pairs' ratios, with the 95 % interval between order
 statistics. Memory is the extra peak of fresh processes. `--device cuda` measures the shape of the 7B model in bfloat16
-up to 32,768 tokens, by CUDA events and the allocator's peak; that variant has not been run yet.
+up to 32,768 tokens, by CUDA events and the allocator's peak.
 """
 
 import argparse
@@ -243,7 +243,7 @@ def on_cpu(options: argparse.Namespace) -> list[Line]:
 
 
 def on_cuda(options: argparse.Namespace) -> list[Line]:
-    """Every chosen comparison on the shape of the 7B model. Not run yet."""
+    """Every chosen comparison on the shape of the 7B model."""
     if not torch.cuda.is_available():
         raise MissingError("--device cuda found no GPU; run it on a machine with one, or leave --device cpu")
     torch.set_float32_matmul_precision("highest")
