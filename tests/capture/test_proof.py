@@ -53,7 +53,7 @@ def test_an_edit_that_changes_something_at_strength_zero_fails(tiny, monkeypatch
     sound = mass.edited_attention
 
     def nudged(*args, **kwargs):
-        return sound(*args, **kwargs) * (1 + 1e-4)
+        return sound(*args, **kwargs) * 1.01
 
     monkeypatch.setattr(mass, "edited_attention", nudged)
     assert "edit of strength zero" in failed(prove(tiny))

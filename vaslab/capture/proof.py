@@ -113,7 +113,10 @@ def _checks(vlm: Vlm, encoded: Encoded) -> list[Check]:
         if single and small
         else _report("mass against whole-model eager", from_eager, "not judged: rounding of earlier layers"),
         _judge(
-            "edit of strength zero", _apart(_edited(vlm, groups, inputs, 1.0), plain), 0.0, "changes no logit"
+            "edit of strength zero",
+            _apart(_edited(vlm, groups, inputs, 1.0), plain) / span,
+            1e-5 if single else 2e-2,
+            "largest change over the largest logit; the edit runs and rounds in its own way",
         ),
         _moves(_apart(_edited(vlm, groups, inputs, 0.5), plain)),
         _judge("model left as found", float(before != _state(vlm)), 0.0, "backend, hooks, forwards"),
