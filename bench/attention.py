@@ -231,14 +231,14 @@ def on_cpu(options: argparse.Namespace) -> list[Line]:
             workload = Workload(model, length)
             for case in cases:
                 eager = case.name in OVER_EAGER and not options.quick
-                _tell(lines, time_lines(workload, case, options.pairs, cpu_seconds, eager))
+                _tell(lines, time_lines(workload, case, options.pairs, cpu_seconds, eager), options)
         if "memory" in options.metrics and length >= 2048:
             repeats = 1 if options.quick else 5
 
             def peaks(subject: str, length: int = length, repeats: int = repeats) -> list[int]:
                 return fresh_peaks(subject, length, repeats, options.threads)
 
-            _tell(lines, memory_lines(length, cases, peaks))
+            _tell(lines, memory_lines(length, cases, peaks), options)
     return lines
 
 
@@ -254,9 +254,10 @@ def on_cuda(options: argparse.Namespace) -> list[Line]:
         workload = Workload(model, length, logits_to_keep=1)
         for name in options.cases:
             if "time" in options.metrics:
-                _tell(lines, time_lines(workload, CASES[name], options.pairs, cuda_seconds, eager=False))
+                found = time_lines(workload, CASES[name], options.pairs, cuda_seconds, eager=False)
+                _tell(lines, found, options)
             if "memory" in options.metrics:
-                _tell(lines, _cuda_memory(workload, CASES[name]))
+                _tell(lines, _cuda_memory(workload, CASES[name]), options)
     return lines
 
 
@@ -269,7 +270,8 @@ def _cuda_memory(workload: Workload, case: Case) -> list[Line]:
         return [{**line, "comparison": "out of memory", "target": None, "met": None}]
 
 
-def _tell(lines: list[Line], new: list[Line]) -> None:
+def _tell(lines: list[Line], new: list[Line], options: argparse.Namespace) -> None:
+    """Say what was found, and keep it: a whole run takes long, and what it has measured must survive its end."""
     for line in new:
         lines.append(line)
         found = "-" if line["median"] is None else f"{line['median']:.3f}"
@@ -278,6 +280,14 @@ def _tell(lines: list[Line], new: list[Line]) -> None:
         goal = "" if line["target"] is None else f" target {line['target']}"
         text = f"{line['metric']:6} S={line['length']:<6} {line['case']:9} {line['comparison']:25}"
         print(f"{text} {found}{between}{goal}{verdict}", file=sys.stderr, flush=True)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(_as_text(lines, options.device))
+
+
+def _as_text(lines: list[Line], device: str) -> str:
+    where = machine(device)
+    return "".join(json.dumps({**line, **where}) + "\n" for line in lines)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -314,12 +324,7 @@ def main(argv: list[str] | None = None) -> int:
     except VaslabError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    where = machine(options.device)
-    text = "".join(json.dumps({**line, **where}) + "\n" for line in lines)
-    sys.stdout.write(text)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text)
+    sys.stdout.write(_as_text(lines, options.device))
     return 0
 
 
