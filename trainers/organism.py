@@ -26,7 +26,7 @@ from vaslab.organism.build import build_model, build_processor
 class PretrainConfig:
     """How the base is trained. Every field is written to the checkpoint's card."""
 
-    steps: int = 3600
+    steps: int = 5000
     batch: int = 64
     lr: float = 2e-3
     warmup: int = 200
