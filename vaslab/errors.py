@@ -17,3 +17,8 @@ class MissingError(VaslabError):
     """Something named in the message is not there: a file, a package, a browser. Exit code 3."""
 
     exit_code = 3
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message without its line breaks, or its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -161,9 +161,7 @@ def join_captures(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     first = parts[0]
     for part in parts[1:]:
         differing = sorted(
-            key
-            for key in {*first.attrs, *part.attrs}
-            if key != "seconds" and first.attrs.get(key) != part.attrs.get(key)
+            key for key in {*first.attrs, *part.attrs} if first.attrs.get(key) != part.attrs.get(key)
         )
         if differing:
             raise UsageError(f"the captures differ in {', '.join(differing)}; join only captures of one run")

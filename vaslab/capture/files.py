@@ -14,7 +14,7 @@ import xarray as xr
 import zarr.errors
 
 from vaslab.capture.dataset import FORMAT
-from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 
 _DIGESTS = "digests"
 
@@ -59,7 +59,7 @@ def load_capture(path: Path | str) -> xr.Dataset:
     try:
         found = xr.open_zarr(path, consolidated=False).load()
     except (OSError, ValueError, KeyError, RuntimeError, zarr.errors.BaseZarrError) as error:
-        line = " ".join(str(error).split())[:200]
+        line = one_line(error)[:200]
         raise VaslabError(f"{path} cannot be read as a capture ({line}); measure it again") from error
     if found.attrs.get("format") != FORMAT:
         raise VaslabError(

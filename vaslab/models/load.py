@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
-from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 from vaslab.models.families import Family, family_of
 from vaslab.models.vlm import Vlm
 from vaslab.prompts.processor import QwenImageProcessor
@@ -169,7 +169,7 @@ def _missing(name: str, local: bool, offline: bool | None, error: OSError) -> Mi
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 

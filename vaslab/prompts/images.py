@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vaslab.errors import MissingError, VaslabError
+from vaslab.errors import MissingError, VaslabError, one_line
 
 MAX_ASPECT = 200
 """Longest side over shortest side above which Qwen's resizing refuses a picture."""
@@ -54,7 +54,7 @@ def open_image(source: Image.Image | Path | str) -> Image.Image:
             ) from error
         except _DECODING_ERRORS as error:
             raise ImageError(
-                f"{path} cannot be opened ({_line(error)}); check its permissions and its contents."
+                f"{path} cannot be opened ({one_line(error)}); check its permissions and its contents."
             ) from error
     with picture:
         return _convert(picture, str(path))
@@ -64,10 +64,6 @@ def _missing_fix(path: Path) -> str:
     if str(path).startswith(("http:/", "https:/")):
         return "pictures are not downloaded: save it and give the file's path"
     return "it is a folder: name a file in it" if path.is_dir() else "check the path"
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _convert(picture: Image.Image, name: str) -> Image.Image:
@@ -84,7 +80,7 @@ def _convert(picture: Image.Image, name: str) -> Image.Image:
         return _rgb(upright, name)
     except _DECODING_ERRORS as error:
         raise ImageError(
-            f"{name} is truncated or damaged ({_line(error)}); fetch or export it again."
+            f"{name} is truncated or damaged ({one_line(error)}); fetch or export it again."
         ) from error
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from vaslab.benchmarks import Benchmark, Item
 from vaslab.capture.capture import Answer, answer
-from vaslab.errors import VaslabError
+from vaslab.errors import VaslabError, one_line
 from vaslab.models import Vlm
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
@@ -40,7 +40,7 @@ def _readable(items: Sequence[Item]) -> tuple[dict[str, Prompt], dict[str, str]]
         try:
             prompts[item.id] = item.prompt()
         except (VaslabError, OSError) as error:
-            errors[item.id] = " ".join(str(error).split())
+            errors[item.id] = one_line(error)
     return prompts, errors
 
 
@@ -80,7 +80,7 @@ def _unfit(vlm: Vlm, prompts: dict[str, Prompt]) -> dict[str, str]:
         try:
             encode(vlm.processor, [prompt])
         except VaslabError as error:
-            errors[name] = " ".join(str(error).split())
+            errors[name] = one_line(error)
     return errors
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from vaslab.benchmarks import Benchmark, find_benchmark
 from vaslab.benchmarks.own import OwnPicture
-from vaslab.errors import MissingError, UsageError
+from vaslab.errors import MissingError, UsageError, one_line
 from vaslab.prompts.roles import QUERY_ROLES
 
 WHERE = ("out", "offline")
@@ -104,7 +104,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise MissingError(f"{path} cannot be read ({error.strerror}); check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}); correct it") from error
+        raise UsageError(f"{path} is not YAML ({one_line(error)}); correct it") from error
     if not isinstance(loaded, dict):
         raise UsageError(f"{path} holds no fields; write them as `name: value`, one a line")
     given = {str(key).replace("-", "_"): value for key, value in loaded.items() if key != "resolved"}

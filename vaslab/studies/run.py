@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 from vaslab.studies.config import WHERE
 
 CONFIG, ENVIRONMENT, PROOF = "config.yaml", "environment.json", "proof.json"
@@ -62,7 +62,7 @@ class RunFolder:
         try:
             held = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            held = " ".join(str(error).split())
+            held = one_line(error)
         if not isinstance(held, dict) or not isinstance(held.get(RESOLVED), dict):
             raise VaslabError(f"{path} is damaged; choose another --out, or begin again with --overwrite")
         return held
@@ -200,7 +200,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise VaslabError(f"{path} cannot be read ({line}); begin the run again with --overwrite") from error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from vaslab.errors import VaslabError
+from vaslab.errors import VaslabError, one_line
 
 _HEADER = "header"
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -56,7 +56,7 @@ def read_shard(path: Path) -> xr.Dataset:
             header = json.loads(str(held[_HEADER]))
             arrays = {name: held[name] for name in held.files}
     except _BROKEN as error:
-        raise VaslabError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
+        raise VaslabError(f"{path} cannot be read ({one_line(error)})") from error
     variables = {}
     for name, said in header["variables"].items():
         values = arrays[said["at"]]
