@@ -25,10 +25,12 @@ class ExamQuestion:
     kind: str
 
 
-def glyph_exam(scenes: int, per_scene: int = 2, reasoned: bool = True) -> list[ExamQuestion]:
-    """Draw questions about the first held-out scenes, asking to think first or not."""
+def glyph_exam(
+    scenes: int, per_scene: int = 2, *, reasoned: bool = True, watched: bool = False
+) -> list[ExamQuestion]:
+    """Draw questions about the first held-out (or watched) scenes, asking to think first or not."""
     drawn = []
-    for seed in glyphs.TEST_SEEDS[:scenes]:
+    for seed in (glyphs.WATCHED_SEEDS if watched else glyphs.TEST_SEEDS)[:scenes]:
         scene = glyphs.scene(seed)
         picture = scene.picture()
         for question in questions.questions(scene, per_scene, seed=0):
@@ -37,9 +39,9 @@ def glyph_exam(scenes: int, per_scene: int = 2, reasoned: bool = True) -> list[E
     return drawn
 
 
-def easy_exam(limit: int | None = None) -> list[ExamQuestion]:
-    """Return the official easy-VQA test questions, in order."""
-    rows = easy_vqa.official("test")[:limit]
+def easy_exam(*, watched: bool = False) -> list[ExamQuestion]:
+    """Return the official easy-VQA test questions, in order, or those about the training pictures set aside."""
+    rows = easy_vqa.set_aside() if watched else easy_vqa.official("test")
     return [
         ExamQuestion(Image.open(row.picture).convert("RGB"), row.text, row.answer, row.answer) for row in rows
     ]

@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 
 from trainers.batches import IGNORE, Batcher
-from trainers.exam import ExamQuestion, blank, glyph_exam, sit
+from trainers.exam import ExamQuestion, blank, easy_exam, glyph_exam, sit
 from trainers.lessons import CURRICULUM, Lesson, Teacher
-from trainers.organism import PretrainConfig, Pretraining
+from trainers.organism import PretrainConfig, Pretraining, answer_weights
+from vaslab.organism import easy_vqa, glyphs
 from vaslab.organism.build import build_model
 
 pytestmark = pytest.mark.tiny
@@ -73,6 +74,29 @@ def test_exam_questions_are_held_out_ones():
     exam = glyph_exam(3, per_scene=2)
     assert len(exam) == 6
     assert [q.text for q in exam] == [q.text for q in glyph_exam(3, per_scene=2)]
+
+
+def test_training_is_watched_on_questions_that_it_is_not_judged_by():
+    watched, judged = glyph_exam(40, watched=True), glyph_exam(40)
+    pictures = [{easy_vqa.digest(q.picture) for q in exam} for exam in (watched, judged)]
+    assert not pictures[0] & pictures[1]
+    assert not set(glyphs.WATCHED_SEEDS) & set(glyphs.TEST_SEEDS)
+    aside = {row.picture for row in easy_vqa.set_aside()}
+    assert len(aside) == 60
+    assert len(easy_exam(watched=True)) == sum(row.picture in aside for row in easy_vqa.official("train"))
+    assert not aside & {row.picture for rows in Teacher(seed=0)._official for row in rows}
+    assert not aside & {row.picture for row in easy_vqa.official("test")}
+
+
+def test_short_answers_weigh_more_and_the_rest_nothing():
+    labels = torch.full((2, 16), IGNORE)
+    labels[0, 2:4] = 7  # a word and its end
+    labels[0, 5:14] = 7  # nine tokens: a long answer
+    labels[1, 0:8] = 7  # eight tokens: still short, and it begins the row
+    expected = torch.zeros(2, 16)
+    expected[0, 2:4], expected[0, 5:14], expected[1, 0:8] = 3, 1, 3
+    assert torch.equal(answer_weights(labels, 3.0), expected)
+    assert torch.equal(answer_weights(labels, 1.0), (labels != IGNORE).float())
 
 
 @pytest.fixture
