@@ -37,7 +37,7 @@ help:
 	touch $@
 
 .venv/.dev: .venv/.run
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) -e '.[dev,train]'
 	touch $@
 
 .venv/.lab: .venv/.run
