@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 
 from vaslab.capture.dataset import join_captures, to_dataset, versions
+from vaslab.capture.decoding import Sampling, decoding_words, generation_options, seeded
 from vaslab.capture.reduce import Plan, plan, summarise
 from vaslab.capture.tracing import tracing
 from vaslab.errors import UsageError, VaslabError
@@ -95,18 +96,20 @@ def answer(
     queries: Sequence[str] = ("user",),
     *,
     max_new_tokens: int = 64,
+    sampling: Sampling | None = None,
     item_ids: Sequence[str] | None = None,
     route: str = "rows",
 ) -> tuple[list[Answer], xr.Dataset]:
-    """Let the model answer one batch greedily, and measure it: prompts in generation's own prefill, answers
-    by teacher forcing.
+    """Let the model answer one batch, and measure it: prompts in generation's own prefill, answers by teacher
+    forcing.
 
-    Greedy means the most likely token at every step: temperature, top-p and repetition penalty of the
-    checkpoint are set aside. Visual placeholders are never generated, for no picture could stand behind them.
+    Without `sampling` decoding is greedy, the most likely token at every step. Either way temperature, top-p
+    and repetition penalty of the checkpoint are set aside. Visual placeholders are never generated, for no
+    picture could stand behind them.
 
     Returns:
         the answers, and the Capture of the batch. With `response` among the queries there is one more
-        forward.
+        forward. The same batch with the same seed is answered with the same tokens.
 
     Raises:
         UsageError, VaslabError: as `capture`.
@@ -117,12 +120,10 @@ def answer(
     in_prefill = tuple(role for role in roles if role != "response")
     encoded = encode(vlm.processor, prompts).to(vlm.device)
     asked = plan(encoded, in_prefill or ("user",), route=chosen_route)
-    with tracing(vlm) as tracer:
+    options = generation_options(vlm, max_new_tokens, sampling)
+    with tracing(vlm) as tracer, seeded(vlm, sampling):
         layers, ids = tracer.generate(
-            asked.request,
-            lambda layer, mass: summarise(asked, layer, mass),
-            _greedy(vlm, max_new_tokens),
-            **encoded.inputs,
+            asked.request, lambda layer, mass: summarise(asked, layer, mass), options, **encoded.inputs
         )
     answers = [_read(vlm, row) for row in ids[:, encoded.roles.shape[1] :].tolist()]
     parts = []
@@ -140,7 +141,7 @@ def answer(
             route=route,
         )
         parts.append(told)
-    return answers, _over_queries(parts).assign_attrs(decoding="greedy")
+    return answers, _over_queries(parts).assign_attrs(decoding=decoding_words(sampling))
 
 
 def _one_forward(vlm: Vlm, encoded: Encoded, asked: Plan, names: Sequence[str]) -> xr.Dataset:
@@ -160,25 +161,6 @@ def _over_queries(parts: list[xr.Dataset]) -> xr.Dataset:
     )
     joined["n_keys"] = parts[-1]["n_keys"]
     return joined
-
-
-def _greedy(vlm: Vlm, max_new_tokens: int) -> dict[str, Any]:
-    if max_new_tokens < 1:
-        raise UsageError(f"max_new_tokens is {max_new_tokens}; expected at least 1")
-    config = vlm.model.config
-    visual = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    found = [getattr(config, name, None) for name in visual]
-    return {
-        "max_new_tokens": max_new_tokens,
-        "do_sample": False,
-        "num_beams": 1,
-        "temperature": None,
-        "top_p": None,
-        "top_k": None,
-        "repetition_penalty": 1.0,
-        "suppress_tokens": [token for token in found if token is not None],
-        "return_dict_in_generate": False,
-    }
 
 
 def _read(vlm: Vlm, ids: list[int]) -> Answer:
