@@ -147,6 +147,8 @@ class Request:
             (by cost).
         exact_logits: force the rows route.
         grad: keep the mass differentiable.
+        rerun: layers may first run with autograd off, since reentrant checkpointing runs them again with it; the
+            loss of a mass is then attached inside its layer.
         new_group: group of keys past `groups` (tokens generated later).
         chunk: at most so many rows at once in the rows route.
         edit: an edit of the attention; measured masses are those after it.
@@ -162,6 +164,7 @@ class Request:
     route: Route = "auto"
     exact_logits: bool = False
     grad: bool = False
+    rerun: bool = False
     new_group: int | None = None
     chunk: int = 128
     edit: Edit | None = None

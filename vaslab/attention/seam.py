@@ -108,7 +108,7 @@ def _refuse(
     for extra in ("position_bias", "softcap", "s_aux", "cache"):
         if kwargs.get(extra) is not None:
             raise UsageError(f"{name} uses {extra!r}, which the attention mass does not cover; not supported")
-    if carried.request.grad and not torch.is_grad_enabled():
+    if carried.request.grad and not carried.request.rerun and not torch.is_grad_enabled():
         raise UsageError(
             f"{name} runs with autograd off, so the mass would have no gradient (Request.grad=True): under "
             f"gradient "
