@@ -1,0 +1,147 @@
+"""Visual-anchored reward shaping (VARS) as pure functions: of attention mass, and of an answer's text.
+
+    r_visual = 0 if the answer is wrong, else mean_{t in T} mean_l ( V mass[t,l] / (S mass[t,l] + eps) ), heads averaged
+    r        = r_accuracy + lambda_v * r_visual + lambda_f * r_format
+
+Source: arXiv 2603.03825 (lambda_v 0.3, lambda_f 0.1, eps 1e-6).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from threading import current_thread, main_thread
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaslab.benchmarks.answer_tag import tagged_answer
+from vaslab.errors import UsageError
+
+EPS = 1e-6
+"""Added to the mass on S in the denominator."""
+
+FORMS = ("ratio", "clip", "log", "share", "as_released")
+GRADERS = ("exact", "math")
+_FORMAT = re.compile(r"\s*<think>(.+?)</think>\s*<answer>(.+?)</answer>\s*", re.DOTALL)
+_TAG = re.compile(r"</?(?:think|answer)>")
+
+
+@dataclass(frozen=True)
+class VarsConfig:
+    """How the visual reward is made.
+
+    Args:
+        lambda_v: weight of r_visual.
+        lambda_f: weight of r_format.
+        form: `ratio` is the paper's, and has no upper bound: once the mass on S is small, it drowns the accuracy.
+            `clip` cuts each token's and layer's ratio at `cap`, `log` takes log(1 + ratio), `share` V / (V + S), which
+            lies in 0 to 1. `as_released` is one ratio of sums over layers, heads and every row, the prompt's too, with
+            S the first token, and not gated: what the authors' code computes.
+        cap: of `clip`.
+        gated: whether a wrong answer has no visual reward; `as_released` never has it gated.
+        grader: `exact` compares the tagged answer as text, `math` by math-verify.
+        layers: decoder layers; () takes all.
+
+    Raises:
+        UsageError: values that no training can have.
+    """
+
+    lambda_v: float = 0.3
+    lambda_f: float = 0.1
+    form: str = "ratio"
+    cap: float = 10.0
+    gated: bool = True
+    grader: str = "exact"
+    layers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise UsageError(f"form is {self.form!r}; expected one of {', '.join(FORMS)}")
+        if self.grader not in GRADERS:
+            raise UsageError(f"grader is {self.grader!r}; expected one of {', '.join(GRADERS)}")
+        if self.cap <= 0:
+            raise UsageError(f"cap is {self.cap}; expected more than 0")
+
+
+def visual_reward(
+    visual: Float[Tensor, "layer batch head row"],
+    system: Float[Tensor, "layer batch head row"],
+    rows: Bool[Tensor, "batch row"],
+    form: str = "ratio",
+    cap: float = 10.0,
+) -> Float[Tensor, " batch"]:
+    """Reward of looking, for each sample, before any gate; 0 for a sample without rows.
+
+    Numerator: mass on V. Denominator: mass on S plus 1e-6. Masses are averaged over heads first; the ratio (or its
+    bounded form) is taken for each token and layer; its mean is over layers, then over the rows.
+
+    Args:
+        visual: mass of each row on V.
+        system: mass of each row on S.
+        rows: the rows that count: the response's tokens; for `as_released` every real position.
+        form: as in `VarsConfig`.
+        cap: of `clip`.
+    """
+    if form == "as_released":
+        total_visual = (visual * rows[None, :, None]).sum((0, 2, 3))
+        total_system = (system * rows[None, :, None]).sum((0, 2, 3))
+        return total_visual / (total_system + EPS)
+    on_visual, on_system = visual.mean(2), system.mean(2)
+    if form == "share":
+        value = on_visual / (on_visual + on_system + EPS)
+    else:
+        value = on_visual / (on_system + EPS)
+        if form == "clip":
+            value = value.clamp(max=cap)
+        elif form == "log":
+            value = value.log1p()
+    by_row = torch.where(rows, value.mean(0), torch.zeros_like(value[0]))
+    return by_row.sum(-1) / rows.sum(-1).clamp(min=1)
+
+
+def format_reward(response: str) -> float:
+    """1 for exactly `<think>...</think><answer>...</answer>`, each once, with nothing but space around; else 0."""
+    return float(_FORMAT.fullmatch(response) is not None and len(_TAG.findall(response)) == 4)
+
+
+def accuracy_reward(response: str, answer: str, grader: str = "exact") -> float:
+    """1 where what the last `<answer>` holds is the answer; 0 otherwise, also without one.
+
+    `exact` compares without case, runs of space and a final full stop; `math` by value, with math-verify.
+    """
+    told = tagged_answer(response)
+    if told is None:
+        return 0.0
+    if grader == "exact":
+        return float(_plain(told) == _plain(answer))
+    from math_verify import parse, verify
+
+    # its timeouts are made of signals, which only a main thread may set
+    seconds = 5 if current_thread() is main_thread() else None
+    gold, found = (parse(f"${text}$", parsing_timeout=seconds) for text in (answer, told))
+    return float(bool(verify(gold, found, timeout_seconds=seconds)) or _plain(told) == _plain(answer))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).removesuffix(".").rstrip()
+
+
+def total_reward(
+    accuracy: Float[Tensor, " batch"],
+    visual: Float[Tensor, " batch"],
+    form: Float[Tensor, " batch"],
+    config: VarsConfig,
+) -> Float[Tensor, " batch"]:
+    """r of the paper from its three parts, `visual` before the gate."""
+    return accuracy + config.lambda_v * gated(visual, accuracy, config) + config.lambda_f * form
+
+
+def gated(
+    visual: Float[Tensor, " batch"], accuracy: Float[Tensor, " batch"], config: VarsConfig
+) -> Float[Tensor, " batch"]:
+    """r_visual: 0 for a wrong answer, where the config gates."""
+    if not config.gated or config.form == "as_released":
+        return visual
+    return torch.where(accuracy > 0, visual, torch.zeros_like(visual))
