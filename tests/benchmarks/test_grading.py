@@ -1,6 +1,6 @@
 import pytest
 
-from vaslab.benchmarks import BENCHMARKS, Item
+from vaslab.benchmarks import Item, find_benchmark
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.organism import glyphs, questions
 
@@ -27,7 +27,7 @@ def easy(answer):
     ],
 )
 def test_easy_vqa_compares_the_answer_word_alone(response, answer, right, extracted):
-    grade = BENCHMARKS["easy-vqa"].grade(easy(answer), response)
+    grade = find_benchmark("easy-vqa").grade(easy(answer), response)
     assert (grade.right, grade.extracted) == (right, extracted)
     assert bool(grade.reason) is (extracted is None)
 
@@ -45,11 +45,11 @@ def test_easy_vqa_compares_the_answer_word_alone(response, answer, right, extrac
     ],
 )
 def test_glyph_compares_the_whole_answer(response, answer, right):
-    assert BENCHMARKS["glyph"].grade(easy(answer), response).right is right
+    assert find_benchmark("glyph").grade(easy(answer), response).right is right
 
 
 def test_an_empty_glyph_response_is_wrong_with_a_reason():
-    grade = BENCHMARKS["glyph"].grade(easy("3"), " . ")
+    grade = find_benchmark("glyph").grade(easy("3"), " . ")
     assert (grade.right, grade.extracted, grade.reason) == (False, None, "empty response")
 
 
@@ -57,8 +57,8 @@ def test_reference_answers_and_reasoned_ones_grade_as_right():
     scene = glyphs.scene(glyphs.TEST_SEEDS[0])
     for question in questions.questions(scene, 6, seed=0):
         item = easy(question.answer)
-        assert BENCHMARKS["glyph"].grade(item, question.answer).right
-        assert BENCHMARKS["glyph"].grade(item, question.reasoned()).right
+        assert find_benchmark("glyph").grade(item, question.answer).right
+        assert find_benchmark("glyph").grade(item, question.reasoned()).right
 
 
 def test_the_last_complete_tag_counts():

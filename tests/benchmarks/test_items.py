@@ -1,13 +1,13 @@
 import pytest
 from PIL import Image
 
-from vaslab.benchmarks import BENCHMARKS, find_benchmark
+from vaslab.benchmarks import find_benchmark
 from vaslab.errors import MissingError, UsageError
 from vaslab.organism import easy_vqa, glyphs
 
 
 def test_an_easy_vqa_item_is_the_official_row():
-    items = BENCHMARKS["easy-vqa"].select().items
+    items = find_benchmark("easy-vqa").select().items
     for number in (0, 17, 9672):
         row = easy_vqa.official("test")[number]
         assert (items[number].question, items[number].answer) == (row.text, row.answer)
@@ -18,7 +18,7 @@ def test_an_easy_vqa_item_is_the_official_row():
 
 
 def test_glyph_items_are_of_held_out_scenes_and_say_where_the_answer_is_seen():
-    items = BENCHMARKS["glyph"].select().items
+    items = find_benchmark("glyph").select().items
     assert len({item.id for item in items}) == len(items)
     for item in items[:40]:
         assert int(item.picture_id) in glyphs.TEST_SEEDS

@@ -1,13 +1,14 @@
 import pytest
 
-from vaslab.benchmarks import BENCHMARKS
+from vaslab.benchmarks import find_benchmark
+from vaslab.benchmarks.registry import SHIPPED
 from vaslab.errors import UsageError
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_limited_items_are_spread_over_pictures_in_published_order(name):
-    whole = [item.id for item in BENCHMARKS[name].select().items]
-    some = BENCHMARKS[name].select(limit=200, seed=3)
+    whole = [item.id for item in find_benchmark(name).select().items]
+    some = find_benchmark(name).select(limit=200, seed=3)
     assert len({item.picture_id for item in some.items}) == 200
     places = [whole.index(item.id) for item in some.items]
     assert places == sorted(places)
@@ -16,9 +17,9 @@ def test_limited_items_are_spread_over_pictures_in_published_order(name):
     assert "seed 3" in some.words
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_selection_is_a_function_of_its_seed_and_nests(name):
-    bench = BENCHMARKS[name]
+    bench = find_benchmark(name)
     assert bench.select(50, 1).digest == bench.select(50, 1).digest
     assert bench.select(50, 1).digest != bench.select(50, 2).digest
     smaller = {item.id for item in bench.select(50, 1).items}
@@ -26,11 +27,11 @@ def test_a_selection_is_a_function_of_its_seed_and_nests(name):
 
 
 def test_sizes_are_the_published_ones():
-    assert len(BENCHMARKS["easy-vqa"].select().items) == 9673
-    assert len({item.picture_id for item in BENCHMARKS["easy-vqa"].select().items}) == 1000
-    assert len(BENCHMARKS["glyph"].select().items) == 2000
+    assert len(find_benchmark("easy-vqa").select().items) == 9673
+    assert len({item.picture_id for item in find_benchmark("easy-vqa").select().items}) == 1000
+    assert len(find_benchmark("glyph").select().items) == 2000
 
 
 def test_a_limit_below_one_is_refused():
     with pytest.raises(UsageError, match="at least 1 item"):
-        BENCHMARKS["glyph"].select(limit=0)
+        find_benchmark("glyph").select(limit=0)

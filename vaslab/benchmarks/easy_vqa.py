@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.benchmarks.item import Grade, Item, Selection
 from vaslab.benchmarks.spread import spread
 from vaslab.organism import easy_vqa
+
+_ANSWERS = {"yes-no": 2, "shape": len(easy_vqa.SHAPES), "color": len(easy_vqa.COLORS)}
 
 
 class EasyVqa:
@@ -17,6 +20,7 @@ class EasyVqa:
     title = "easy-VQA, official test split"
     source = "the package easy-vqa (Victor Zhou), installed with vaslab"
     licence = "MIT"
+    forbidden = ""
     rule = "exact match of the single answer word, case and a final full stop aside"
 
     @cached_property
@@ -44,6 +48,16 @@ class EasyVqa:
         if word not in easy_vqa.ANSWERS:
             return Grade(False, None, "no answer word alone in the response")
         return Grade(word == item.answer, word)
+
+    def scores(self, items: Sequence[Item], grades: Sequence[Grade]) -> dict[str, float]:  # noqa: ARG002
+        """Accuracy is all there is."""
+        return {}
+
+    def chance(self, items: Sequence[Item]) -> float | None:
+        """Chance of a guesser who knows the kind of each question: two, three or eight answers."""
+        if not items:
+            return None
+        return sum(1 / _ANSWERS[item.kind] for item in items) / len(items)
 
 
 def _kind(answer: str) -> str:

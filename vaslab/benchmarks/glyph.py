@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from vaslab.benchmarks.answer_tag import tagged_answer
@@ -11,6 +12,15 @@ from vaslab.organism import glyphs, questions
 
 SCENES = 1000
 QUESTIONS_PER_SCENE = 2
+_ANSWERS = {
+    "locate": len(glyphs.PLACES),
+    "identify": len(glyphs.SHAPES) * len(glyphs.COLORS),
+    "count": 7,  # no more than six glyphs in a scene
+    "compare": 2,
+    "relate": 2,
+    "two-step": len(glyphs.COLORS),
+}
+"""How many answers a question of each kind can have."""
 
 
 class Glyph:
@@ -23,6 +33,7 @@ class Glyph:
     title = "glyph scenes, held out"
     source = f"drawn by vaslab from seeds {glyphs.TEST_SEEDS.start} to {glyphs.TEST_SEEDS.start + SCENES - 1}"
     licence = "Apache-2.0"
+    forbidden = ""
     rule = "exact match of the whole answer, case, spacing and a final full stop aside"
 
     @cached_property
@@ -56,3 +67,16 @@ class Glyph:
         if not told:
             return Grade(False, None, "empty response")
         return Grade(told == item.answer, told)
+
+    def scores(self, items: Sequence[Item], grades: Sequence[Grade]) -> dict[str, float]:
+        """Accuracy by kind of question."""
+        kinds: dict[str, list[bool]] = {}
+        for item, grade in zip(items, grades, strict=True):
+            kinds.setdefault(item.kind, []).append(bool(grade.right))
+        return {kind: sum(right) / len(right) for kind, right in sorted(kinds.items())}
+
+    def chance(self, items: Sequence[Item]) -> float | None:
+        """Chance of a guesser who knows the kind of each question and the answers it can have."""
+        if not items:
+            return None
+        return sum(1 / _ANSWERS[item.kind] for item in items) / len(items)

@@ -33,6 +33,14 @@ class _OwnRule:
             return Grade(False, None, "empty response")
         return Grade(told == _plain(item.answer), told)
 
+    def scores(self, items: Sequence[Item], grades: Sequence[Grade]) -> dict[str, float]:  # noqa: ARG002
+        """Accuracy is all there is."""
+        return {}
+
+    def chance(self, items: Sequence[Item]) -> float | None:  # noqa: ARG002
+        """Not known: answers are free."""
+        return None
+
 
 class OwnFile(_OwnRule):
     """A file with one JSON object a line: `id`, `image` (or `images`), `question`; `system`, `answer`.
@@ -44,6 +52,7 @@ class OwnFile(_OwnRule):
     title = "your own questions"
     source = "a JSON Lines file of your own"
     licence = "yours"
+    forbidden = ""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,6 +82,7 @@ class OwnPicture(_OwnRule):
     title = "your own picture"
     source = "--image and --question"
     licence = "yours"
+    forbidden = ""
 
     def __init__(self, images: Sequence[str], question: str, system: str | None = None) -> None:
         if not images:

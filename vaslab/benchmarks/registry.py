@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -9,25 +10,39 @@ from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
 from vaslab.benchmarks.item import Benchmark
 from vaslab.benchmarks.own import OwnFile
+from vaslab.benchmarks.table import TableBenchmark
 from vaslab.errors import MissingError, UsageError
 
-BENCHMARKS: dict[str, Benchmark] = {bench.name: bench for bench in (EasyVqa(), Glyph())}
-"""Every benchmark that `--data NAME` takes."""
+SHIPPED: dict[str, Callable[[], Benchmark]] = {"easy-vqa": EasyVqa, "glyph": Glyph}
+"""Benchmarks whose items come with vaslab."""
+TABLES: dict[str, type[TableBenchmark]] = {}
+"""Benchmarks that are read from a user's disk."""
+BENCHMARKS = (*SHIPPED, *TABLES)
+"""The names that `--data NAME[/VARIANT][:PATH]` takes."""
 
 
 def find_benchmark(data: str) -> Benchmark:
-    """Return the benchmark of a name, or a user's own .jsonl file as one.
+    """Return the benchmark of `NAME[/VARIANT][:PATH]`, or a user's own .jsonl file as one.
 
-    Raises UsageError for a name that is none, MissingError for a file that is not there.
+    PATH is a file, a folder, or `hub:OWNER/NAME[:CONFIG][:SPLIT]`. Raises UsageError for a name or variant that is
+    none, MissingError for a file that is not there.
     """
-    if data in BENCHMARKS:
-        return BENCHMARKS[data]
+    named, _, where = data.partition(":")
+    name, _, variant = named.partition("/")
+    if name in SHIPPED:
+        if variant or where:
+            raise UsageError(
+                f"{name} comes with vaslab and takes neither variant nor path; say --data {name}"
+            )
+        return SHIPPED[name]()
+    if name in TABLES:
+        return TABLES[name](where, variant)
     path = Path(data)
     if path.is_file():
         return OwnFile(path)
     if path.suffix in (".jsonl", ".json") or "/" in data:
         raise MissingError(f"no data file at {data}; check the path, or name one of {', '.join(BENCHMARKS)}")
-    close = get_close_matches(data, BENCHMARKS, n=1)
+    close = get_close_matches(name, BENCHMARKS, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise UsageError(
         f"unknown data {data!r}; {hint}expected {', '.join(BENCHMARKS)}, or a FILE.jsonl of your own"

@@ -52,22 +52,20 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _data() -> list[dict[str, Any]]:
-    from vaslab.benchmarks import BENCHMARKS, Benchmark
     from vaslab.benchmarks.own import OwnFile
+    from vaslab.benchmarks.registry import SHIPPED, TABLES
 
-    known: list[tuple[str, Benchmark | type[OwnFile]]] = [
-        *BENCHMARKS.items(),
-        ("FILE.jsonl", OwnFile),
-    ]
+    known: dict[str, Any] = {**SHIPPED, **{f"{name}:PATH": bench for name, bench in TABLES.items()}}
     return [
         {
             "name": name,
             "what": bench.title,
             "source": bench.source,
             "licence": bench.licence,
+            "forbidden": bench.forbidden,
             "grading": bench.rule,
         }
-        for name, bench in known
+        for name, bench in {**known, "FILE.jsonl": OwnFile}.items()
     ]
 
 

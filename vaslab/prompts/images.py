@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -23,8 +24,10 @@ class ImageError(VaslabError):
     """A picture cannot be read, or cannot be shown to a model as it is. Exit code 1."""
 
 
-def open_image(source: Image.Image | Path | str) -> Image.Image:
-    """Read a picture as upright 8-bit RGB.
+def open_image(source: Image.Image | Path | str | bytes, name: str = "") -> Image.Image:
+    """Read a picture as upright 8-bit RGB, from a file, the bytes of one, or a PIL picture.
+
+    `name` is what messages call it; without it a file is called by its path.
 
     EXIF orientation is applied, so width and height are those a viewer shows. Transparency is laid on white.
     16-bit grey is scaled to 8 bits (Pillow alone would clip it to white). CMYK, palette, grey and 1-bit
@@ -35,29 +38,36 @@ def open_image(source: Image.Image | Path | str) -> Image.Image:
     is more than 200 times as long as wide.
     """
     if isinstance(source, Image.Image):
-        name = str(getattr(source, "filename", "") or f"a PIL image of mode {source.mode}")
-        return _convert(source, name)
+        return _convert(
+            source, name or getattr(source, "filename", "") or f"a PIL image of mode {source.mode}"
+        )
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), name or "a picture in memory")
     path = Path(source)
     if not path.is_file():
         raise MissingError(f"No picture at {path}; {_missing_fix(path)}.")
+    return _decode(path, name or str(path))
+
+
+def _decode(source: Path | io.BytesIO, name: str) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            picture = Image.open(path)
+            picture = Image.open(source)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageError(
-                f"{path} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS}; scale it down first."
+                f"{name} has more pixels than the limit of {Image.MAX_IMAGE_PIXELS}; scale it down first."
             ) from error
         except UnidentifiedImageError as error:
             raise ImageError(
-                f"{path} is no picture that Pillow can read; convert it to PNG or JPEG."
+                f"{name} is no picture that Pillow can read; convert it to PNG or JPEG."
             ) from error
         except _DECODING_ERRORS as error:
             raise ImageError(
-                f"{path} cannot be opened ({one_line(error)}); check its permissions and its contents."
+                f"{name} cannot be opened ({one_line(error)}); check its permissions and its contents."
             ) from error
     with picture:
-        return _convert(picture, str(path))
+        return _convert(picture, name)
 
 
 def _missing_fix(path: Path) -> str:
