@@ -18,12 +18,19 @@ def causal(n_queries: int, n_keys: int) -> Tensor:
 
 
 def weights(
-    query: Tensor, key: Tensor, mask: Tensor, scaling: float, edit: Edit | None = None, layer: int = 0
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor,
+    scaling: float,
+    edit: Edit | list[Edit] | None = None,
+    layer: int = 0,
 ):
     """(batch, head, query, key) in float64. mask: additive, or boolean with True = may see.
 
-    A row that sees nothing is 0.
+    A row that sees nothing is 0. Several edits apply in order: a logit edit multiplies what the scores are by
+    then, a prob edit adds to them.
     """
+    edits = [] if edit is None else edit if isinstance(edit, list) else [edit]
     batch, n_heads, n_queries, _ = query.shape
     n_kv, n_keys = key.shape[1], key.shape[2]
     found = torch.zeros(batch, n_heads, n_queries, n_keys, dtype=torch.float64)
@@ -37,20 +44,30 @@ def weights(
             closed = ~seen if seen.dtype == torch.bool else seen < torch.finfo(seen.dtype).min / 2
             if seen.dtype != torch.bool:
                 scores = scores + seen.double().masked_fill(closed, 0)
+            for each in edits[:-1]:
+                factor, rows = factor_of(each, b, h, layer, n_keys), edited_rows(each, b, n_queries, n_keys)
+                changed = scores * factor if each.kind == "logit" else scores + factor.log()
+                scores = torch.where(rows[:, None], changed, scores)
             factor, rows = torch.ones(n_keys).double(), torch.zeros(n_queries, dtype=torch.bool)
-            if edit is not None:
-                rows = edited_rows(edit, b, n_queries, n_keys)
-                for k in range(n_keys):
-                    g = int(edit.groups[b, k]) if k < edit.groups.shape[1] else int(edit.new_group)
-                    factor[k] = float(edit.factor[layer, h, g]) if g >= 0 else 1.0
-                if edit.kind == "logit":
+            if edits:
+                rows = edited_rows(edits[-1], b, n_queries, n_keys)
+                factor = factor_of(edits[-1], b, h, layer, n_keys)
+                if edits[-1].kind == "logit":
                     scores[rows] = scores[rows] * factor
             p = scores.masked_fill(closed, float("-inf")).softmax(-1).nan_to_num(0.0)
-            if edit is not None and edit.kind == "prob":
+            if edits and edits[-1].kind == "prob":
                 p[rows] = p[rows] * factor
                 p[rows] = p[rows] / p[rows].sum(-1, keepdim=True).clamp(min=1e-300)
             found[b, h] = p
     return found
+
+
+def factor_of(edit: Edit, item: int, head: int, layer: int, n_keys: int) -> Tensor:
+    factor = torch.ones(n_keys).double()
+    for k in range(n_keys):
+        g = int(edit.groups[item, k]) if k < edit.groups.shape[1] else int(edit.new_group)
+        factor[k] = float(edit.factor[layer, head, g]) if g >= 0 else 1.0
+    return factor
 
 
 def edited_rows(edit: Edit, item: int, n_queries: int, n_keys: int) -> Tensor:
@@ -111,7 +128,7 @@ def spying(model: nn.Module) -> Iterator[Seen]:
 
 
 @contextmanager
-def brute_force(model: nn.Module, edit: Edit | None) -> Iterator[Seen]:
+def brute_force(model: nn.Module, edit: Edit | list[Edit] | None) -> Iterator[Seen]:
     """The model with its attention computed one head at a time in float64, after the edit."""
     seen = Seen()
 

@@ -3,7 +3,8 @@ import torch
 from transformers import DynamicCache
 
 from vaslab.attention import Edit, Request, attached, requesting, text_decoder
-from vaslab.attention.edits import LayerEdit, edited_operands
+from vaslab.attention.edits import edited_operands
+from vaslab.attention.steps import Step
 from vaslab.errors import UsageError
 
 from . import families
@@ -203,9 +204,12 @@ def test_half_precision_follows_the_edit_within_its_rounding(batch):
 def test_the_bias_of_a_prob_edit_is_not_rounded_to_half_precision(scaling):
     draw = torch.Generator().manual_seed(0)
     factor = torch.rand(1, 2, 7, generator=draw) * 20 + 0.01
-    edit = LayerEdit("prob", factor, torch.ones(1, 5, dtype=torch.bool), shared=False)
+    edit = Edit(
+        torch.zeros(1, 7, dtype=torch.int64), factor[:, :, :1], torch.ones(1, 5, dtype=torch.bool), "prob"
+    )
+    step = Step(edit, edit.queries, factor)
     query, key = (torch.randn(1, n, m, 8, generator=draw).bfloat16() for n, m in ((2, 5), (1, 7)))
-    q, k, _ = edited_operands(edit, query, key, key, scaling)
+    q, k, _ = edited_operands([step], query, key, key, scaling)
     found = q.double() @ k.double().transpose(-1, -2) * scaling
     want = query.double() @ key.double().transpose(-1, -2) * scaling + factor.double().log()[:, :, None]
     assert torch.allclose(found, want, atol=1e-4)

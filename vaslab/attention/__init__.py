@@ -1,21 +1,26 @@
 """Attention mass per group of keys, edits of attention, and their seam into transformers."""
 
 from vaslab.attention.mass import group_mass, require_mass
-from vaslab.attention.request import Edit, Request
+from vaslab.attention.request import CustomEdit, Edit, Request
 from vaslab.attention.seam import (
     ATTENTION_NAME,
     attached,
+    editing,
     register,
     requesting,
     text_decoder,
     vaslab_attention,
 )
+from vaslab.attention.steps import AnyEdit
 
 __all__ = [
     "ATTENTION_NAME",
+    "AnyEdit",
+    "CustomEdit",
     "Edit",
     "Request",
     "attached",
+    "editing",
     "group_mass",
     "register",
     "requesting",

@@ -1,138 +1,125 @@
-"""Edits of attention without an S x S matrix: a scaled score is a scaled key, a scaled weight a bias.
+"""Edits of attention without an S x S matrix.
 
-logit: f * (q . k) = q . (f * k). prob: p * f, renormalised, is softmax(score + log f); the bias rides in
-spare columns of query and key. The edited keys live for one call: the cache was filled before and never holds
-them.
+A scaled score is a scaled key, f * (q . k) = q . (f * k); a scaled weight is a bias, p * f renormalised =
+softmax(score + log f), which rides in spare columns of query and key. Where that does not hold for all queries
+of a call, where an edit is code, or where there is one query, scores are computed for chunks of the edited
+rows. Edited keys and values live for one call: the cache was filled before and never holds them.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from math import ceil, log2
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor
+from torch.nn.functional import dropout as drop
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from vaslab.attention.request import Edit
+from vaslab.attention.steps import CHUNK, REMOVED, LayerEdit, Step, chunks
 from vaslab.attention.visibility import Visibility, take_rows
-from vaslab.errors import UsageError
 
-# exp(-1e4) is 0 in every type, and the number itself is finite in float16.
-_REMOVED = -1e4
-_CHUNK = 256
-
-
-@dataclass(frozen=True)
-class LayerEdit:
-    """An edit resolved for one layer and one call.
-
-    Args:
-        kind: `logit` or `prob`.
-        factor: what each head does to each key.
-        on: which queries of the call are edited.
-        shared: the heads that share keys all do the same.
-    """
-
-    kind: Literal["logit", "prob"]
-    factor: Float[Tensor, "batch head key"]
-    on: Bool[Tensor, "batch query"]
-    shared: bool
-
-    def scores(
-        self, scores: Float[Tensor, "batch head row key"], index: Int[Tensor, "batch row"]
-    ) -> Float[Tensor, "batch head row key"]:
-        """Scaled scores of the queries at `index`, edited where those are edited."""
-        factor = self.factor[:, :, None]
-        changed = scores * factor if self.kind == "logit" else scores + factor.log().clamp(min=_REMOVED)
-        return torch.where(self.on.gather(1, index)[:, None, :, None], changed, scores)
+# Scores held at once, in bytes: what stays in cache on a CPU; on a GPU, what keeps it busy.
+_CPU_BYTES = 4 * 2**20
+_GPU_BYTES = 256 * 2**20
 
 
-def resolve(
-    edit: Edit | None, layer: int, visible: Visibility, n_heads: int, n_kv_heads: int, device: torch.device
-) -> LayerEdit | None:
-    """The edit of this layer and call, None where it changes nothing.
-
-    Raises:
-        UsageError: `factor` does not cover the layers or heads of the model, or a query would keep no key.
-    """
-    if edit is None or not edit.active(layer):
-        return None
-    on = edit.edited_queries(visible.n_keys)[:, visible.offset :]
-    if not bool(on.any()):
-        return None
-    factor = edit.factor[layer].to(device, torch.float32)
-    if factor.shape[0] != n_heads:
-        raise UsageError(
-            f"Edit.factor covers {factor.shape[0]} heads, layer {layer} has {n_heads}; give one a head"
-        )
-    groups = edit.key_groups(visible.n_keys).to(device)
-    by_key = factor[:, groups.clamp(min=0)].transpose(0, 1)
-    by_key = torch.where(groups[:, None] >= 0, by_key, torch.ones_like(by_key))
-    per_kv = factor.view(n_kv_heads, n_heads // n_kv_heads, -1)
-    found = LayerEdit(edit.kind, by_key, on.to(device), shared=bool((per_kv == per_kv[:, :1]).all()))
-    if edit.kind == "prob" and bool((by_key == 0).any()):
-        _refuse_empty_rows(found, visible, layer)
-    return found
+def rows_at_once(batch: int, n_heads: int, n_keys: int, device: torch.device) -> int:
+    """How many rows of float32 scores are held at once."""
+    budget = _CPU_BYTES if device.type == "cpu" else _GPU_BYTES
+    return max(16, budget // (4 * batch * n_heads * n_keys))
 
 
-def _chunks(index: Tensor) -> list[Tensor]:
-    return list(index.split(_CHUNK))
-
-
-def _refuse_empty_rows(edit: LayerEdit, visible: Visibility, layer: int) -> None:
-    kept = (edit.factor > 0).float()
-    batch = kept.shape[0]
-    for part in _chunks(edit.on.any(0).nonzero()[:, 0]):
-        index = part[None].expand(batch, -1)
-        opened = visible.open_rows(index)
-        if opened is None:
-            opened = torch.ones(1, 1, 1, visible.n_keys, dtype=torch.bool, device=kept.device)
-        left = (opened.float() * torch.ones_like(kept[:, :1, :1, None])) @ kept[..., None]
-        empty = (left[..., 0] == 0) & opened.any(-1) & edit.on.gather(1, index)[:, None]
-        if bool(empty.any()):
-            item, head, row = (int(x) for x in empty.nonzero()[0])
-            raise UsageError(
-                f"the prob edit removes every key that query {visible.offset + int(part[row])} of item "
-                f"{item} sees (layer {layer}, head {head}); leave a group it sees with a factor above 0, "
-                "or edit fewer queries"
-            )
-
-
-def holds_for_all(edit: LayerEdit, visible: Visibility) -> bool:
-    """Whether every query that sees a changed key is edited: changing the keys once is the whole edit."""
-    left = ~edit.on
-    if not bool(left.any()):
-        return True
-    changed = (edit.factor != 1).any(1)
-    for part in _chunks(left.any(0).nonzero()[:, 0]):
-        index = part[None].expand(changed.shape[0], -1)
-        opened = visible.open_rows(index)
-        sees = changed[:, None, None] if opened is None else opened & changed[:, None, None]
-        if bool((sees.any(-1) & left.gather(1, index)[:, None]).any()):
-            return False
-    return True
+def _composed(
+    steps: Sequence[Step],
+) -> tuple[Float[Tensor, "batch head key"] | None, Float[Tensor, "batch head key"] | None]:
+    """Steps in order as one: scores * scale + bias; None where there is no such part."""
+    scale: Tensor | None = None
+    bias: Tensor | None = None
+    for step in steps:
+        assert step.factor is not None
+        assert isinstance(step.edit, Edit)
+        if step.edit.kind == "prob":
+            shift = step.factor.log().clamp(min=REMOVED)
+            bias = shift if bias is None else bias + shift
+        else:
+            scale = step.factor if scale is None else scale * step.factor
+            if bias is not None:
+                bias = torch.where(bias <= REMOVED / 2, bias, bias * step.factor)
+    return scale, bias
 
 
 def edited_operands(
-    edit: LayerEdit, query: Tensor, key: Tensor, value: Tensor, scaling: float
+    steps: Sequence[Step], query: Tensor, key: Tensor, value: Tensor, scaling: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Query, key and value whose plain attention is the edited one; heads stay shared where they can."""
     n_kv, shares = key.shape[1], query.shape[1] // key.shape[1]
-    factor = edit.factor.unflatten(1, (n_kv, shares))[:, :, 0] if edit.shared else edit.factor
-    if not edit.shared:
+    scale, bias = _composed(steps)
+    if all(step.shared for step in steps):
+        scale, bias = (x if x is None else x.unflatten(1, (n_kv, shares))[:, :, 0] for x in (scale, bias))
+    else:
         key, value = key.repeat_interleave(shares, dim=1), value.repeat_interleave(shares, dim=1)
-    if edit.kind == "logit":
-        return query, key * factor[..., None].to(key.dtype), value
+    if scale is not None:
+        key = key * scale[..., None].to(key.dtype)
+    if bias is None:
+        return query, key, value
     # A power of two is exact in every type; the bias is split in two terms so that half precision rounds it
     # once less.
-    lever = 2.0 ** math.ceil(-math.log2(scaling))
-    bias = factor.log().clamp(min=_REMOVED) / (scaling * lever)
+    lever = 2.0 ** ceil(-log2(scaling))
+    bias = bias / (scaling * lever)
     high = bias.to(key.dtype)
     low = (bias - high.float()).to(key.dtype)
     spare = pad(torch.stack([high, low], dim=-1), (0, 6))
     levers = pad(query.new_full((*query.shape[:-1], 2), lever), (0, 6))
     return torch.cat([query, levers], -1), torch.cat([key, spare], -1), pad(value, (0, 8))
+
+
+def masked(scores: Tensor, mask: Tensor, in_place: bool) -> Tensor:
+    """Scores with what the mask closes at the least number of their type."""
+    # The least float instead of -inf: a row that sees nothing then has no NaN, in the gradient neither.
+    least = torch.finfo(scores.dtype).min
+    if mask.dtype == torch.bool:
+        return scores.masked_fill_(~mask, least) if in_place else scores.masked_fill(~mask, least)
+    return (scores + mask.float()).clamp(min=least)
+
+
+def edited_scores(
+    edit: LayerEdit | None,
+    scores: Float32[Tensor, "batch head row key"],
+    visible: Visibility,
+    index: Int[Tensor, "batch row"],
+    in_place: bool,
+) -> Float32[Tensor, "batch head row key"]:
+    """Scaled scores of the queries at `index` -> what the softmax gets: edited, then masked."""
+    if edit is not None:
+        if any(step.factor is None for step in edit.steps):
+            opened = visible.open_rows(index)
+            if opened is not None:
+                scores = masked(scores, opened, in_place)
+        scores = edit.scores(scores, index)
+    mask = visible.rows(index)
+    return scores if mask is None else masked(scores, mask, in_place)
+
+
+def _by_rows(
+    edit: LayerEdit,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Visibility,
+    scaling: float,
+    dropout: float,
+    index: Int[Tensor, "batch row"],
+) -> Shaped[Tensor, "batch row head width"]:
+    """Attention of the queries at `index` by their scores, in the manner of eager attention."""
+    batch, n_heads, _, dim = query.shape
+    n_kv, n_keys, rows = key.shape[1], key.shape[2], index.shape[1]
+    shared = take_rows(query, index).reshape(batch, n_kv, n_heads // n_kv * rows, dim)
+    scores = (shared @ key.transpose(-1, -2)).float().mul(scaling).view(batch, n_heads, rows, n_keys)
+    weights = edited_scores(edit, scores, visible, index, in_place=not scores.requires_grad).softmax(-1)
+    weights = drop(weights.to(value.dtype), dropout) if dropout else weights.to(value.dtype)
+    out = weights.view(batch, n_kv, -1, n_keys) @ value
+    return out.view(batch, n_heads, rows, -1).transpose(1, 2)
 
 
 def edited_attention(
@@ -145,12 +132,11 @@ def edited_attention(
     scaling: float,
     dropout: float,
 ) -> Shaped[Tensor, "batch query head width"]:
-    """Attention output after the edit.
+    """Attention output after the edits.
 
     Args:
-        edit: the edit of this layer.
-        base: the output without an edit, kept for queries that are not edited; None where the edit holds for
-            all.
+        edit: the edits of this layer.
+        base: the output without them, kept for queries that are not edited; None where they hold for all.
         query: queries.
         key: keys, with positions applied; not changed.
         value: values.
@@ -159,25 +145,41 @@ def edited_attention(
         dropout: dropout of attention weights.
     """
     # dim: width of query and key. width: width of value.
-    batch, _, _, width = value.shape
-    q, k, v = edited_operands(edit, query, key, value, scaling)
-    gqa = k.shape[1] != q.shape[1]
-    if gqa and visible.mask is not None:
-        # A mask and grouped heads together leave the fused kernels of CUDA.
-        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
-        gqa = False
-    if base is None:
-        out = scaled_dot_product_attention(
-            q, k, v, visible.mask, dropout, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=gqa
+    batch, n_heads, n_queries, _ = query.shape
+    width = value.shape[-1]
+    if n_queries == 1 or not edit.by_operands:
+        size = rows_at_once(batch, n_heads, key.shape[2], query.device)
+
+        def attend(index: Tensor) -> Tensor:
+            return _by_rows(edit, query, key, value, visible, scaling, dropout, index)
+
+    else:
+        size = CHUNK
+        q, k, v = edited_operands(edit.steps, query, key, value, scaling)
+        gqa = k.shape[1] != n_heads
+        if gqa and visible.mask is not None:
+            # A mask and grouped heads together leave the fused kernels of CUDA.
+            k, v = (x.repeat_interleave(n_heads // k.shape[1], dim=1) for x in (k, v))
+            gqa = False
+        if base is None:
+            out = scaled_dot_product_attention(
+                q, k, v, visible.mask, dropout, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=gqa
+            )
+            return out[..., :width].transpose(1, 2)
+
+        def attend(index: Tensor) -> Tensor:
+            out = scaled_dot_product_attention(
+                take_rows(q, index), k, v, visible.rows(index), dropout, scale=scaling, enable_gqa=gqa
+            )
+            return out[..., :width].transpose(1, 2)
+
+    if base is None and n_queries <= size:
+        return attend(torch.arange(n_queries, device=query.device).expand(batch, -1))
+    result = query.new_empty(batch, n_queries, n_heads, width) if base is None else base.clone()
+    every = torch.arange(n_queries, device=query.device)
+    for part in chunks(every if base is None else edit.on.any(0).nonzero()[:, 0], size):
+        out = attend(part[None].expand(batch, -1))
+        result[:, part] = (
+            out if base is None else torch.where(edit.on[:, part, None, None], out, base[:, part])
         )
-        return out[..., :width].transpose(1, 2)
-    result = base.clone()
-    for part in _chunks(edit.on.any(0).nonzero()[:, 0]):
-        index = part[None].expand(batch, -1)
-        mask = visible.rows(index)
-        out = scaled_dot_product_attention(
-            take_rows(q, index), k, v, mask, dropout, scale=scaling, enable_gqa=gqa
-        )
-        on = edit.on[:, part, None, None]
-        result[:, part] = torch.where(on, out[..., :width].transpose(1, 2), base[:, part])
     return result

@@ -7,21 +7,18 @@ Two routes. Rows: scores of the asked rows alone, in float32, a chunk at a time.
 each group is appended to V, so that the kernel that averages the values averages the indicators too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import one_hot, pad, scaled_dot_product_attention
 
-from vaslab.attention.edits import LayerEdit, edited_attention, holds_for_all, resolve
-from vaslab.attention.request import Request, padded_to_eight
+from vaslab.attention.edits import edited_attention, edited_scores, rows_at_once
+from vaslab.attention.request import CustomEdit, Request, padded_to_eight
+from vaslab.attention.steps import AnyEdit, LayerEdit, holds_for_all, resolve
 from vaslab.attention.visibility import Visibility, take_rows
 from vaslab.errors import UsageError, VaslabError
-
-# Scores held at once, in bytes: what stays in cache on a CPU; on a GPU, what keeps it busy.
-_CPU_BYTES = 4 * 2**20
-_GPU_BYTES = 256 * 2**20
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -45,14 +42,6 @@ def _into_slots(
     return torch.where(inside[:, None, :, None], chosen, torch.zeros_like(chosen))
 
 
-def _masked(scores: Tensor, mask: Tensor, in_place: bool) -> Tensor:
-    # The least float instead of -inf: a row that sees nothing then has no NaN, in the gradient neither.
-    least = torch.finfo(scores.dtype).min
-    if mask.dtype == torch.bool:
-        return scores.masked_fill_(~mask, least) if in_place else scores.masked_fill(~mask, least)
-    return (scores + mask.float()).clamp(min=least)
-
-
 def _rows_mass(
     query: Float[Tensor, "batch head query dim"],
     key: Float[Tensor, "batch kv key dim"],
@@ -68,20 +57,14 @@ def _rows_mass(
     n_kv, n_keys = key.shape[1], key.shape[2]
     belongs = indicators(groups, request.n_groups)
     keys = key.float().transpose(-1, -2)
-    budget = _CPU_BYTES if query.device.type == "cpu" else _GPU_BYTES
-    chunk = min(request.chunk, max(16, budget // (4 * batch * n_heads * n_keys)))
+    chunk = min(request.chunk, rows_at_once(batch, n_heads, n_keys, query.device))
     found = []
     for part in index.split(chunk, dim=1):
         rows = part.shape[1]
         chosen = take_rows(query, part).float() * scaling
         shared = chosen.reshape(batch, n_kv, n_heads // n_kv * rows, dim)
         scores = (shared @ keys).view(batch, n_heads, rows, n_keys)
-        if edit is not None:
-            scores = edit.scores(scores, part)
-        mask = visible.rows(part)
-        if mask is not None:
-            scores = _masked(scores, mask, in_place=not request.grad)
-        weights = scores.softmax(-1)
+        weights = edited_scores(edit, scores, visible, part, in_place=not request.grad).softmax(-1)
         mass = weights.view(batch, n_heads * rows, n_keys) @ belongs
         mass = mass.view(batch, n_heads, rows, request.n_groups)
         opened = None if visible.mask is None else visible.open_rows(part)
@@ -152,13 +135,14 @@ def attention_and_mass(
     query: Float[Tensor, "batch head query dim"],
     key: Float[Tensor, "batch kv key dim"],
     value: Float[Tensor, "batch kv key width"],
-    request: Request,
+    request: Request | None,
     visible: Visibility,
     kernel: Kernel,
     *,
     layer: int,
     scaling: float,
     dropout: float = 0.0,
+    edits: Sequence[AnyEdit] = (),
 ) -> tuple[Float[Tensor, "batch query head width"], Float32[Tensor, "batch head row group"] | None]:
     """Attention output of one layer, edited where asked, and its mass per group of keys where it is measured.
 
@@ -166,12 +150,13 @@ def attention_and_mass(
         query: queries.
         key: keys, with positions applied.
         value: values.
-        request: what is asked.
+        request: what is asked; None measures nothing.
         visible: what each query sees.
         kernel: (query, key, value) -> output (batch, query, head, width), the model's own.
         layer: index of the layer.
         scaling: factor on q . k.
         dropout: dropout of attention weights; masses are those before it.
+        edits: changes of the attention, in order; that of the request comes last.
 
     Raises:
         UsageError: the request does not fit the call.
@@ -179,34 +164,55 @@ def attention_and_mass(
     # dim: width of query and key. width: width of value. row: slots of the request. group: groups of keys.
     batch, n_heads, n_queries, _ = query.shape
     n_kv, n_keys = key.shape[1], key.shape[2]
-    if request.groups.shape[0] != batch:
+    if request is not None and request.groups.shape[0] != batch:
         raise UsageError(
             f"the request holds {request.groups.shape[0]} items, the call {batch}; make one request a "
             "batch, and no beams or repeated sequences"
         )
-    edit = resolve(request.edit, layer, visible, n_heads, n_kv, query.device)
-    wanted = request.wants(layer)
-    n_rows = n_queries if request.rows is None else min(request.rows.shape[1], n_queries)
-    by_columns = wanted and request.chosen_route(n_rows, n_keys) == "columns"
-    if by_columns and dropout > 0:
-        raise UsageError(
-            f"attention dropout {dropout} is active, and the columns route would measure dropped weights; "
-            "set Request.route='rows' (masses before dropout) or attention_dropout=0"
-        )
-    groups = request.key_groups(n_keys).to(query.device) if wanted else None
+    if request is not None and request.edit is not None:
+        edits = (*edits, request.edit)
+    custom = [edit for edit in edits if isinstance(edit, CustomEdit)]
+    value = _with_gain(value, custom, layer)
+    edit = resolve(edits, layer, visible, n_heads, n_kv, batch, query.device)
+    measured = request if request is not None and request.wants(layer) else None
+    by_columns = measured is not None and _by_columns(measured, n_queries, n_keys, dropout)
     q, k, v = query, key, value
-    if by_columns and groups is not None:
-        q, k, v = _with_columns(query, key, value, groups, request.n_groups)
+    if by_columns and measured is not None:
+        groups = measured.key_groups(n_keys).to(query.device)
+        q, k, v = _with_columns(query, key, value, groups, measured.n_groups)
     whole = edit is not None and holds_for_all(edit, visible)
     out = None if whole else kernel(q, k, v)
     if edit is not None:
         out = edited_attention(edit, out, q, k, v, visible, scaling, dropout)
     assert out is not None
-    if groups is None:
-        return out, None
-    if by_columns:
-        return _split_columns(out, value.shape[-1], request, visible)
-    return out, rows_mass(query, key, groups, request, visible, scaling, edit)
+    mass = None
+    if measured is not None and by_columns:
+        out, mass = _split_columns(out, value.shape[-1], measured, visible)
+    elif measured is not None:
+        groups = measured.key_groups(n_keys).to(query.device)
+        mass = rows_mass(query, key, groups, measured, visible, scaling, edit)
+    for each in custom:
+        out = each.output(layer, out, visible.offset)
+    return out, mass
+
+
+def _with_gain(value: Tensor, edits: Sequence[CustomEdit], layer: int) -> Tensor:
+    for edit in edits:
+        gain = edit.gain(layer, value.shape[2])
+        if gain is not None:
+            value = value * gain[:, None, :, None].to(value.device, value.dtype)
+    return value
+
+
+def _by_columns(request: Request, n_queries: int, n_keys: int, dropout: float) -> bool:
+    n_rows = n_queries if request.rows is None else min(request.rows.shape[1], n_queries)
+    by_columns = request.chosen_route(n_rows, n_keys) == "columns"
+    if by_columns and dropout > 0:
+        raise UsageError(
+            f"attention dropout {dropout} is active, and the columns route would measure dropped weights; "
+            "set Request.route='rows' (masses before dropout) or attention_dropout=0"
+        )
+    return by_columns
 
 
 def group_mass(
@@ -249,7 +255,8 @@ def group_mass(
             f"the request holds {groups.shape[0]} items, the query {batch}; make one request a batch"
         )
     if request.chosen_route(n_rows, n_keys) == "rows":
-        edit = resolve(request.edit, layer, visible, n_heads, n_kv, query.device)
+        edits = () if request.edit is None else (request.edit,)
+        edit = resolve(edits, layer, visible, n_heads, n_kv, batch, query.device)
         return rows_mass(query, key, groups, request, visible, scaling, edit)
 
     def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

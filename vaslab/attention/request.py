@@ -1,10 +1,10 @@
 """What is asked of the attention of one batch: which rows, which groups of keys, which edit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from vaslab.errors import UsageError
@@ -82,6 +82,8 @@ class Edit:
     kind: Literal["logit", "prob"]
     new_group: int | None = None
     new_queries: bool = False
+    _active: tuple[bool, ...] = field(init=False, default=(), repr=False)
+    _removes: tuple[bool, ...] = field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("logit", "prob"):
@@ -107,6 +109,9 @@ class Edit:
                 f"Edit.queries has {self.queries.shape[0]} items, Edit.groups {self.groups.shape[0]}; give "
                 "one row an item"
             )
+        # Asked at every layer and step: known once, so that no device is asked again.
+        object.__setattr__(self, "_active", tuple((self.factor != 1).flatten(1).any(1).tolist()))
+        object.__setattr__(self, "_removes", tuple((self.factor == 0).flatten(1).any(1).tolist()))
 
     def active(self, layer: int) -> bool:
         """Whether any head of the layer is changed.
@@ -119,7 +124,11 @@ class Edit:
                 f"Edit.factor covers {self.factor.shape[0]} layers, the model has a layer {layer}; give "
                 "one entry a layer, 1 where nothing changes"
             )
-        return bool((self.factor[layer] != 1).any())
+        return bool(self._active[layer])
+
+    def removes(self, layer: int) -> bool:
+        """Whether the layer has a factor 0."""
+        return bool(self._removes[layer])
 
     def key_groups(self, n_keys: int) -> Int[Tensor, "batch key"]:
         """The edit's label of each of `n_keys` absolute positions."""
@@ -132,6 +141,48 @@ class Edit:
             return self.queries[:, :n_positions]
         rest = self.queries.new_full((self.queries.shape[0], missing), self.new_queries)
         return torch.cat([self.queries, rest], dim=1)
+
+
+class CustomEdit:
+    """A change of attention that no table of factors says, written as code. Each stage may be left as it is.
+
+    Positions are absolute. The stages of one layer and call run in this order: `gain`, `queries`, `scores`,
+    `output`.
+    """
+
+    def gain(
+        self,
+        layer: int,  # noqa: ARG002
+        n_keys: int,  # noqa: ARG002
+    ) -> Float[Tensor, "batch key"] | None:
+        """A factor on each value, for every query of the call. The weights, and so the masses, stay."""
+        return None
+
+    def queries(
+        self,
+        layer: int,  # noqa: ARG002
+        n_positions: int,  # noqa: ARG002
+    ) -> Bool[Tensor, "batch query"] | None:
+        """Which of the positions passed so far have their scores changed as queries; None = no one here."""
+        return None
+
+    def scores(
+        self,
+        layer: int,  # noqa: ARG002
+        scores: Float[Tensor, "batch head row key"],
+        positions: Int[Tensor, "batch row"],  # noqa: ARG002
+    ) -> Float[Tensor, "batch head row key"]:
+        """New scaled scores of some rows; keys that a row does not see hold the least number of the type."""
+        return scores
+
+    def output(
+        self,
+        layer: int,  # noqa: ARG002
+        out: Shaped[Tensor, "batch query head width"],
+        offset: int,  # noqa: ARG002
+    ) -> Shaped[Tensor, "batch query head width"]:
+        """A new output of the heads, before they are mixed; `offset` is the first query's position."""
+        return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ the vision tower never sees it.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from vaslab.attention.mass import attention_and_mass
-from vaslab.attention.request import Request
+from vaslab.attention.request import CustomEdit, Request
+from vaslab.attention.steps import AnyEdit
 from vaslab.attention.visibility import Visibility
 from vaslab.errors import UsageError, VaslabError
 
@@ -29,9 +30,10 @@ _KEYWORD = "vaslab_request"
 
 @dataclass(frozen=True, eq=False)
 class _Carried:
-    """A request on its way to the layers, with the absolute position of the call's first query."""
+    """What is on its way to the layers, with the absolute position of the call's first query."""
 
-    request: Request
+    request: Request | None
+    edits: tuple[AnyEdit, ...]
     offset: int
 
 
@@ -49,7 +51,8 @@ def vaslab_attention(
 ) -> tuple[Float[Tensor, "batch query head width"], Float32[Tensor, "batch head row group"] | None]:
     """Attention by the model's own SDPA kernel, with the mass per group of keys where a request asks for it.
 
-    The signature is that of transformers' attention interface; `vaslab_request` is what `requesting` carries.
+    The signature is that of transformers' attention interface; `vaslab_request` is what `requesting` and
+    `editing` carry.
 
     Raises:
         UsageError: the layer cannot be measured as asked: cross-attention, keys that a cache dropped or
@@ -71,15 +74,27 @@ def vaslab_attention(
         raise UsageError(
             f"{type(module).__name__} has no layer_idx, so its masses would have no layer; not supported"
         )
-    measured = request.wants(layer)
-    if not measured and not (request.edit is not None and request.edit.active(layer)):
+    edits = carried.edits
+    if request is not None and request.edit is not None:
+        edits = (*edits, request.edit)
+    measured = request is not None and request.wants(layer)
+    if not measured and not any(isinstance(edit, CustomEdit) or edit.active(layer) for edit in edits):
         return kernel(query, key, value), None
     _refuse(module, layer, carried, query.shape[2], key.shape[2], kwargs)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     visible = Visibility(attention_mask, bool(causal), query.shape[2], key.shape[2])
     return attention_and_mass(
-        query, key, value, request, visible, kernel, layer=layer, scaling=scaling, dropout=dropout
+        query,
+        key,
+        value,
+        request,
+        visible,
+        kernel,
+        layer=layer,
+        scaling=scaling,
+        dropout=dropout,
+        edits=carried.edits,
     )
 
 
@@ -108,7 +123,8 @@ def _refuse(
     for extra in ("position_bias", "softcap", "s_aux", "cache"):
         if kwargs.get(extra) is not None:
             raise UsageError(f"{name} uses {extra!r}, which the attention mass does not cover; not supported")
-    if carried.request.grad and not carried.request.rerun and not torch.is_grad_enabled():
+    request = carried.request
+    if request is not None and request.grad and not request.rerun and not torch.is_grad_enabled():
         raise UsageError(
             f"{name} runs with autograd off, so the mass would have no gradient (Request.grad=True): under "
             f"gradient "
@@ -252,18 +268,56 @@ def requesting(model: nn.Module, request: Request, first_call_only: bool = False
         )
     calls = 0
 
-    def carry(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def add(carried: _Carried) -> _Carried:
         nonlocal calls
         calls += 1
         if first_call_only and calls > 1:
-            return None
-        _require_backend(decoder)
-        if kwargs.get(_KEYWORD) is not None:
+            return carried
+        if carried.request is not None:
             raise UsageError(
                 "the model carries another request already; leave that requesting(...) block first"
             )
-        offset = _positions_passed(_past(decoder, args, kwargs))
-        return args, {**kwargs, _KEYWORD: _Carried(request, offset)}
+        return replace(carried, request=request)
+
+    with _carrying(decoder, add):
+        yield
+
+
+@contextmanager
+def editing(model: nn.Module, edits: Callable[[], Sequence[AnyEdit]]) -> Iterator[None]:
+    """Every forward of the text decoder inside the block is edited, also where nothing is measured.
+
+    Blocks nest: an inner one's edits apply to what the outer ones left, and before that of a request. A
+    request inside, or around, measures what all of them leave.
+
+    Args:
+        model: a model inside `attached`.
+        edits: called before each forward of the decoder for the edits of that call, in order.
+
+    Raises:
+        UsageError: the decoder is not on the backend.
+    """
+    _, decoder = text_decoder(model)
+    _require_backend(decoder)
+
+    def add(carried: _Carried) -> _Carried:
+        return replace(carried, edits=(*carried.edits, *edits()))
+
+    with _carrying(decoder, add):
+        yield
+
+
+@contextmanager
+def _carrying(decoder: PreTrainedModel, add: Callable[[_Carried], _Carried]) -> Iterator[None]:
+    def carry(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        carried = kwargs.get(_KEYWORD)
+        if carried is None:
+            carried = _Carried(None, (), _positions_passed(_past(decoder, args, kwargs)))
+        carried = add(carried)
+        if carried.request is None and not carried.edits:
+            return None
+        _require_backend(decoder)
+        return args, {**kwargs, _KEYWORD: carried}
 
     handle = decoder.register_forward_pre_hook(carry, with_kwargs=True)
     try:
