@@ -24,6 +24,7 @@ def mean_interval(
     method: str = "BCa",
     resamples: int = 2000,
     seed: int = 0,
+    cluster: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Mean over `dim` with its bootstrap interval; other axes are kept and share the resamples.
 
@@ -34,21 +35,25 @@ def mean_interval(
         method: "BCa" (bias-corrected and accelerated, Efron 1987: right for skewed means) or "percentile".
         resamples: how many.
         seed: of the resamples; the same seed gives the same interval.
+        cluster: dims (dim): what entries share, such as the picture of a question. Clusters are then resampled
+            whole (Davison and Hinkley 1997, section 3.8), and the mean still counts entries equally.
 
     Returns:
-        Dataset: estimate, low, high (units of `values`), n (entries used). low and high are NaN where n < 2,
-        and the attribute `reason` says so.
+        Dataset: estimate, low, high (units of `values`), n (entries used). low and high are NaN where fewer than
+        2 entries, or clusters, were used; the attribute `reason` says so.
 
     Raises:
-        UsageError: no axis `dim`, an unknown method, or a level or number of resamples out of range.
+        UsageError: no axis `dim`, an unknown method, a level or number of resamples out of range, or clusters
+            that do not name the entries.
     """
     rest, table = _columns(values, dim, level, method, resamples)
+    labels = _labels(values, dim, cluster)
     estimate, low, high, n = (np.full(table.shape[1], np.nan) for _ in range(4))
-    counts = _resample(len(table), resamples, seed)
+    counts = _resample(int(labels.max()) + 1, resamples, seed)
     for start in range(0, table.shape[1], COLUMNS_AT_ONCE):
         at = slice(start, start + COLUMNS_AT_ONCE)
-        estimate[at], low[at], high[at], n[at] = _mean_columns(table[:, at], counts, level, method)
-    return _dataset(rest, (estimate, low, high, n), level, method, resamples, seed, dim)
+        estimate[at], low[at], high[at], n[at] = _mean_columns(table[:, at], counts, level, method, labels)
+    return _dataset(rest, (estimate, low, high, n), level, method, resamples, seed, dim, cluster)
 
 
 def difference_interval(
@@ -59,6 +64,7 @@ def difference_interval(
     method: str = "BCa",
     resamples: int = 2000,
     seed: int = 0,
+    cluster: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Mean of b - a over `dim`, paired by name, with its bootstrap interval.
 
@@ -68,7 +74,7 @@ def difference_interval(
         UsageError: as `mean_interval`, or the two do not align (see `aligned`).
     """
     first, second = aligned(a, b, dim)
-    return mean_interval(second - first, dim, level, method, resamples, seed)
+    return mean_interval(second - first, dim, level, method, resamples, seed, cluster)
 
 
 def ratio_interval(
@@ -78,6 +84,7 @@ def ratio_interval(
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    cluster: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Mean of `numerator` over mean of `denominator`, over `dim`, with its percentile bootstrap interval.
 
@@ -88,16 +95,18 @@ def ratio_interval(
     both = top.notnull() & bottom.notnull()
     rest, over = _columns(top.where(both), dim, level, "percentile", resamples)
     _, under = _columns(bottom.where(both), dim, level, "percentile", resamples)
-    counts = _resample(len(over), resamples, seed).astype(np.float64)
-    n = np.isfinite(over).sum(0).astype(float)
-    over, under = np.nan_to_num(over), np.nan_to_num(under)
+    labels = _labels(top, dim, cluster)
+    counts = _resample(int(labels.max()) + 1, resamples, seed).astype(np.float64)
+    there = np.isfinite(over)
+    n = there.sum(0).astype(float)
+    groups = (_grouped(there.astype(float), labels) > 0).sum(0)
+    over, under = _grouped(np.nan_to_num(over), labels), _grouped(np.nan_to_num(under), labels)
     with np.errstate(invalid="ignore", divide="ignore"):
         estimate = over.sum(0) / under.sum(0)
         drawn = (counts @ over) / (counts @ under)
     low, high = np.nanquantile(_or_zero(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    short = n < 2
-    low[short] = high[short] = np.nan
-    return _dataset(rest, (estimate, low, high, n), level, "percentile", resamples, seed, dim)
+    low[groups < 2] = high[groups < 2] = np.nan
+    return _dataset(rest, (estimate, low, high, n), level, "percentile", resamples, seed, dim, cluster)
 
 
 def _or_zero(drawn: Floats) -> Floats:
@@ -127,6 +136,30 @@ def _columns(
     return rest, ordered.values.reshape(values.sizes[dim], -1).astype(np.float64)
 
 
+def _labels(values: xr.DataArray, dim: str, cluster: xr.DataArray | None) -> NDArray[np.int64]:
+    """Number of the cluster of each entry; without clusters each entry is its own."""
+    if cluster is None:
+        return np.arange(values.sizes[dim])
+    if cluster.dims != (dim,) or dim not in cluster.coords:
+        raise UsageError(f"clusters have the axes {tuple(cluster.dims)}; expected one name for each {dim}")
+    absent = ~np.isin(values[dim].values, cluster[dim].values)
+    if absent.any():
+        raise UsageError(
+            f"no cluster is named for {dim} {values[dim].values[absent][0]!s}; name one for each"
+        )
+    names = cluster.sel({dim: values[dim].values}).values
+    return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
+
+
+def _grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
+    """Sums over the entries of each cluster: (entry, column) -> (cluster, column)."""
+    if len(labels) == int(labels.max()) + 1:
+        return rows[np.argsort(labels)]
+    out = np.zeros((int(labels.max()) + 1, rows.shape[1]))
+    np.add.at(out, labels, rows)
+    return out
+
+
 def _resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
     """How often each of n entries is drawn: (resamples, n). float32 holds counts exactly."""
     rng = np.random.default_rng(seed)
@@ -137,7 +170,7 @@ def _resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
 
 
 def _mean_columns(
-    table: Floats, counts: NDArray[np.float32], level: float, method: str
+    table: Floats, counts: NDArray[np.float32], level: float, method: str, labels: NDArray[np.int64]
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """estimate, low, high, n of each column of `table` (entry, column)."""
     there = np.isfinite(table)
@@ -145,12 +178,13 @@ def _mean_columns(
     with np.errstate(invalid="ignore", divide="ignore"):
         estimate = np.where(there, table, 0).sum(0) / np.where(n > 0, n, np.nan)
         # deviations, so that float32 loses nothing against the spread
-        deviation = np.where(there, table - estimate, 0)
+        deviation = _grouped(np.where(there, table - estimate, 0), labels)
+        held = _grouped(there.astype(np.float64), labels)
         drawn = (counts @ deviation.astype(np.float32)).astype(np.float64)
-        if there.all():
-            drawn /= len(table)
+        if (held == held[0, 0]).all():
+            drawn /= held[0, 0] * len(held)
         else:
-            drawn /= counts @ there.astype(np.float32)
+            drawn /= counts @ held.astype(np.float32)
     scale = np.sqrt((deviation**2).sum(0))
     flat = scale <= 1e-12 * np.maximum(np.abs(estimate), 1e-300)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])[:, None] * np.ones(table.shape[1])
@@ -159,7 +193,8 @@ def _mean_columns(
     low, high = _quantiles(drawn, tails)
     low, high = estimate + low, estimate + high
     low[flat], high[flat] = estimate[flat], estimate[flat]
-    low[n < 2] = high[n < 2] = np.nan
+    short = (held > 0).sum(0) < 2
+    low[short] = high[short] = np.nan
     return estimate, low, high, n
 
 
@@ -201,17 +236,19 @@ def _dataset(
     resamples: int,
     seed: int,
     dim: str,
+    cluster: xr.DataArray | None,
 ) -> xr.Dataset:
     names = ("estimate", "low", "high", "n")
     shaped = {name: rest.copy(data=part.reshape(rest.shape)) for name, part in zip(names, parts, strict=True)}
     out = xr.Dataset(shaped)
     out["n"] = out["n"].astype(int)
-    short = int((out["n"] < 2).sum())
+    unit = f"{dim}s" if cluster is None else f"{dim}s, clustered by {cluster.name or 'cluster'}"
+    short = bool(out["low"].isnull().any())
     out.attrs = {
         "level": level,
-        "method": f"{method} bootstrap over {dim}s",
+        "method": f"{method} bootstrap over {unit}",
         "resamples": resamples,
         "seed": seed,
-        "reason": f"fewer than 2 {dim}s: no interval" if short else "",
+        "reason": f"fewer than 2 {dim if cluster is None else 'cluster'}s: no interval" if short else "",
     }
     return out

@@ -1,0 +1,206 @@
+"""Paired tests, clusters and false discoveries, against statsmodels, scipy and simulation."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import statsmodels.api as sm
+import xarray as xr
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from vaslab.errors import UsageError, VaslabError
+from vaslab.statistics import (
+    correlation_map,
+    difference_interval,
+    fdr,
+    mcnemar_p,
+    mean_interval,
+    mean_p,
+    paired_accuracy,
+    ratio_interval,
+    ratio_p,
+)
+
+
+def items(values: np.ndarray, **coords: object) -> xr.DataArray:
+    dims = ("item", "layer", "head")[: values.ndim]
+    return xr.DataArray(values, dims=dims, coords={"item": [f"i{k}" for k in range(len(values))], **coords})
+
+
+def pictured(n_pictures: int, each: int, seed: int, columns: int = 1) -> tuple[xr.DataArray, xr.DataArray]:
+    """Questions of one picture share half their variance."""
+    rng = np.random.default_rng(seed)
+    shared = np.repeat(rng.normal(size=(n_pictures, columns)), each, axis=0)
+    values = items(np.squeeze(shared + rng.normal(size=shared.shape)))
+    picture = xr.DataArray(
+        np.repeat([f"p{i}" for i in range(n_pictures)], each),
+        dims="item",
+        coords={"item": values["item"]},
+        name="picture",
+    )
+    return values, picture
+
+
+@pytest.mark.parametrize(("fixed", "broken"), [(0, 0), (3, 9), (12, 12), (40, 22)])
+def test_mcnemar_agrees_with_statsmodels(fixed: int, broken: int) -> None:
+    theirs = mcnemar([[50, fixed], [broken, 40]], exact=True).pvalue
+    assert mcnemar_p(fixed, broken) == pytest.approx(min(theirs, 1))
+    with pytest.raises(UsageError, match="expected counts"):
+        mcnemar_p(-1, 2)
+
+
+def test_paired_accuracy_by_hand() -> None:
+    first = items(np.array([1, 1, 0, 0, 1, np.nan, 0, 1]))
+    second = items(np.array([1, 0, 1, 1, 1, 1.0, np.nan, 1]))
+    found = paired_accuracy(first, second.isel(item=slice(None, None, -1)))
+    assert (found.n, found.fixed, found.broken) == (6, 2, 1)
+    assert (found.first, found.second) == pytest.approx((4 / 6, 5 / 6))
+    assert found.difference == pytest.approx(1 / 6)
+    assert found.low < 1 / 6 < found.high
+    assert found.p == 1
+    assert np.isnan(found.p_clustered)
+    with pytest.raises(UsageError, match="no item was graded for both"):
+        paired_accuracy(first * np.nan, second)
+    with pytest.raises(UsageError, match="neither right"):
+        paired_accuracy(first * 0.5, second)
+
+
+def test_clustered_errors_agree_with_statsmodels() -> None:
+    values, picture = pictured(30, 5, 2)
+    codes = np.unique(picture, return_inverse=True)[1]
+    fit = sm.OLS(values.values, np.ones(150)).fit(
+        cov_type="cluster",
+        # the factor (n - 1) / (n - k) of statsmodels is 1 for one constant
+        cov_kwds={"groups": codes, "use_correction": True, "df_correction": True},
+        use_t=True,
+    )
+    assert float(mean_p(values, picture)) == pytest.approx(fit.pvalues[0])
+    assert float(mean_p(values)) == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_clustered_bootstrap_is_that_of_a_plain_loop() -> None:
+    values, picture = pictured(25, 4, 4)
+    values = values.isel(item=slice(3, None))  # clusters of unequal size
+    found = mean_interval(values, method="percentile", resamples=6000, cluster=picture)
+    rng, drawn = np.random.default_rng(7), []
+    labels = picture.sel(item=values["item"]).values
+    groups = [values.values[labels == name] for name in np.unique(labels)]
+    for _ in range(6000):
+        chosen = rng.integers(0, len(groups), len(groups))
+        drawn.append(np.concatenate([groups[c] for c in chosen]).mean())
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    width = high - low
+    assert abs(float(found.low) - low) < 0.05 * width
+    assert abs(float(found.high) - high) < 0.05 * width
+    assert found.attrs["method"] == "percentile bootstrap over items, clustered by picture"
+    alone = mean_interval(values, method="percentile", resamples=2000)
+    assert float(found.high - found.low) > 1.4 * float(alone.high - alone.low)
+
+
+def test_only_clustered_intervals_cover_clustered_items() -> None:
+    values, picture = pictured(40, 5, 11, columns=600)
+    covered = [
+        float(((found.low < 0) & (found.high > 0)).mean())
+        for found in (mean_interval(values, resamples=600, cluster=c) for c in (picture, None))
+    ]
+    assert 0.90 < covered[0] < 0.975  # 40 clusters; Monte-Carlo error 0.9 %
+    assert covered[1] < 0.85
+
+
+def test_one_cluster_has_no_interval_and_wrong_clusters_are_refused() -> None:
+    values, picture = pictured(2, 3, 0)
+    found = mean_interval(values, cluster=picture.copy(data=np.full(6, "same")))
+    assert np.isnan(found.low)
+    assert found.attrs["reason"] == "fewer than 2 clusters: no interval"
+    with pytest.raises(UsageError, match="no cluster is named for item i5"):
+        mean_interval(values, cluster=picture[:5])
+    with pytest.raises(UsageError, match="expected one name for each item"):
+        mean_interval(values, cluster=picture.rename(item="other"))
+
+
+def test_clusters_reach_differences_and_ratios() -> None:
+    a, picture = pictured(30, 4, 1)
+    b = a + 1 + 0.1 * pictured(30, 4, 5)[0]
+    own = difference_interval(a, b, cluster=picture)
+    xr.testing.assert_allclose(own, mean_interval(b - a, cluster=picture))
+    one, two = np.exp(a), np.exp(b)
+    wide, narrow = (ratio_interval(two, one, cluster=c) for c in (picture, None))
+    assert float(wide.estimate) == pytest.approx(float(two.mean() / one.mean()))
+    assert float(wide.high - wide.low) > float(narrow.high - narrow.low)
+
+
+def test_ratio_test_holds_its_level_and_finds_changes() -> None:
+    rng = np.random.default_rng(3)
+    base = rng.lognormal(0, 1, (60, 1, 1500))
+    a, b = (items(base * rng.lognormal(0, 0.4, base.shape)) for _ in range(2))
+    found = ratio_p(a, b)
+    assert 0.03 < float((found < 0.05).mean()) < 0.07
+    assert float((ratio_p(a, b * 1.5) < 0.05).mean()) > 0.85
+    lost = ratio_p(a * 0, b)
+    assert lost.isnull().all()
+
+
+def test_ratio_test_agrees_with_the_bootstrap_interval() -> None:
+    rng = np.random.default_rng(8)
+    a = items(rng.gamma(4, size=(80, 1, 200)))
+    b = a * items(rng.lognormal(0.1, 0.35, (80, 1, 200)))
+    interval = ratio_interval(b, a)
+    left_out = (interval.low > 1) | (interval.high < 1)
+    agree = (left_out == (ratio_p(a, b) < 0.05)).mean()
+    assert float(agree) > 0.93
+
+
+def test_ratio_test_is_the_jackknife_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(4)
+    a = items(rng.gamma(2, size=30))
+    b = a * items(rng.lognormal(0.2, 0.5, 30))
+    picture = xr.DataArray(np.arange(30) // 3, dims="item", coords={"item": a["item"]})
+    without = []
+    for name in range(10):
+        kept = (picture != name).values
+        without.append(np.log(b.values[kept].mean() / a.values[kept].mean()))
+    se = np.sqrt(9 / 10 * ((without - np.mean(without)) ** 2).sum())
+    t = np.log(float(b.mean() / a.mean())) / se
+    assert float(ratio_p(a, b, picture)) == pytest.approx(2 * scipy.stats.t.sf(abs(t), 9))
+
+
+def test_fdr_agrees_with_statsmodels_and_leaves_gaps() -> None:
+    rng = np.random.default_rng(0)
+    p = items(np.concatenate([rng.random(40), rng.random(20) * 0.003]))
+    p[5] = np.nan
+    found = fdr(p)
+    there = p.notnull().values
+    np.testing.assert_allclose(found.values[there], multipletests(p.values[there], method="fdr_bh")[1])
+    assert np.isnan(found[5])
+    with pytest.raises(UsageError, match="outside 0"):
+        fdr(items(np.array([0.1, 1.2])))
+
+
+def test_equal_runs_differ_in_no_head() -> None:
+    a = items(np.abs(np.random.default_rng(1).normal(size=(20, 2, 3))) + 0.1)
+    assert (ratio_p(a, a) == 1).all()
+    assert (mean_p(a - a) == 1).all()
+
+
+def test_map_of_correlations_agrees_with_scipy_head_by_head() -> None:
+    rng = np.random.default_rng(2)
+    names = [f"c{i}" for i in range(9)]
+    accuracy = xr.DataArray(rng.random(9), dims="checkpoint", coords={"checkpoint": names})
+    values = xr.DataArray(
+        rng.normal(size=(9, 2, 3)), dims=("checkpoint", "layer", "head"), coords={"checkpoint": names}
+    )
+    values[:, 1, 1] += 20 * accuracy
+    values[:6, 0, 2] = np.nan
+    values[:, 0, 1] = 4.2
+    found = correlation_map(values, accuracy)
+    expected = scipy.stats.pearsonr(values[:, 1, 1], accuracy)
+    assert float(found.r[1, 1]) == pytest.approx(expected.statistic)
+    assert float(found.p[1, 1]) == pytest.approx(expected.pvalue)
+    assert np.isnan(found.r[0, 2])
+    assert int(found.n[0, 2]) == 3
+    assert np.isnan(found.r[0, 1])
+    assert float(found.p_adjusted[1, 1]) <= 0.05
+    with pytest.raises(UsageError, match="name other checkpoints"):
+        correlation_map(values, accuracy.isel(checkpoint=slice(None, None, -1)))
+    with pytest.raises(VaslabError, match="3 checkpoints"):
+        correlation_map(values[:3], accuracy[:3])
