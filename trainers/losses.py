@@ -18,10 +18,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from trainers.sets import Sets
 from vaslab.errors import UsageError
-
-SYSTEM, VISUAL = 0, 1
-"""Key groups of the guidance: S and V of the paper. Every other key has group -1."""
 
 ENHANCE_FLOOR = 1e-12
 """Least mean weight inside the logarithm of L_enh."""
@@ -133,30 +131,9 @@ def _mean(by_head: Tensor, counted: Tensor) -> Tensor:
     return by_sample.sum() / counted.sum().clamp(min=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Sets:
-    """Q, S and V of a batch, as the guidance reads them.
-
-    Args:
-        groups: SYSTEM, VISUAL or -1 of every position as a key.
-        queries: whether a position is a guided query.
-    """
-
-    groups: Int[Tensor, "batch seq"]
-    queries: Bool[Tensor, "batch seq"]
-
-    def n_keys(self, group: int) -> Int[Tensor, " batch"]:
-        """Number of keys of a group in each sample."""
-        return (self.groups == group).sum(-1)
-
-    @property
-    def counted(self) -> Bool[Tensor, " batch"]:
-        """Which samples the losses count: those with a picture and a query."""
-        return (self.n_keys(VISUAL) > 0) & self.queries.any(-1)
-
-
 def layer_losses(
-    mass: Float[Tensor, "batch head row group"],
+    on_system: Float[Tensor, "batch head row"],
+    on_visual: Float[Tensor, "batch head row"],
     sets: Sets,
     heads: Sequence[int],
     variant: str = "paper",
@@ -164,35 +141,35 @@ def layer_losses(
     """L_enh and L_sup of one layer.
 
     Args:
-        mass: mass of every position of the batch on S and V.
+        on_system: mass of every position of the batch on S.
+        on_visual: mass of every position on V.
         sets: Q, S and V.
         heads: the heads that are guided.
-        variant: `as_released` adds eps to the denominator and inside both logarithms, as the authors' code does, and
-            counts every sample of a batch that has a picture anywhere.
+        variant: `as_released` adds 1e-6 to the denominator and inside both logarithms, as the authors' code does, and
+            counts every sample of a batch in which any has a picture.
     """
-    # row: every position of the sequence, as a query. group: S and V.
-    chosen = mass[:, list(heads)]
-    visual, system = sets.n_keys(VISUAL), sets.n_keys(SYSTEM)
+    # row: every position of the sequence, as a query.
+    visual, system = sets.visual.sum(-1), sets.system.sum(-1)
+    chosen_visual, chosen_system = on_visual[:, list(heads)], on_system[:, list(heads)]
     if variant == "as_released":
-        every = (visual > 0).any().expand(visual.shape)
-        on_visual, on_system = (
-            (chosen[..., group] * sets.queries[:, None]).sum(-1)
-            / (sets.queries.sum(-1) * number + SUPPRESS_EPS)[:, None]
-            for group, number in ((VISUAL, visual), (SYSTEM, system))
-        )
-        return _mean(-(on_visual + SUPPRESS_EPS).log(), every), suppress(on_system, every)
-    on_visual = mean_weight(chosen[..., VISUAL], sets.queries, visual)
-    on_system = mean_weight(chosen[..., SYSTEM], sets.queries, system)
-    return enhance(on_visual, sets.counted), suppress(on_system, sets.counted & (system > 0))
+        every = sets.visual.any().expand(visual.shape)
+        theirs = [
+            (mass * sets.queries[:, None]).sum(-1) / (sets.queries.sum(-1) * n_keys + SUPPRESS_EPS)[:, None]
+            for mass, n_keys in ((chosen_visual, visual), (chosen_system, system))
+        ]
+        return _mean(-(theirs[0] + SUPPRESS_EPS).log(), every), suppress(theirs[1], every)
+    enhanced = enhance(mean_weight(chosen_visual, sets.queries, visual), sets.counted)
+    suppressed = suppress(mean_weight(chosen_system, sets.queries, system), sets.counted & (system > 0))
+    return enhanced, suppressed
 
 
 def agto_losses(
-    masses: Mapping[int, Float[Tensor, "batch head row group"]],
+    masses: Mapping[int, tuple[Float[Tensor, "batch head row"], Float[Tensor, "batch head row"]]],
     sets: Sets,
     heads: Mapping[int, Sequence[int]],
     variant: str = "paper",
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """L_enh and L_sup over layers: the mean of `layer_losses` over the layers of `heads`."""
-    found = [layer_losses(masses[layer], sets, chosen, variant) for layer, chosen in heads.items()]
+    """L_enh and L_sup: the mean of `layer_losses` over the layers of `heads`; `masses` holds (S, V) of each."""
+    found = [layer_losses(*masses[layer], sets, chosen, variant) for layer, chosen in heads.items()]
     enhanced, suppressed = zip(*found, strict=True)
     return torch.stack(enhanced).mean(), torch.stack(suppressed).mean()
