@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,23 +95,18 @@ class Teacher:
         return Lesson(picture, system, tuple(_turn(rng, task, name, phase) for task in tasks), world)
 
     def _easy(self, rng: np.random.Generator, turns: int) -> tuple[Image.Image, list[Task]]:
+        # these questions and answers are short: twice as many cost as much as those about a glyph scene
+        count = 2 * turns
         if rng.random() < 0.25:
             rows = self._official[int(rng.integers(len(self._official)))]
-            chosen = rng.permutation(len(rows))[:turns]
             picture = Image.open(rows[0].picture).convert("RGB")
-            return picture, [Task(rows[i].text, rows[i].answer) for i in chosen]
+            shown = _shown(rows)
+            if shown is None:
+                chosen = rng.permutation(len(rows))[:count]
+                return picture, [Task(rows[i].text, rows[i].answer) for i in chosen]
+            return picture, _easy_tasks(*shown, count, rng)
         drawn = easy_vqa.draw(rng)
-        texts = easy_vqa.question_texts()
-        asked: list[Task] = []
-        for i in rng.permutation(len(texts)):
-            answer = easy_vqa.answer(texts[i], drawn.shape, drawn.color)
-            # Questions of colour and shape are a quarter of the official ones but few of the texts.
-            if answer is None or (answer in ("yes", "no") and rng.random() < 0.5):
-                continue
-            asked.append(Task(texts[i], answer))
-            if len(asked) == turns:
-                break
-        return drawn.picture, asked
+        return drawn.picture, _easy_tasks(drawn.shape, drawn.color, count, rng)
 
     def _glyph(
         self, rng: np.random.Generator, index: int, phase: Phase, turns: int
@@ -145,3 +141,32 @@ def _turn(rng: np.random.Generator, task: Task, system: str | None, phase: Phase
     if task.reasoned is not None and phase.reasoned and rng.random() < phase.reasoned:
         return task.reasoned
     return task.question, task.answer
+
+
+def _easy_tasks(shape: str, color: str, count: int, rng: np.random.Generator) -> list[Task]:
+    """Ask for the shape, for the colour, and then yes-no questions of which half name what is there.
+
+    Of the official ones nine in ten can be told from the question alone ("is there a red shape?" is mostly no), which
+    a model learns first and then hardly looks.
+    """
+    groups: dict[str, list[Task]] = {"shape": [], "color": [], "there": [], "absent": []}
+    for text in easy_vqa.question_texts():
+        answer = easy_vqa.answer(text, shape, color)
+        if answer in ("yes", "no"):
+            there = shape in text.rstrip("?").split() or color in text.rstrip("?").split()
+            groups["there" if there else "absent"].append(Task(text, answer))
+        elif answer is not None:
+            groups["shape" if answer == shape else "color"].append(Task(text, answer))
+    asked = ["shape", "color", *rng.choice(["there", "absent"], size=count).tolist()][:count]
+    return [groups[asked[i]][int(rng.integers(len(groups[asked[i]])))] for i in rng.permutation(len(asked))]
+
+
+def _shown(rows: Sequence[easy_vqa.EasyQuestion]) -> tuple[str, str] | None:
+    """Return shape and colour of an official picture, as its questions and answers tell; None where they do not."""
+    fits = [
+        (shape, color)
+        for shape in easy_vqa.SHAPES
+        for color in easy_vqa.COLORS
+        if all(easy_vqa.answer(row.text, shape, color) == row.answer for row in rows)
+    ]
+    return fits[0] if len(fits) == 1 else None

@@ -89,19 +89,29 @@ def _identify(scene: Scene, rng: np.random.Generator) -> Question:
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> Question:
+    """Ask how many there are of a shape or colour: the number is drawn first, of those that the scene has, so that
+    guessing the likely one gains little."""
     by_shape = bool(rng.integers(2))
-    value = str(rng.choice(SHAPES if by_shape else tuple(COLORS)))
+    counts = Counter(glyph.shape if by_shape else glyph.color for glyph in scene.glyphs)
+    values = SHAPES if by_shape else tuple(COLORS)
+    number = int(rng.choice(sorted({counts[value] for value in values})))
+    value = str(rng.choice([value for value in values if counts[value] == number]))
     found = tuple(g for g in scene.glyphs if (g.shape if by_shape else g.color) == value)
     what = f"{value}s" if by_shape else f"{value} shapes"
     return Question(
-        "count", f"how many {what} are there?", str(len(found)), (_all(found),), found or scene.glyphs
+        "count", f"how many {what} are there?", str(number), (_all(found),), found or scene.glyphs
     )
 
 
 def _compare(scene: Scene, rng: np.random.Generator) -> Question:
-    first, second = (str(shape) for shape in rng.choice(SHAPES, size=2, replace=False))
+    """Ask which of two shapes there are more of: yes and no are equally likely."""
     counts = Counter(glyph.shape for glyph in scene.glyphs)
-    more = counts[first] > counts[second]
+    more = bool(rng.integers(2))
+    pairs = [(a, b) for a in SHAPES for b in SHAPES if a != b and (counts[a] > counts[b]) == more]
+    if not pairs:
+        # as many of every shape: then no pair has more
+        more, pairs = False, [(a, b) for a in SHAPES for b in SHAPES if a != b]
+    first, second = pairs[int(rng.integers(len(pairs)))]
     steps = tuple(_all([g for g in scene.glyphs if g.shape == shape]) for shape in (first, second))
     region = tuple(g for g in scene.glyphs if g.shape in (first, second)) or scene.glyphs
     text = f"are there more {first}s than {second}s?"
