@@ -1,5 +1,10 @@
-"""Capture -> labelled arrays: VAS and its forms, the masses behind it, shares per layer. Needs no torch."""
+"""Capture -> labelled arrays: VAS, its forms and what changed it, masses and shares, answers, heads. Needs no torch."""
 
+from vaslab.metrics.against import visual_against
+from vaslab.metrics.answers import along_answer, answer_parts, answer_rows, forgetting, part_means
+from vaslab.metrics.decomposition import decomposition
+from vaslab.metrics.definitions import Definition, definitions, vas_as
+from vaslab.metrics.head_roles import head_shares, localisation, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
 from vaslab.metrics.selection import no_vas_reason, one_query_set
@@ -7,13 +12,26 @@ from vaslab.metrics.shares import shares
 from vaslab.metrics.vas import vas, vas_masses, vas_per_head, vas_per_item
 
 __all__ = [
+    "Definition",
+    "along_answer",
+    "answer_parts",
+    "answer_rows",
+    "decomposition",
+    "definitions",
+    "forgetting",
+    "head_shares",
+    "localisation",
     "masses",
     "no_vas_reason",
     "one_query_set",
+    "part_means",
     "patch_maps",
     "shares",
+    "spatial_entropy",
     "vas",
+    "vas_as",
     "vas_masses",
     "vas_per_head",
     "vas_per_item",
+    "visual_against",
 ]

@@ -70,11 +70,11 @@ def vas(
         if per_token:
             n_image, n_system = _key_counts(part, sink, reason)
             ratio = ratio * n_system / n_image
-        out = _mean(ratio, over)
+        out = mean_over(ratio, over)
     else:
         parts = vas_masses(capture, queries, sink, per_token)
-        out = _mean(parts["image"], over) / np.maximum(
-            _mean(parts["system"], over), _mean(parts["floor"], over)
+        out = mean_over(parts["image"], over) / np.maximum(
+            mean_over(parts["system"], over), mean_over(parts["floor"], over)
         )
 
     out = out.rename("vas")
@@ -150,7 +150,7 @@ def _key_counts(part: xr.Dataset, sink: str, reason: xr.DataArray) -> tuple[xr.D
     return n_keys.sel(key_role=Role.image.name, drop=True), n_system
 
 
-def _mean(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
+def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
     """Mean over layers and heads within an item first, then over items, so that items count equally."""
     for dims in (("layer", "head"), ("item",)):
         present = [name for name in dims if name in over and name in values.dims]
@@ -208,7 +208,7 @@ def _explained(
         "n_items_without": int(reason.size - int(used.sum())),
         "items_without": ", ".join(f"{n} x {word}" for word, n in left_out.items()),
         "n_undefined_heads": int((~defined.any("item")).sum()),
-        "clamped_share": float(_mean(part["clamped"].astype("float64").where(defined), EVERYTHING)),
+        "clamped_share": float(mean_over(part["clamped"].astype("float64").where(defined), EVERYTHING)),
         "before_image_share": float(part["before_image"].astype("float64").where(used).mean()),
     }
 

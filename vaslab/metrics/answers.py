@@ -1,0 +1,157 @@
+"""Attention along the answer: does the model forget the picture while it reasons?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.prompts.roles import Role
+
+THINK_END = "</think>"
+
+
+def answer_rows(capture: xr.Dataset) -> xr.DataArray:
+    """Attention mass of every answer token, mean over heads, out of a capture that kept its rows.
+
+    Args:
+        capture: made with `rows=True` and response queries.
+
+    Returns:
+        float, dims (row, layer, key_role), the key roles sum to 1; coordinates item (id) and token (0 is the first of
+        the answer) of each row. A row is the token's own position: attention paid when it is read.
+
+    Raises:
+        UsageError: the capture kept no rows, or none of an answer.
+    """
+    if "row_mass" not in capture:
+        raise UsageError("the capture kept no rows; capture with rows=True and queries=('response',)")
+    own = np.flatnonzero((capture["row_role"] == int(Role.response)).values)
+    if not own.size:
+        raise UsageError("the capture holds no answer token; give responses, and queries=('response',)")
+    rows = capture.isel(row=own)
+    order = np.lexsort((rows["row_position"].values, rows["row_item"].values))
+    rows = rows.isel(row=order)
+    item, position = rows["row_item"].values, rows["row_position"].values
+    first = np.full(capture.sizes["item"], np.iinfo(np.int64).max)
+    np.minimum.at(first, item, position)
+    out = rows["row_mass"].astype("float64").drop_vars(["item"], errors="ignore")
+    return out.assign_coords(
+        item=("row", capture["item"].values[item]), token=("row", position - first[item])
+    ).rename("answer_mass")
+
+
+def along_answer(capture: xr.Dataset, role: str = "image", bins: int = 10) -> xr.DataArray:
+    """Attention mass on one role along each answer, in equal parts of its length, mean over layers and heads.
+
+    Args:
+        capture: as `answer_rows`.
+        role: key role.
+        bins: parts; an answer of fewer tokens leaves some empty (NaN).
+
+    Returns:
+        dims (item, part); coordinate `part` is the middle of each, 0 .. 1 of the answer.
+
+    Raises:
+        UsageError: as `answer_rows`; an unknown role; fewer than 2 parts.
+    """
+    mass, place = _curve(capture, role)
+    if bins < 2:
+        raise UsageError(f"{bins} parts of the answer; expected at least 2")
+    ids = list(dict.fromkeys(mass["item"].values.tolist()))
+    out = np.full((len(ids), bins), np.nan)
+    for row, name in enumerate(ids):
+        own = mass["item"].values == name
+        part = np.minimum((place[own] * bins).astype(int), bins - 1)
+        for at in np.unique(part):
+            out[row, at] = mass.values[own][part == at].mean()
+    return xr.DataArray(
+        out, dims=("item", "part"), coords={"item": ids, "part": (np.arange(bins) + 0.5) / bins}, name="mass"
+    )
+
+
+def forgetting(capture: xr.Dataset, role: str = "image") -> xr.Dataset:
+    """Change of attention on a role from the first to the last answer token, by least squares through all of them.
+
+    Returns:
+        Dataset over item: change (parts of one; negative is forgetting), share (change over the mean mass), n_tokens.
+        NaN for an answer of fewer than 3 tokens.
+
+    Raises:
+        UsageError: as `answer_rows`; an unknown role.
+    """
+    mass, place = _curve(capture, role)
+    ids = list(dict.fromkeys(mass["item"].values.tolist()))
+    change, share, length = (np.full(len(ids), np.nan) for _ in range(3))
+    for row, name in enumerate(ids):
+        own = mass["item"].values == name
+        y, x = mass.values[own], place[own]
+        length[row] = len(y)
+        if len(y) >= 3:
+            change[row] = float(np.polyfit(x, y, 1)[0])
+            share[row] = change[row] / y.mean() if y.mean() > 0 else np.nan
+    return xr.Dataset(
+        {"change": ("item", change), "share": ("item", share), "n_tokens": ("item", length.astype(int))},
+        coords={"item": ids},
+    )
+
+
+def _curve(capture: xr.Dataset, role: str) -> tuple[xr.DataArray, np.ndarray]:
+    """Mass of each answer token, and its place in the answer, 0 .. 1."""
+    mass = answer_rows(capture)
+    held = [str(name) for name in mass["key_role"].values]
+    if role not in held:
+        raise UsageError(f"unknown key role {role!r}; expected one of {', '.join(held)}")
+    mass = mass.sel(key_role=role).mean("layer")
+    token, items = mass["token"].values.astype(float), mass["item"].values
+    place = np.zeros(len(token))
+    for name in dict.fromkeys(items.tolist()):
+        own = items == name
+        place[own] = token[own] / max(token[own].max(), 1)
+    return mass, place
+
+
+def answer_parts(tokens: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Where an answer turns from thinking to answering: (name, first token, end) of "think" and "answer".
+
+    The text is joined first, so that a marker cut into several tokens is found; the turn is after the last token that
+    holds a piece of </think>. Without a marker, all of it is the answer.
+    """
+    ends = np.cumsum([len(text) for text in tokens])
+    place = "".join(tokens).find(THINK_END)
+    if place < 0 or not len(tokens):
+        return [("answer", 0, len(tokens))]
+    turn = int(np.searchsorted(ends, place + len(THINK_END))) + 1
+    parts = [("think", 0, turn)]
+    return [*parts, ("answer", turn, len(tokens))] if turn < len(tokens) else parts
+
+
+def part_means(capture: xr.Dataset, tokens: dict[str, list[str]], role: str = "image") -> xr.DataArray:
+    """Attention mass on a role while thinking and while answering.
+
+    Args:
+        capture: as `answer_rows`.
+        tokens: item id -> the text of each answer token.
+        role: key role.
+
+    Returns:
+        dims (item, part), part "think" and "answer"; NaN where an answer lacks the part.
+
+    Raises:
+        UsageError: as `answer_rows`; an item without tokens, or with another number of them.
+    """
+    mass, _ = _curve(capture, role)
+    ids = list(dict.fromkeys(mass["item"].values.tolist()))
+    out = np.full((len(ids), 2), np.nan)
+    for row, name in enumerate(ids):
+        values = mass.values[mass["item"].values == name]
+        if len(tokens.get(name, [])) != len(values):
+            raise UsageError(
+                f"item {name} has {len(values)} answer tokens in the capture and {len(tokens.get(name, []))} texts"
+            )
+        for part, start, end in answer_parts(tokens[name]):
+            if end > start:
+                out[row, 0 if part == "think" else 1] = values[start:end].mean()
+    return xr.DataArray(
+        out, dims=("item", "part"), coords={"item": ids, "part": ["think", "answer"]}, name="mass"
+    )
