@@ -66,7 +66,7 @@ class Record:
             )
         try:
             # pictures are checked by their number here, and read when they are needed
-            self._chat([Path("picture")] * len(self.images))
+            chat(self.messages, [Path("picture")] * len(self.images))
         except UsageError as error:
             raise RecordError(str(error)) from error
         told = tagged_answer(self.response) if self.response else None
@@ -81,7 +81,7 @@ class Record:
 
     def prompt(self) -> Prompt:
         """Read the pictures and build the chat. Raises what `open_image` raises of a picture."""
-        return self._chat([open_picture(source) for source in self.images])
+        return chat(self.messages, [open_picture(source) for source in self.images])
 
     def blocks(self) -> list[dict[str, Any]]:
         """The turns as transformers and TRL take them: `content` is a list of {"type": ...} blocks."""
@@ -96,12 +96,14 @@ class Record:
             for role, text in self.messages
         ]
 
-    def _chat(self, pictures: Sequence[Piece]) -> Prompt:
-        left = iter(pictures)
-        return Prompt.chat(
-            Turn(role, [next(left) if piece is None else piece for piece in _pieces(text)])
-            for role, text in self.messages
-        )
+
+def chat(messages: Sequence[tuple[str, str]], pictures: Sequence[Piece]) -> Prompt:
+    """Build a prompt from roles and texts, a picture at each PLACE. Raises UsageError as `Prompt.chat` does."""
+    left = iter(pictures)
+    return Prompt.chat(
+        Turn(role, [next(left) if piece is None else piece for piece in _pieces(text)])
+        for role, text in messages
+    )
 
 
 def _pieces(text: str) -> list[str | None]:
