@@ -47,9 +47,9 @@ def mean_interval(
             that do not name the entries.
     """
     rest, table = _columns(values, dim, level, method, resamples)
-    labels = _labels(values, dim, cluster)
+    labels = labels_of(values, dim, cluster)
     estimate, low, high, n = (np.full(table.shape[1], np.nan) for _ in range(4))
-    counts = _resample(int(labels.max()) + 1, resamples, seed)
+    counts = resample(int(labels.max()) + 1, resamples, seed)
     for start in range(0, table.shape[1], COLUMNS_AT_ONCE):
         at = slice(start, start + COLUMNS_AT_ONCE)
         estimate[at], low[at], high[at], n[at] = _mean_columns(table[:, at], counts, level, method, labels)
@@ -95,12 +95,12 @@ def ratio_interval(
     both = top.notnull() & bottom.notnull()
     rest, over = _columns(top.where(both), dim, level, "percentile", resamples)
     _, under = _columns(bottom.where(both), dim, level, "percentile", resamples)
-    labels = _labels(top, dim, cluster)
-    counts = _resample(int(labels.max()) + 1, resamples, seed).astype(np.float64)
+    labels = labels_of(top, dim, cluster)
+    counts = resample(int(labels.max()) + 1, resamples, seed).astype(np.float64)
     there = np.isfinite(over)
     n = there.sum(0).astype(float)
-    groups = (_grouped(there.astype(float), labels) > 0).sum(0)
-    over, under = _grouped(np.nan_to_num(over), labels), _grouped(np.nan_to_num(under), labels)
+    groups = (grouped(there.astype(float), labels) > 0).sum(0)
+    over, under = grouped(np.nan_to_num(over), labels), grouped(np.nan_to_num(under), labels)
     with np.errstate(invalid="ignore", divide="ignore"):
         estimate = over.sum(0) / under.sum(0)
         drawn = (counts @ over) / (counts @ under)
@@ -136,7 +136,7 @@ def _columns(
     return rest, ordered.values.reshape(values.sizes[dim], -1).astype(np.float64)
 
 
-def _labels(values: xr.DataArray, dim: str, cluster: xr.DataArray | None) -> NDArray[np.int64]:
+def labels_of(values: xr.DataArray, dim: str, cluster: xr.DataArray | None) -> NDArray[np.int64]:
     """Number of the cluster of each entry; without clusters each entry is its own."""
     if cluster is None:
         return np.arange(values.sizes[dim])
@@ -151,7 +151,7 @@ def _labels(values: xr.DataArray, dim: str, cluster: xr.DataArray | None) -> NDA
     return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def _grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
+def grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
     """Sums over the entries of each cluster: (entry, column) -> (cluster, column)."""
     if len(labels) == int(labels.max()) + 1:
         return rows[np.argsort(labels)]
@@ -160,7 +160,7 @@ def _grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
     return out
 
 
-def _resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
+def resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
     """How often each of n entries is drawn: (resamples, n). float32 holds counts exactly."""
     rng = np.random.default_rng(seed)
     counts = np.empty((resamples, n), dtype=np.float32)
@@ -178,8 +178,8 @@ def _mean_columns(
     with np.errstate(invalid="ignore", divide="ignore"):
         estimate = np.where(there, table, 0).sum(0) / np.where(n > 0, n, np.nan)
         # deviations, so that float32 loses nothing against the spread
-        deviation = _grouped(np.where(there, table - estimate, 0), labels)
-        held = _grouped(there.astype(np.float64), labels)
+        deviation = grouped(np.where(there, table - estimate, 0), labels)
+        held = grouped(there.astype(np.float64), labels)
         drawn = (counts @ deviation.astype(np.float32)).astype(np.float64)
         if (held == held[0, 0]).all():
             drawn /= held[0, 0] * len(held)

@@ -8,9 +8,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
-from vaslab.statistics.bootstrap import difference_interval
-
-ROUNDING = 1e-12
+from vaslab.statistics.bootstrap import difference_interval, grouped, labels_of
 
 
 @dataclass(frozen=True)
@@ -107,61 +105,17 @@ def mean_p(values: xr.DataArray, cluster: xr.DataArray | None = None, dim: str =
         p over the other axes; NaN for fewer than 2 clusters, 1 where all values are 0.
     """
     own = values.transpose(dim, ...)
-    there = own.notnull().values
-    mean = own.mean(dim, skipna=True)
-    rest = np.where(there, own.values - mean.values, 0.0)
-    labels = _labels(own, cluster, dim)
-    sums, held = (_per_group(each, labels) for each in (rest, there.astype(float)))
-    groups = (held > 0).sum(0)
+    flat = own.values.reshape(own.sizes[dim], -1).astype(np.float64)
+    there = np.isfinite(flat)
+    labels = labels_of(own, dim, cluster)
+    n = there.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        se = np.sqrt((sums**2).sum(0) * groups / (groups - 1)) / there.sum(0)
-        t = np.abs(mean.values) / se
-    t = np.where((se <= 1e-12 * np.abs(mean.values)) & (mean.values != 0), np.inf, t)
-    p = np.where(np.isnan(t) & (mean.values == 0), 1.0, 2 * scipy.stats.t.sf(t, np.maximum(groups - 1, 1)))
-    return mean.copy(data=np.where(groups > 1, p, np.nan)).rename("p")
-
-
-def ratio_p(
-    first: xr.DataArray, second: xr.DataArray, cluster: xr.DataArray | None = None, dim: str = "item"
-) -> xr.DataArray:
-    """Two-sided p of "mean of `second` over mean of `first` is 1", paired by name.
-
-    Student's t of the logarithm of the ratio, with the error of the jackknife that leaves out one item, or one cluster,
-    at a time (Efron 1982), which holds its level better than the delta method where a few items are large.
-
-    Returns:
-        p over the other axes; NaN where a mean is not above 0, or for fewer than 2 clusters.
-    """
-    one, two = aligned(first, second, dim)
-    both = one.notnull() & two.notnull()
-    over, under = (each.where(both).transpose(dim, ...) for each in (two, one))
-    labels = _labels(one, cluster, dim)
-    tables = [_per_group(np.nan_to_num(each.values), labels) for each in (over, under)]
-    held = _per_group(both.transpose(dim, ...).values.astype(float), labels) > 0
-    groups = held.sum(0)
-    total_over, total_under = (table.sum(0) for table in tables)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = np.log(total_over / total_under)
-        without = np.log((total_over - tables[0]) / (total_under - tables[1]))
-        without = np.where(held & np.isfinite(without), without, np.nan)
-        off = without - np.where(held, without, 0.0).sum(0) / groups
-        se = np.sqrt((groups - 1) / groups * (np.where(held, off, 0.0) ** 2).sum(0))
-        t = np.abs(change) / se
-    t = np.where((se <= ROUNDING) & (np.abs(change) > ROUNDING), np.inf, t)
-    same = (se <= ROUNDING) & (np.abs(change) <= ROUNDING)
-    p = np.where(same, 1.0, 2 * scipy.stats.t.sf(t, np.maximum(groups - 1, 1)))
-    fit = (groups > 1) & (total_over > 0) & (total_under > 0)
-    out: xr.DataArray = over.isel({dim: 0}, drop=True)
-    return out.copy(data=np.where(fit, p, np.nan)).rename("p")
-
-
-def _labels(values: xr.DataArray, cluster: xr.DataArray | None, dim: str) -> np.ndarray:
-    if cluster is None:
-        return np.arange(values.sizes[dim])
-    return np.unique(cluster.sel({dim: values[dim].values}).values, return_inverse=True)[1]
-
-
-def _per_group(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    out = np.zeros((int(labels.max()) + 1, *rows.shape[1:]))
-    np.add.at(out, labels, rows)
-    return out
+        mean = np.where(there, flat, 0.0).sum(0) / n
+        sums = grouped(np.where(there, flat - mean, 0.0), labels)
+        groups = (grouped(there.astype(float), labels) > 0).sum(0)
+        se = np.sqrt((sums**2).sum(0) * groups / (groups - 1)) / n
+        t = np.abs(mean) / se
+    t = np.where((se <= 1e-12 * np.abs(mean)) & (mean != 0), np.inf, t)
+    p = np.where(np.isnan(t) & (mean == 0), 1.0, 2 * scipy.stats.t.sf(t, np.maximum(groups - 1, 1)))
+    rest = own.isel({dim: 0}, drop=True).astype(float)
+    return rest.copy(data=np.where(groups > 1, p, np.nan).reshape(rest.shape)).rename("p")
