@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vaslab.capture.capture import answer
-from vaslab.capture.decoding import Sampling
+from vaslab.capture.sampling import Sampling
 from vaslab.errors import UsageError
 from vaslab.prompts.encode import encode
 

@@ -49,14 +49,14 @@ def test_an_interrupt_that_no_command_catches_is_said(module, name, command, wor
 
 
 def test_an_interrupt_that_a_command_explains_is_said_once(tmp_path):
-    program = WAIT.format(module="vaslab.studies.measure", name="_loaded", command="vaslab.cli.app")
+    program = WAIT.format(module="vaslab.studies.measure", name="load_for", command="vaslab.cli.app")
     code, told, err = interrupted(program, *MEASURE, "--out", tmp_path / "run")
     assert (code, told) == (130, "")
     assert err == "error: interrupted before the first batch was done; nothing was kept\n"
 
 
 def test_an_interrupt_before_a_run_is_replaced_says_that_it_stands(a_run):
-    program = WAIT.format(module="vaslab.studies.measure", name="_loaded", command="vaslab.cli.app")
+    program = WAIT.format(module="vaslab.studies.measure", name="load_for", command="vaslab.cli.app")
     before = (a_run / "items.jsonl").read_bytes()
     code, told, err = interrupted(program, *MEASURE, "--out", a_run, "--overwrite")
     assert (code, told) == (130, "")

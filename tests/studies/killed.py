@@ -11,7 +11,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from vaslab.studies import ledger, measure, shards
+from vaslab.studies import ledger, measure, rows, shards, work
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.run import RunFolder
 
@@ -29,7 +29,7 @@ POINTS = (
 )
 
 
-class Notes(measure.Watcher):
+class Notes(work.Watcher):
     def __init__(self):
         self.texts, self.asked = [], 0
 
@@ -64,11 +64,11 @@ def at_call(function, number, after=False):
 def torn(cut):
     """A commit whose rows reach the disk only in part."""
 
-    def commit(self, number, rows, shard):
+    def commit(self, number, done, shard):
         if number < 2:
-            return whole(self, number, rows, shard)
+            return whole(self, number, done, shard)
         ledger.write_shard(shard, self._shard(number))
-        text = "".join(ledger._line(row) for row in rows)
+        text = "".join(rows.line_of(row) for row in done)
         with (self.folder / "items.jsonl").open("a") as file:
             file.write(text[: cut(text)])
             file.flush()
@@ -144,7 +144,7 @@ def main(model, folder):
         return work
 
     vlm = measure.load(model)
-    measure._loaded = lambda _: vlm
+    measure.load_for = lambda _: vlm
     found = {}
     in_child(run("whole"))
     found["whole"] = digests(folder / "whole")

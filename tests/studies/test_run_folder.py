@@ -175,7 +175,10 @@ def test_rows_of_other_items_are_refused(tmp_path):
         ({"batch_size": 0}, "--batch-size is 0"),
         ({"data": None}, "nothing to measure"),
         ({"image": ("a.png",)}, "exclude each other"),
-        ({"system": "be brief"}, "--system belongs to --image"),
+        ({"temperature": -1}, "--temperature is -1"),
+        ({"temperature": float("nan")}, "--temperature is nan"),
+        ({"top_k": 5}, "belong to drawn answers"),
+        ({"temperature": 1, "top_p": 2}, "top_p is 2"),
     ],
 )
 def test_a_config_that_no_run_can_have_is_refused(changes, said):

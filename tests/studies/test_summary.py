@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from vaslab.benchmarks import Item
 from vaslab.prompts.roles import KEY_ROLES
-from vaslab.studies.summary import summarise
+from vaslab.studies.summary import summarise as summarise_run
 
 
 def capture_of(image, system, vas):
@@ -33,15 +34,40 @@ def capture_of(image, system, vas):
     )
 
 
+class Halves:
+    """Guessing reaches a half of the items of kind `two` and a quarter of the others."""
+
+    name = title = source = licence = forbidden = rule = ""
+
+    def select(self, limit=None, seed=0):
+        raise NotImplementedError
+
+    def grade(self, item, response):
+        raise NotImplementedError
+
+    def chance(self, items):
+        return sum(0.5 if item.kind == "two" else 0.25 for item in items) / len(items)
+
+    def scores(self, items, grades):
+        assert [item.id for item in items] == [grade.extracted or "1" for grade in grades]
+        return {"both": float(all(grade.right for grade in grades)), "none": math.nan}
+
+
 def row(**changes):
-    return {"error": "", "error_kind": "", "right": True, "extracted": "x", "finished": True} | changes
+    told = {"right": True, "extracted": "0", "finished": True, "guessed": False, "by": "rule", "reason": ""}
+    return {"error": "", "error_kind": "", **told} | changes
+
+
+def summarise(rows, capture, about, seed):
+    items = [Item(str(number), "?", kind="two" if number == 0 else "four") for number in range(len(rows))]
+    return summarise_run(Halves(), items, rows, capture, about, seed)
 
 
 ROWS = [
     row(),
     row(right=False, extracted=None, finished=False),
     row(right=None, error="gone.png: no", error_kind="its picture: no", extracted=None, finished=None),
-    row(right=None),
+    row(right=None, reason="no reference answer"),
 ]
 
 
@@ -52,10 +78,20 @@ def test_a_summary_by_hand():
     assert found["failed"] == {"its picture: no": 1}
     assert (found["accuracy"]["estimate"], found["accuracy"]["n"]) == (0.5, 2)
     assert found["accuracy"]["not_extracted"] == 1
+    assert found["accuracy"]["judged_by"] == {"rule": 2}
+    assert found["not_graded"] == {"no reference answer": 1}
+    # of the graded items, one has two options and one has four
+    assert found["chance"] == pytest.approx(0.375)
+    assert found["scores"] == {"both": 0.0, "none": None}
     user = found["queries"]["user"]
     assert user["vas"]["estimate"] == pytest.approx(2.5)
     assert user["vas"]["form"] == "mean_of_ratios"
     assert user["vas_ratio_of_means"]["estimate"] == pytest.approx(0.3 / 0.25)
+    # one image token, and a system of two: its sink has no mass
+    assert user["vas_per_token"]["estimate"] == pytest.approx(2 * 2.5)
+    assert user["vas_ratio_of_means_per_token"]["estimate"] == pytest.approx(2 * 0.3 / 0.25)
+    assert user["vas_no_sink"]["estimate"] == pytest.approx(2.5)
+    assert user["vas_ratio_of_means_no_sink"]["estimate"] == pytest.approx(0.3 / 0.25)
     masses = {role: user["masses"][role]["estimate"] for role in ("image", "system", "user")}
     assert masses == pytest.approx({"image": 0.3, "system": 0.25, "user": 0.45})
     assert user["before_image_share"] == pytest.approx(0.25)
@@ -64,11 +100,12 @@ def test_a_summary_by_hand():
 
 def test_wilson_by_hand():
     """Wilson (1927): centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p q / n + z^2/4n^2) / (1 + z^2/n)."""
-    rows = [row(right=index < 8) for index in range(10)]
+    rows = [row(right=index < 8, extracted=str(index), guessed=index > 6) for index in range(10)]
     found = summarise(rows, capture_of([0.4, 0.2], [0.1, 0.4], [4.0, 0.5]), {}, seed=0)["accuracy"]
     z, p, n = 1.959964, 0.8, 10
     centre = (p + z * z / 2 / n) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / 4 / n / n) / (1 + z * z / n)
+    assert found["guessed"] == 3
     assert (found["low"], found["high"]) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 

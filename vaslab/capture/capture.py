@@ -13,8 +13,9 @@ import torch
 import xarray as xr
 
 from vaslab.capture.dataset import join_captures, to_dataset, versions
-from vaslab.capture.decoding import Sampling, decoding_words, generation_options, seeded
+from vaslab.capture.decoding import generation_options, seeded
 from vaslab.capture.reduce import Plan, plan, summarise
+from vaslab.capture.sampling import Sampling, decoding_words
 from vaslab.capture.tracing import tracing
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm

@@ -14,6 +14,7 @@ from vaslab.cli.figure import figures
 from vaslab.cli.ls import ls
 from vaslab.cli.measure import measure
 from vaslab.cli.show import show
+from vaslab.cli.study import study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(measure)
+app.command()(study)
 app.add_typer(figures, name="figure")
 app.command()(show)
 app.command()(doctor)

@@ -44,7 +44,10 @@ def measure(
     ] = None,
     question: Annotated[str | None, typer.Option(help="The question about it.", rich_help_panel=WHAT)] = None,
     system: Annotated[
-        str | None, typer.Option(help="Its system prompt, in place of the template's.", rich_help_panel=WHAT)
+        str | None,
+        typer.Option(
+            help="System prompt of every item, in place of its own or the template's.", rich_help_panel=WHAT
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", help="Items; spread over pictures.", rich_help_panel=WHAT)
@@ -75,7 +78,13 @@ def measure(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what would be measured, and its size.", rich_help_panel=WHERE),
+        typer.Option("--dry-run", help="Say what would be measured, and its cost.", rich_help_panel=WHERE),
+    ] = False,
+    timed: Annotated[
+        bool,
+        typer.Option(
+            "--timed", help="With --dry-run: ask a batch, and tell the time.", rich_help_panel=WHERE
+        ),
     ] = False,
     batch_size: Annotated[
         int, typer.Option(help="Items in one forward.", rich_help_panel=HOW)
@@ -83,8 +92,17 @@ def measure(
     max_new_tokens: Annotated[
         int, typer.Option(help="Longest answer.", rich_help_panel=HOW)
     ] = MeasureConfig.max_new_tokens,
+    temperature: Annotated[
+        float, typer.Option(help="Above 0, answers are drawn; 0 is greedy.", rich_help_panel=HOW)
+    ] = MeasureConfig.temperature,
+    top_p: Annotated[
+        float, typer.Option(help="Of drawn answers: probability kept.", rich_help_panel=HOW)
+    ] = MeasureConfig.top_p,
+    top_k: Annotated[
+        int, typer.Option(help="Of drawn answers: tokens kept; 0 keeps all.", rich_help_panel=HOW)
+    ] = MeasureConfig.top_k,
     seed: Annotated[
-        int, typer.Option(help="Of the choice of items.", rich_help_panel=HOW)
+        int, typer.Option(help="Of the choice of items and of drawn answers.", rich_help_panel=HOW)
     ] = MeasureConfig.seed,
     dtype: Annotated[
         str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=HOW)
@@ -122,6 +140,9 @@ def measure(
         "queries": tuple(role.strip() for each in queries or ["user"] for role in each.split(",")),
         "batch_size": batch_size,
         "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
         "seed": seed,
         "dtype": dtype,
         "device_map": device_map,
@@ -130,9 +151,9 @@ def measure(
     }
     asked = MeasureConfig(**options)
     # what is wrong with the data is said before torch is loaded
-    asked.benchmark().select(asked.limit, asked.seed)
+    asked.selection(asked.benchmark())
     if dry_run:
-        return _dry_run(asked)
+        return _dry_run(asked, timed)
     return _measured(asked, overwrite)
 
 
@@ -140,15 +161,17 @@ def _measured(config: MeasureConfig, overwrite: bool) -> int:
     quiet_libraries()
     from vaslab.cli.progress import Bar
     from vaslab.studies.measure import measure as run_measurement
+    from vaslab.studies.processes import this_process
 
-    before = _folder_number(config.out)
+    before, main = _folder_number(config.out), this_process().main
     try:
-        with Bar(console(), f"{config.model} on {config.data or 'own picture'}") as bar:
+        with Bar(console(), f"{config.model} on {config.data or 'own picture'}", main) as bar:
             path = run_measurement(config, watch=bar, overwrite=overwrite)
     except KeyboardInterrupt:
         return fail(f"interrupted{_what_stays(config.out, before, overwrite)}", INTERRUPTED)
-    runs_table([read_summary(path)])
-    print(path)
+    if main:
+        runs_table([read_summary(path)])
+        print(path)
     return 0
 
 
@@ -167,30 +190,19 @@ def _what_stays(out: str, before: int | None, overwrite: bool) -> str:
     return f"; what is done stays in {out}, the same command without --overwrite goes on from there"
 
 
-def _dry_run(config: MeasureConfig) -> int:
+def _dry_run(config: MeasureConfig, timed: bool) -> int:
     quiet_libraries()
-    from vaslab.models import load_model
-    from vaslab.prompts.roles import KEY_ROLES
+    from vaslab.studies.cost import cost, measured_rate, shape_of, timed_rate
+    from vaslab.studies.measure import load_for
 
-    selection = config.benchmark().select(config.limit, config.seed)
-    # on the meta device no weight takes memory
-    vlm = load_model(config.model, device_map="meta", revision=config.revision, offline=config.offline)
-    per_head = len(config.queries) * (len(KEY_ROLES) + 3)
-    size = 4 * len(selection.items) * vlm.n_layers * vlm.n_heads * per_head
-    print_json(
-        {
-            "model": config.model,
-            "items": selection.words,
-            "n_items": len(selection.items),
-            "n_broken": sum(bool(item.broken) for item in selection.items),
-            "n_batches": -(-len(selection.items) // config.batch_size),
-            "layers": vlm.n_layers,
-            "heads": vlm.n_heads,
-            "capture_bytes": size,
-            "out": config.out,
-        }
-    )
-    note(f"a dry run: nothing was measured or written; the capture would hold {size / 1e6:.1f} MB")
+    rate = measured_rate(config.out, config.batch_size)
+    vlm = load_for(config) if timed and rate is None else shape_of(config)
+    if timed and rate is None:
+        rate = timed_rate(config, vlm)
+    found = cost(config, vlm, rate)
+    print_json(found)
+    size = found["capture_bytes"] / 1e6
+    note(f"a dry run: nothing was measured or written; the capture would hold {size:.1f} MB")
     return 0
 
 

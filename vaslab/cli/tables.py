@@ -20,6 +20,7 @@ COLUMNS = (
     "data",
     "n",
     "accuracy %",
+    "chance %",
     "VAS (mean of ratios)",
     "VAS (ratio of means)",
     "visual mass %",
@@ -48,6 +49,7 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
                 summary["data"],
                 items_words(summary["n"], summary["n_measured"]),
                 _percent(summary["accuracy"]),
+                _chance(summary.get("chance")),
                 _ratio(of["vas"]),
                 _ratio(of.get("vas_ratio_of_means", of["vas"])),
                 *masses,
@@ -62,10 +64,53 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
                 _remarks(summary["queries"][role], role)
                 for summary, role in zip(summaries, shown, strict=True)
             ),
+            *_scores(summaries),
             *_failures(summaries),
         ]
     )
     table("", COLUMNS, rows, caption)
+
+
+def costs_table(costs: Sequence[dict[str, Any]]) -> None:
+    """Print what runs will cost as one table on stderr; each is from `vaslab.studies.cost.cost`, with its run."""
+    columns = ("run", "items", "done", "batches", "prompt tokens", "answer tokens", "capture MB", "time")
+    rows = [
+        [
+            each["run"],
+            items_words(each["n_items"], each["n_items"] - each["n_broken"]),
+            each["n_done"],
+            each["n_batches"],
+            "-" if each["prompt_tokens_all"] is None else f"{each['prompt_tokens_all']:,}",
+            f"<= {each['answer_tokens_at_most']:,}",
+            f"{each['capture_bytes'] / 1e6:.2g}",
+            _duration(each["seconds"]),
+        ]
+        for each in costs
+    ]
+    known = [each["seconds"] for each in costs if each["seconds"] is not None]
+    totals = [f"Time for what is left of the runs whose rate was measured: {_duration(sum(known))}."] * bool(
+        known
+    )
+    unknown = len(costs) - len(known)
+    if unknown:
+        totals.append(f"No rate is known of {unknown} runs; --timed asks a batch of each.")
+    caption = [
+        "A dry run: nothing was measured or written.",
+        f"Prompt tokens: a mean over at most {max(each['prompt_tokens_items'] for each in costs)} items of each run, "
+        "times its items.",
+        *totals,
+    ]
+    table("", columns, rows, " ".join(caption))
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
 
 
 def items_words(n: int, measured: int) -> str:
@@ -92,11 +137,30 @@ def _remarks(of: dict[str, Any], role: str) -> str:
     )
 
 
+def _scores(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Say the numbers that a benchmark prints of itself beside or in place of its accuracy."""
+    said = []
+    for each in summaries:
+        words = ", ".join(
+            f"{name} {100 * value:.1f} %"
+            for name, value in each.get("scores", {}).items()
+            if value is not None
+        )
+        if words:
+            said.append(f"{each['model']} on {each['data']}: {words}.")
+    return said
+
+
 def _failures(summaries: Sequence[dict[str, Any]]) -> list[str]:
     failed = [
         f"{count} x {reason.rstrip('.')}" for each in summaries for reason, count in each["failed"].items()
     ]
     return [f"Not measured: {'; '.join(failed)}."] if failed else []
+
+
+def _chance(chance: float | None) -> str:
+    """What guessing would reach on the same items; "-" where answers are free."""
+    return "-" if chance is None else f"{100 * chance:.1f}"
 
 
 def _percent(found: dict[str, Any]) -> str:

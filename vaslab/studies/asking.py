@@ -9,24 +9,28 @@ from typing import Any, TypeAlias
 import torch
 import xarray as xr
 
-from vaslab.benchmarks import Benchmark, Item
+from vaslab.benchmarks import Benchmark, Grade, Item
 from vaslab.capture.capture import Answer, answer
+from vaslab.capture.sampling import Sampling
 from vaslab.errors import VaslabError, one_line
 from vaslab.models import Vlm
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
-from vaslab.studies.ledger import Row
+from vaslab.studies.config import MeasureConfig
+from vaslab.studies.rows import Row
 
 Ask: TypeAlias = Callable[[Sequence[Item]], tuple[list[Row], xr.Dataset | None]]
 """Batch of items -> a row for each, and the capture of those that could be measured."""
 
 
-def asker(vlm: Vlm, benchmark: Benchmark, queries: tuple[str, ...], max_new_tokens: int) -> Ask:
+def asker(vlm: Vlm, benchmark: Benchmark, config: MeasureConfig) -> Ask:
     """Return the function that asks batches of one model."""
 
     def ask(items: Sequence[Item]) -> tuple[list[Row], xr.Dataset | None]:
         prompts, errors = _readable(items)
-        told, dataset = _answered(vlm, prompts, errors, queries, max_new_tokens)
+        # the whole batch's own seed: neither kills nor processes change what is drawn
+        sampling = config.sampling([item.id for item in items])
+        told, dataset = _answered(vlm, prompts, errors, config, sampling)
         return [_row(benchmark, item, told.get(item.id), errors.get(item.id)) for item in items], dataset
 
     return ask
@@ -48,15 +52,20 @@ def _answered(
     vlm: Vlm,
     prompts: dict[str, Prompt],
     errors: dict[str, str],
-    queries: tuple[str, ...],
-    max_new_tokens: int,
+    config: MeasureConfig,
+    sampling: Sampling | None,
 ) -> tuple[dict[str, Answer], xr.Dataset | None]:
     """Answer the batch; where an item cannot be encoded, move it to `errors` and answer the others."""
     if not prompts:
         return {}, None
     try:
         answers, dataset = answer(
-            vlm, list(prompts.values()), queries, max_new_tokens=max_new_tokens, item_ids=list(prompts)
+            vlm,
+            list(prompts.values()),
+            config.queries,
+            max_new_tokens=config.max_new_tokens,
+            sampling=sampling,
+            item_ids=list(prompts),
         )
         return dict(zip(prompts, answers, strict=True)), dataset
     except VaslabError:
@@ -65,7 +74,7 @@ def _answered(
             raise
         errors |= unfit
         rest = {name: prompt for name, prompt in prompts.items() if name not in unfit}
-        return _answered(vlm, rest, errors, queries, max_new_tokens)
+        return _answered(vlm, rest, errors, config, sampling)
     except torch.OutOfMemoryError as error:
         raise VaslabError(
             f"out of memory on {vlm.device} with {len(prompts)} items at once; begin again with a smaller "
@@ -98,11 +107,13 @@ def _row(benchmark: Benchmark, item: Item, told: Answer | None, error: str | Non
         "extracted": None,
         "right": None,
         "reason": "",
+        "guessed": False,
+        "by": None,
         "error": error or "",
         "error_kind": _kind_of(error or "", item),
     }
     if told is not None:
-        grade = benchmark.grade(item, told.text)
+        grade = _graded(benchmark, item, told.text)
         row |= {
             "response": told.text,
             "n_tokens": len(told.ids),
@@ -110,8 +121,18 @@ def _row(benchmark: Benchmark, item: Item, told: Answer | None, error: str | Non
             "extracted": grade.extracted,
             "right": grade.right,
             "reason": grade.reason,
+            "guessed": grade.guessed,
+            "by": grade.by,
         }
     return row
+
+
+def _graded(benchmark: Benchmark, item: Item, response: str) -> Grade:
+    """Grade a response; one that the rule cannot take is a row without a verdict, and why."""
+    try:
+        return benchmark.grade(item, response)
+    except (VaslabError, ValueError, ArithmeticError, RecursionError) as error:
+        return Grade(None, None, f"not graded: {type(error).__name__}: {one_line(error)}")
 
 
 def _kind_of(error: str, item: Item) -> str:

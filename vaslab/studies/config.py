@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vaslab.benchmarks import Benchmark, find_benchmark
+from vaslab.benchmarks import Benchmark, Selection, find_benchmark
 from vaslab.benchmarks.own import OwnPicture
+from vaslab.capture.sampling import Sampling
 from vaslab.errors import MissingError, UsageError, one_line
 from vaslab.prompts.roles import QUERY_ROLES
 
@@ -28,11 +32,15 @@ class MeasureConfig:
         data: a benchmark's name or a FILE.jsonl; or else `image` and `question`.
         image: pictures of one question of your own.
         question: that question.
-        system: its system prompt; None leaves it to the chat template.
+        system: the system prompt of every item, in place of its own; None leaves it to the item, or to the chat
+            template.
         limit: how many items; None takes all.
         queries: query roles to measure, the first of them is the one that tables show.
         batch_size: items in one forward. Batches are fixed by the item list.
         max_new_tokens: longest answer.
+        temperature: 0 is greedy decoding; above it, answers are drawn.
+        top_p: of drawn answers: the probability that the tokens kept reach together.
+        top_k: of drawn answers: how many tokens are kept; 0 keeps all.
         seed: of the selection of items and of every random number drawn.
         dtype: `auto`, `float32`, `float16` or `bfloat16`.
         device_map: as in transformers; None keeps the CPU.
@@ -52,6 +60,9 @@ class MeasureConfig:
     queries: tuple[str, ...] = ("user",)
     batch_size: int = 8
     max_new_tokens: int = 64
+    temperature: int | float = 0.0
+    top_p: int | float = 1.0
+    top_k: int = 0
     seed: int = 0
     dtype: str = "auto"
     device_map: str | None = None
@@ -64,8 +75,6 @@ class MeasureConfig:
             raise UsageError("--data and --image/--question exclude each other; leave one of them out")
         if not self.data and not own:
             raise UsageError('nothing to measure; add --data NAME, or --image PICTURE --question "..."')
-        if self.data and self.system is not None:
-            raise UsageError("--system belongs to --image; in a FILE.jsonl each row has a system of its own")
         for role in self.queries:
             if role not in QUERY_ROLES:
                 close = get_close_matches(role, QUERY_ROLES, n=1)
@@ -77,12 +86,35 @@ class MeasureConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; expected at least 1")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise UsageError(f"--temperature is {self.temperature}; expected 0 (greedy) or above")
+        if self.temperature == 0 and (self.top_p, self.top_k) != (1, 0):
+            raise UsageError(
+                "--top-p and --top-k belong to drawn answers; add --temperature, or leave them out"
+            )
+        self.sampling(())
+
+    def sampling(self, ids: Sequence[str]) -> Sampling | None:
+        """Return how the batch of these items is drawn, with a seed that depends on nothing else; None is greedy."""
+        if self.temperature == 0:
+            return None
+        digest = sha256("\n".join([str(self.seed), *ids]).encode()).digest()
+        drawn = int.from_bytes(digest[:7], "big")
+        return Sampling(float(self.temperature), float(self.top_p), self.top_k, drawn)
 
     def benchmark(self) -> Benchmark:
         """Return what is asked. Raises UsageError or MissingError where there is no such thing."""
         if self.data:
             return find_benchmark(self.data)
         return OwnPicture(self.image, self.question or "", self.system)
+
+    def selection(self, benchmark: Benchmark) -> Selection:
+        """Return the items asked, each with the system prompt of this config where it has one."""
+        chosen = benchmark.select(self.limit, self.seed)
+        if self.system is None:
+            return chosen
+        items = tuple(replace(item, system=self.system) for item in chosen.items)
+        return Selection(items, chosen.total, chosen.words)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as YAML writes it."""

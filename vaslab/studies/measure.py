@@ -2,46 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+import xarray as xr
 
 from vaslab.benchmarks import Benchmark, Item, Selection
 from vaslab.capture.load import load
 from vaslab.capture.proof import prove
+from vaslab.capture.sampling import decoding_words
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm
 from vaslab.studies.asking import Ask, asker
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.ledger import Ledger
+from vaslab.studies.processes import Process, this_process
 from vaslab.studies.provenance import fixed_environment, session
 from vaslab.studies.run import SUMMARY, RunFolder, write_json
 from vaslab.studies.summary import summarise
 from vaslab.studies.threads import fit_threads
+from vaslab.studies.work import Watcher, help_out, lead
+
+Loader: TypeAlias = Callable[[MeasureConfig], Vlm]
 
 
-class Watcher:
-    """Who is told how a run goes; this one tells nobody, the command line draws a bar."""
+@dataclass(frozen=True)
+class _Run:
+    """What one call of `measure` works on."""
 
-    def note(self, text: str) -> None:
-        """Hear of something out of the ordinary, in one line."""
+    config: MeasureConfig
+    benchmark: Benchmark
+    selection: Selection
+    resolved: dict[str, Any]
+    folder: RunFolder
 
-    def start(self, total: int, done: int) -> None:
-        """Hear that items are asked from here on: how many there are, and how many were done before."""
+    @property
+    def parts(self) -> list[list[Item]]:
+        """The batches: fixed by the item list, whatever was killed before and however many processes there are."""
+        items, size = list(self.selection.items), self.config.batch_size
+        return [items[start : start + size] for start in range(0, len(items), size)]
 
-    def advance(self, items: int) -> None:
-        """Hear that a batch of so many items is kept."""
+    @property
+    def ids(self) -> list[list[str]]:
+        """Item ids of each batch."""
+        return [[item.id for item in part] for part in self.parts]
+
+    def check(self, vlm: Vlm | None = None) -> None:
+        """Raise UsageError where the folder holds another run, or this one begun under other conditions."""
+        self.folder.check(self.config.to_dict(), self.resolved)
+        if vlm is not None:
+            self.folder.check_environment(fixed_environment(vlm))
 
 
-def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: bool = False) -> Path:
+def measure(
+    config: MeasureConfig,
+    *,
+    watch: Watcher | None = None,
+    overwrite: bool = False,
+    load: Loader | None = None,
+) -> Path:
     """Ask every item, measure it, grade it; return the run folder.
 
     Killed at any point, the same call goes on from there and ends with the same bits. A finished run is
     returned as it is. What fails before the first batch is kept leaves no folder behind; with `overwrite`, the
     run that was there is deleted once the first batch of the new one is kept, and is back where none was.
+
+    Several processes that a launcher started (`accelerate launch`, torchrun) work on the same run, each on
+    whole batches, and the bits are those of one. The main process returns when the run is complete, another
+    one when no batch is left for it.
+
+    Args:
+        config: what is measured.
+        watch: is told how the run goes.
+        overwrite: replace the run that is there.
+        load: returns the model of a config, loaded and proved; a study keeps one for several runs.
 
     Raises:
         UsageError: a wrong config, a folder that holds another run (unless `overwrite`), or one that another
@@ -50,102 +89,136 @@ def measure(config: MeasureConfig, *, watch: Watcher | None = None, overwrite: b
             could be measured.
     """
     watch = watch or Watcher()
+    process = this_process()
+    if overwrite and process.world > 1:
+        raise UsageError(
+            f"--overwrite with {process.world} processes: one would delete what another has begun; delete "
+            f"{config.out} first, or start one process"
+        )
     benchmark = config.benchmark()
-    selection = benchmark.select(config.limit, config.seed)
+    selection = config.selection(benchmark)
     if all(item.broken for item in selection.items):
         raise VaslabError(
             f"none of the {len(selection.items)} items can be asked: {selection.items[0].broken}; correct the data"
         )
-    folder = RunFolder(config.out)
     resolved: dict[str, Any] = {
         "items": selection.words,
         "n_items": len(selection.items),
         "items_digest": selection.digest,
         "grading": benchmark.rule,
     }
+    run = _Run(config, benchmark, selection, resolved, RunFolder(config.out))
+    if not process.main:
+        _help(run, process, load or load_for)
+        return run.folder.path
+    with _failure_told(run.folder, process):
+        _lead(run, process, load or load_for, watch, overwrite)
+    return run.folder.path
+
+
+def _lead(run: _Run, process: Process, load: Loader, watch: Watcher, overwrite: bool) -> None:
+    """Bring a run to its end, unless it is there."""
+    folder = run.folder
     folder.recover()
     _check_out(folder, overwrite)
     if not overwrite:
-        folder.check(config.to_dict(), resolved)
+        run.check()
         if folder.finished:
             folder.drop_shards()
             watch.note(f"{folder.path} is complete; nothing to do")
-            return folder.path
+            return
     with folder.replacing() if overwrite else nullcontext():
-        _measure(config, benchmark, selection, resolved, folder, watch, overwrite)
-    return folder.path
+        _measure(run, process, load, watch, overwrite)
 
 
-def _measure(
-    config: MeasureConfig,
-    benchmark: Benchmark,
-    selection: Selection,
-    resolved: dict[str, Any],
-    folder: RunFolder,
-    watch: Watcher,
-    overwrite: bool,
-) -> None:
+def _help(run: _Run, process: Process, load: Loader) -> None:
+    """Take batches of the run that the main process leads."""
+    run.check()
+    if run.folder.finished:
+        return
+    vlm = load(run.config)
+    run.resolved["model_revision"] = vlm.revision
+
+    def open_ledger() -> Ledger:
+        run.check(vlm)
+        return Ledger(run.folder.path, run.ids, process.rank)
+
+    help_out(run.folder, open_ledger, run.parts, asker(vlm, run.benchmark, run.config))
+
+
+def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrite: bool) -> None:
     """Load the model, begin the folder or go on in it, and fill it."""
+    config, folder = run.config, run.folder
     torch.manual_seed(config.seed)
-    vlm = _loaded(config)
-    resolved["model_revision"] = vlm.revision
-    fixed = fixed_environment(vlm.device.type, str(vlm.dtype).removeprefix("torch."))
+    vlm = load(config)
+    run.resolved["model_revision"] = vlm.revision
     if not overwrite:
-        folder.check(config.to_dict(), resolved)
-        folder.check_environment(fixed)
+        run.check(vlm)
+    now = {**session(), "processes": process.world}
     if overwrite or not folder.started:
-        environment = {"fixed": fixed, "seed": config.seed, "sessions": [session()]}
+        environment = {"fixed": fixed_environment(vlm), "seed": config.seed, "sessions": [now]}
         proof = None if vlm.proof is None else vlm.proof.to_dict()
-        folder.create(config.to_dict(), resolved, environment, proof, overwrite)
+        folder.create(config.to_dict(), run.resolved, environment, proof, overwrite)
     else:
-        folder.add_session(session())
+        folder.add_session(now)
+    with folder.locked():
+        _fill(run, vlm, asker(vlm, run.benchmark, config), watch)
+
+
+def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
+    """Ask what is not done yet, then join and summarise."""
+    folder, config = run.folder, run.config
     about = {
         "model": config.model,
         "revision": vlm.revision,
-        "data": benchmark.name,
-        "items": selection.words,
-        "decoding": "greedy",
-        "grading": benchmark.rule,
+        "dtype": str(vlm.dtype).removeprefix("torch."),
+        "data": run.benchmark.name,
+        "items": run.selection.words,
+        "seed": config.seed,
+        "system": config.system,
+        "decoding": decoding_words(config.sampling(())),
+        "grading": run.benchmark.rule,
     }
-    ask = asker(vlm, benchmark, config.queries, config.max_new_tokens)
-    with folder.locked():
-        _fill(folder, batches(selection, config.batch_size), ask, about, config.seed, watch)
-
-
-def batches(selection: Selection, size: int) -> list[list[Item]]:
-    """Cut the items into batches: fixed by the item list, whatever was killed before."""
-    items = list(selection.items)
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _fill(
-    folder: RunFolder,
-    parts: Sequence[Sequence[Item]],
-    ask: Ask,
-    about: dict[str, Any],
-    seed: int,
-    watch: Watcher,
-) -> None:
-    """Ask what is not done yet, then join and summarise."""
-    ledger = Ledger(folder.path, [[item.id for item in part] for part in parts])
+    ledger = Ledger(folder.path, run.ids)
     for note in ledger.notes:
         watch.note(note)
+
+    def kept(shard: xr.Dataset | None) -> None:
+        if shard is not None:
+            folder.drop_replaced()
+
+    started = time.monotonic()
     try:
-        watch.start(sum(map(len, parts)), len(ledger.rows))
-        for number in ledger.pending:
-            rows, shard = ask(parts[number])
-            ledger.commit(number, rows, shard)
-            if shard is not None:
-                folder.drop_replaced()
-            watch.advance(len(parts[number]))
-        named = {name: about[name] for name in ("data", "items", "decoding")}
-        capture = ledger.close({"seed": seed, **named})
+        watch.start(len(run.selection.items), len(ledger.rows))
+        lead(folder, ledger, run.parts, ask, watch, kept)
+        seconds = time.monotonic() - started
+        capture = ledger.close({name: about[name] for name in ("seed", "data", "items", "decoding")})
     finally:
+        ledger.refresh()
         # Nothing measured: nothing to go on from, and no trace is left.
         if all(row["error"] for row in ledger.rows):
             folder.remove()
-    write_json(folder.path / SUMMARY, summarise(ledger.rows, capture, about, seed))
+    if ledger.asked:
+        asked = {str(rank): n for rank, n in sorted(ledger.asked.items())}
+        folder.end_session({"seconds": round(seconds, 3), "items": asked})
+    summary = summarise(run.benchmark, run.selection.items, ledger.rows, capture, about, config.seed)
+    write_json(folder.path / SUMMARY, summary)
     folder.drop_shards()
+
+
+@contextmanager
+def _failure_told(folder: RunFolder, process: Process) -> Iterator[None]:
+    """Tell the processes that wait to help when there will be nothing to help with."""
+    if process.world == 1:
+        yield
+        return
+    folder.failure.unlink(missing_ok=True)
+    try:
+        yield
+    except VaslabError as error:
+        folder.failure.parent.mkdir(parents=True, exist_ok=True)
+        folder.failure.write_text(f"{error}\n", encoding="utf-8")
+        raise
 
 
 def _check_out(folder: RunFolder, overwrite: bool) -> None:
@@ -156,12 +229,15 @@ def _check_out(folder: RunFolder, overwrite: bool) -> None:
         raise UsageError(f"{folder.path} is no run and is not overwritten; choose another --out")
 
 
-def _loaded(config: MeasureConfig) -> Vlm:
-    """Load, and prove with the threads that the measurement will use."""
+def load_for(config: MeasureConfig) -> Vlm:
+    """Load the model of a config onto this process's device, and prove it with the threads that it will use.
+
+    Raises as `vaslab.load`.
+    """
     vlm = load(
         config.model,
         dtype=config.dtype,
-        device_map=config.device_map,
+        device_map=this_process().device_map(config.device_map),
         revision=config.revision,
         offline=config.offline,
         prove=False,

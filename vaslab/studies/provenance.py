@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 import vaslab
+from vaslab.models import Vlm
 
 PACKAGES = (
     "torch",
@@ -58,14 +59,16 @@ def git_commit() -> str | None:
         return None
 
 
-def fixed_environment(device: str, dtype: str) -> dict[str, Any]:
+def fixed_environment(vlm: Vlm) -> dict[str, Any]:
     """What must stay as it is while a run goes on, because bits of its numbers depend on it."""
+    gpu = {"gpu": torch.cuda.get_device_name(vlm.device)} if vlm.device.type == "cuda" else {}
     return {
         "versions": versions(),
         "threads": torch.get_num_threads(),
-        "device": device,
-        "dtype": dtype,
+        "device": vlm.device.type,
+        "dtype": str(vlm.dtype).removeprefix("torch."),
         "machine": platform.machine(),
+        **gpu,
     }
 
 

@@ -17,6 +17,7 @@ from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 from vaslab.studies.config import WHERE
 
 CONFIG, ENVIRONMENT, PROOF = "config.yaml", "environment.json", "proof.json"
+CLAIMS = "claims"
 ITEMS, CAPTURE, SUMMARY, SHARDS = "items.jsonl", "capture.zarr", "summary.json", "shards"
 RESOLVED = "resolved"
 
@@ -156,6 +157,22 @@ class RunFolder:
         environment["sessions"].append(session)
         write_json(self.path / ENVIRONMENT, environment)
 
+    def end_session(self, found: dict[str, Any]) -> None:
+        """Note of the last call what is known at its end."""
+        environment = read_json(self.path / ENVIRONMENT)
+        environment["sessions"][-1] |= found
+        write_json(self.path / ENVIRONMENT, environment)
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """The calls that made the run, so far."""
+        return list(read_json(self.path / ENVIRONMENT)["sessions"])
+
+    @property
+    def failure(self) -> Path:
+        """The note of the main process to the others that it has given the run up."""
+        return self.path.with_name(f".{self.path.name}.failed")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process. Raises UsageError where another one holds it."""
@@ -174,11 +191,13 @@ class RunFolder:
 @contextmanager
 def _held(path: Path, named: Path) -> Iterator[None]:
     """Hold a folder by a lock that goes with it when it is renamed, and ends with the process."""
-    handle = os.open(path, os.O_RDONLY)
+    # a file opened for writing: network file systems lock nothing else
+    handle = os.open(path / CONFIG, os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            moved = not path.is_dir() or os.fstat(handle).st_ino != path.stat().st_ino
+            held = path / CONFIG
+            moved = not held.is_file() or os.fstat(handle).st_ino != held.stat().st_ino
         except BlockingIOError:
             moved = True
         if moved:

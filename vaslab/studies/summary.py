@@ -9,43 +9,80 @@ from typing import Any
 
 import xarray as xr
 
+from vaslab.benchmarks import Benchmark, Grade, Item
 from vaslab.errors import VaslabError
 from vaslab.metrics import masses, vas_per_item
+from vaslab.metrics.vas import vas_masses
 from vaslab.statistics import accuracy_interval, mean_interval, ratio_interval
+from vaslab.studies.rows import Row, measured
 
 SHOWN_ROLES = ("image", "system", "user")
 
+FORMS: dict[str, dict[str, Any]] = {
+    "vas": {},
+    "vas_no_sink": {"sink": "exclude"},
+    "vas_per_token": {"per_token": True},
+    "vas_ratio_of_means": {"form": "ratio_of_means"},
+    "vas_ratio_of_means_no_sink": {"form": "ratio_of_means", "sink": "exclude"},
+    "vas_ratio_of_means_per_token": {"form": "ratio_of_means", "per_token": True},
+}
+"""The forms of VAS in a summary, by the arguments of `vaslab.vas`; the first is the paper's."""
+
 
 def summarise(
-    rows: Sequence[dict[str, Any]], capture: xr.Dataset, about: dict[str, Any], seed: int
+    benchmark: Benchmark,
+    items: Sequence[Item],
+    rows: Sequence[Row],
+    capture: xr.Dataset,
+    about: dict[str, Any],
+    seed: int,
 ) -> dict[str, Any]:
     """Summarise a run.
 
     Args:
-        rows: all rows of items.jsonl.
+        benchmark, items: what was asked.
+        rows: all rows of items.jsonl, one an item.
         capture: the joined capture.
         about: what to say of model and data, put first.
         seed: of the bootstrap.
 
     Returns:
-        Numbers ready for JSON; None stands for what is undefined, with a reason beside it. Masses are in parts of
-        one, S = system_sink + system; VAS is dimensionless. Intervals are 95 %: Wilson for the accuracy,
-        bootstrap over items for the others.
+        Numbers ready for JSON; None stands for what is undefined, with a reason beside it. Masses, accuracy,
+        scores and chance are in parts of one, S = system_sink + system; VAS is dimensionless. Intervals are
+        95 %: Wilson for the accuracy, bootstrap over items for the others.
     """
     failed = Counter(str(row["error_kind"]) for row in rows if row["error"])
-    graded = [row for row in rows if row["right"] is not None]
-    accuracy = _numbers(accuracy_interval(sum(row["right"] for row in graded), len(graded)))
-    accuracy["not_extracted"] = sum(row["extracted"] is None for row in graded)
     return {
         **about,
         "n": len(rows),
-        "n_measured": sum(not row["error"] for row in rows),
+        "n_measured": sum(map(measured, rows)),
         "n_unfinished": sum(row["finished"] is False for row in rows),
         "failed": dict(sorted(failed.items())),
-        "accuracy": accuracy,
+        **_correctness(benchmark, items, rows),
         "queries": {
             str(role): _of_queries(capture, str(role), seed) for role in capture["query_role"].values
         },
+    }
+
+
+def _correctness(benchmark: Benchmark, items: Sequence[Item], rows: Sequence[Row]) -> dict[str, Any]:
+    """Accuracy over the graded items, what guessing would reach on them, and the benchmark's own numbers."""
+    graded = [(item, row) for item, row in zip(items, rows, strict=True) if row["right"] is not None]
+    accuracy = _numbers(accuracy_interval(sum(row["right"] for _, row in graded), len(graded)))
+    accuracy["not_extracted"] = sum(row["extracted"] is None for _, row in graded)
+    accuracy["guessed"] = sum(bool(row["guessed"]) for _, row in graded)
+    accuracy["judged_by"] = dict(sorted(Counter(str(row["by"]) for _, row in graded).items()))
+    ungraded = Counter(row["reason"] for row in rows if measured(row) and row["right"] is None)
+    asked = [item for item, _ in graded]
+    grades = [
+        Grade(*(row[key] for key in ("right", "extracted", "reason", "guessed", "by"))) for _, row in graded
+    ]
+    scores = benchmark.scores(asked, grades) if asked else {}
+    return {
+        "accuracy": accuracy,
+        "not_graded": dict(sorted(ungraded.items())),
+        "chance": benchmark.chance(asked) if asked else None,
+        "scores": {name: _finite(value) for name, value in scores.items()},
     }
 
 
@@ -57,26 +94,35 @@ def _of_queries(capture: xr.Dataset, queries: str, seed: int) -> dict[str, Any]:
         "before_image_share": _finite(capture["before_image"].sel(query_role=queries).mean()),
         "n_queries": int(capture["n_queries"].sel(query_role=queries).sum()),
     }
-    try:
-        per_item = vas_per_item(capture, queries)
-    except VaslabError as error:
+    forms = {name: _vas(capture, queries, seed, **form) for name, form in FORMS.items()}
+    if forms["vas"]["estimate"] is None:
         # No item has a VAS: the masses above still stand.
-        return {"vas": {"estimate": None, "low": None, "high": None, "n": 0, "reason": str(error)}, **found}
+        return {"vas": forms["vas"], **found}
+    return {**forms, "clamped_share": forms["vas"].pop("clamped_share"), **found}
+
+
+def _vas(
+    capture: xr.Dataset,
+    queries: str,
+    seed: int,
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+) -> dict[str, Any]:
+    """One form of VAS over the run's items; a mean of ratios says what it was divided by."""
+    try:
+        per_item = vas_per_item(capture, queries, form, sink, per_token)
+    except VaslabError as error:
+        return {"estimate": None, "low": None, "high": None, "n": 0, "reason": str(error)}
+    if form == "ratio_of_means":
+        parts = vas_masses(capture, queries, sink, per_token).mean(("layer", "head"))
+        return _numbers(ratio_interval(parts["image"], parts["system"], seed=seed))
     said = per_item.attrs
-    vas = _numbers(mean_interval(per_item, seed=seed))
     words = ("form", "form_words", "sink", "numerator", "denominator", "averaged", "items_without")
-    vas |= {name: said[name] for name in words if name in said}
-    defined = per_item.notnull()
-    ratio = ratio_interval(
-        share.sel(role="image", drop=True).where(defined),
-        share.sel(role="system", drop=True).where(defined),
-        seed=seed,
-    )
     return {
-        "vas": vas,
-        "vas_ratio_of_means": _numbers(ratio),
+        **_numbers(mean_interval(per_item, seed=seed)),
+        **{name: said[name] for name in words if name in said},
         "clamped_share": _finite(said["clamped_share"]),
-        **found,
     }
 
 
