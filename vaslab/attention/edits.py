@@ -124,7 +124,7 @@ def _by_rows(
 
 def edited_attention(
     edit: LayerEdit,
-    base: Shaped[Tensor, "batch query head width"] | None,
+    base: Shaped[Tensor, "batch leading head width"] | None,
     query: Shaped[Tensor, "batch head query dim"],
     key: Shaped[Tensor, "batch kv key dim"],
     value: Shaped[Tensor, "batch kv key width"],
@@ -136,7 +136,8 @@ def edited_attention(
 
     Args:
         edit: the edits of this layer.
-        base: the output without them, kept for queries that are not edited; None where they hold for all.
+        base: the output of the leading queries without them, up to the last one that is not edited; None where
+            they hold for all.
         query: queries.
         key: keys, with positions applied; not changed.
         value: values.
@@ -168,18 +169,30 @@ def edited_attention(
             return out[..., :width].transpose(1, 2)
 
         def attend(index: Tensor) -> Tensor:
+            # Keys after the last row are seen by none of them.
+            end = int(index[0, -1]) + 1 if visible.kernel_causal else None
+            mask = visible.rows(index)
             out = scaled_dot_product_attention(
-                take_rows(q, index), k, v, visible.rows(index), dropout, scale=scaling, enable_gqa=gqa
+                take_rows(q, index),
+                k[:, :, :end],
+                v[:, :, :end],
+                mask if mask is None else mask[..., :end],
+                dropout,
+                scale=scaling,
+                enable_gqa=gqa,
             )
             return out[..., :width].transpose(1, 2)
 
-    if base is None and n_queries <= size:
+    plain = 0 if base is None else base.shape[1]
+    if plain == 0 and n_queries <= size:
         return attend(torch.arange(n_queries, device=query.device).expand(batch, -1))
-    result = query.new_empty(batch, n_queries, n_heads, width) if base is None else base.clone()
-    every = torch.arange(n_queries, device=query.device)
-    for part in chunks(every if base is None else edit.on.any(0).nonzero()[:, 0], size):
+    result = query.new_empty(batch, n_queries, n_heads, width)
+    if base is not None:
+        result[:, :plain] = base
+    edited = edit.on.any(0) if plain else edit.on.new_ones(n_queries)
+    for part in chunks(edited.nonzero()[:, 0], size):
         out = attend(part[None].expand(batch, -1))
-        result[:, part] = (
-            out if base is None else torch.where(edit.on[:, part, None, None], out, base[:, part])
-        )
+        if int(part[0]) < plain:
+            out = torch.where(edit.on[:, part, None, None], out, result[:, part])
+        result[:, part] = out
     return result

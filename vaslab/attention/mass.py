@@ -20,7 +20,7 @@ from vaslab.attention.steps import AnyEdit, LayerEdit, holds_for_all, resolve
 from vaslab.attention.visibility import Visibility, take_rows
 from vaslab.errors import UsageError, VaslabError
 
-Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+Kernel = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
 def indicators(groups: Int[Tensor, "batch key"], n_groups: int) -> Float32[Tensor, "batch key group"]:
@@ -152,7 +152,7 @@ def attention_and_mass(
         value: values.
         request: what is asked; None measures nothing.
         visible: what each query sees.
-        kernel: (query, key, value) -> output (batch, query, head, width), the model's own.
+        kernel: (query, key, value, n) -> output (batch, n, head, width) of the first n queries, the model's own.
         layer: index of the layer.
         scaling: factor on q . k.
         dropout: dropout of attention weights; masses are those before it.
@@ -180,11 +180,12 @@ def attention_and_mass(
     if by_columns and measured is not None:
         groups = measured.key_groups(n_keys).to(query.device)
         q, k, v = _with_columns(query, key, value, groups, measured.n_groups)
-    whole = edit is not None and holds_for_all(edit, visible)
-    out = None if whole else kernel(q, k, v)
-    if edit is not None:
-        out = edited_attention(edit, out, q, k, v, visible, scaling, dropout)
-    assert out is not None
+    if edit is None:
+        out = kernel(q, k, v, n_queries)
+    else:
+        plain = 0 if holds_for_all(edit, visible) else edit.leading
+        base = kernel(q, k, v, plain) if plain else None
+        out = edited_attention(edit, base, q, k, v, visible, scaling, dropout)
     mass = None
     if measured is not None and by_columns:
         out, mass = _split_columns(out, value.shape[-1], measured, visible)
@@ -259,9 +260,10 @@ def group_mass(
         edit = resolve(edits, layer, visible, n_heads, n_kv, batch, query.device)
         return rows_mass(query, key, groups, request, visible, scaling, edit)
 
-    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def kernel(q: Tensor, k: Tensor, v: Tensor, n: int) -> Tensor:
+        q, k, v, seen = visible.leading(q, k, v, n)
         out = scaled_dot_product_attention(
-            q, k, v, mask, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=n_kv != n_heads
+            q, k, v, seen, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=n_kv != n_heads
         )
         return out.transpose(1, 2)
 

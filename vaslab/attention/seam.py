@@ -61,9 +61,9 @@ def vaslab_attention(
     # dim: width of query and key. width: width of value. row: slots of the request. group: groups of keys.
     kwargs.pop("output_attentions", None)
 
-    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = attention_mask) -> Tensor:
         options = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, **kwargs}
-        return sdpa_attention_forward(module, q, k, v, attention_mask, **options)[0]
+        return sdpa_attention_forward(module, q, k, v, mask, **options)[0]
 
     if vaslab_request is None:
         return kernel(query, key, value), None
@@ -90,7 +90,7 @@ def vaslab_attention(
         value,
         request,
         visible,
-        kernel,
+        lambda q, k, v, n: kernel(*visible.leading(q, k, v, n)),
         layer=layer,
         scaling=scaling,
         dropout=dropout,

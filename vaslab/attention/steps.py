@@ -79,6 +79,12 @@ class LayerEdit:
             step.on is self.on or torch.equal(step.on, self.on) for step in self.steps
         )
 
+    @property
+    def leading(self) -> int:
+        """How many queries of the call come up to the last one that some item does not edit."""
+        left = (~self.on).any(0).nonzero()
+        return int(left[-1]) + 1 if len(left) else 0
+
     def scores(
         self, scores: Float[Tensor, "batch head row key"], index: Int[Tensor, "batch row"]
     ) -> Float[Tensor, "batch head row key"]:

@@ -85,3 +85,16 @@ class Visibility:
     def sees_any(self) -> Bool[Tensor, "mask_batch mask_head mask_row"] | None:
         """Whether a query sees any key at all; None where every query does."""
         return None if self.mask is None else _open(self.mask).any(-1)
+
+    def leading(
+        self, query: Tensor, key: Tensor, value: Tensor, n: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Query, key, value and mask of the first `n` queries of the call."""
+        if n == self.n_queries:
+            return query, key, value, self.mask
+        if self.kernel_causal:
+            key, value = key[:, :, :n], value[:, :, :n]
+        mask = self.mask
+        if mask is not None and mask.shape[2] > 1:
+            mask = mask[:, :, :n]
+        return query[:, :, :n], key, value, mask
