@@ -122,6 +122,36 @@ def test_pictures_stand_in_parquet_and_datasets_folders_as_bytes(tmp_path):
         Toy(str(tmp_path / "saved")).select()
 
 
+def test_a_file_of_lines_may_end_in_json(folder):
+    (folder / "toy.json").write_text("\n".join(map(json.dumps, ROWS)))
+    assert [item.id for item in Toy(str(folder)).items] == ["7", "8"]
+    (folder / "toy.json").write_text('{"id": 7}\n{"id": ')
+    with pytest.raises(UsageError, match=r"toy\.json:2: not JSON"):
+        Toy(str(folder)).select()
+
+
+def test_pictures_lie_beside_the_file_that_names_them(tmp_path):
+    for number, color in enumerate(("red", "blue")):
+        (tmp_path / f"part{number}" / "images").mkdir(parents=True)
+        (tmp_path / f"part{number}" / "images" / "a.png").write_bytes(png(color))
+        (tmp_path / f"part{number}" / "toy.json").write_text(json.dumps([{**ROWS[0], "id": number}]))
+    bench = Toy(str(tmp_path))
+    bench.files = ("*/toy.json",)
+    assert colors(bench) == [RED, BLUE]
+    assert [row.part for row in bench._rows[1]] == ["part0/toy.json", "part1/toy.json"]
+
+
+def test_splits_that_are_parts_of_a_benchmark_are_read_together(tmp_path):
+    splits = {name: datasets.Dataset.from_list([row]) for name, row in zip("ab", ROWS, strict=True)}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    bench = Toy(str(tmp_path / "saved"))
+    bench.every_split = True
+    assert [row.part for row in bench._rows[1]] == ["a", "b"]
+    alone = Toy(f"{tmp_path / 'saved'}:b")
+    alone.every_split = True
+    assert [(row.part, row.values["id"]) for row in alone._rows[1]] == [("b", 8)]
+
+
 def test_vlmevalkit_tables_hold_base64_that_rows_may_share(tmp_path):
     red, blue = (base64.b64encode(png(color, (200, 150))).decode() for color in ("red", "blue"))
     rows = [
@@ -145,6 +175,7 @@ def test_vlmevalkit_tables_hold_base64_that_rows_may_share(tmp_path):
         ({"image": "../../etc/passwd"}, "leaves the folder"),
         ({"image": "/etc/passwd"}, "leaves the folder"),
         ({"image": "!" * 500}, "no base64"),
+        ({"image": "n" * 300}, "picture path cannot be followed"),
     ],
 )
 def test_a_bad_row_is_an_item_with_its_reason(folder, change, reason):

@@ -83,6 +83,8 @@ def inside(name: str, folder: Path) -> Path:
     root = folder.resolve()
     try:
         path = (root / name).resolve()
+        # a name may be too long for the file system, which only asking tells
+        path.exists()
     except (OSError, RuntimeError, ValueError) as error:
         raise BrokenItemError(f"picture path cannot be followed ({error})") from error
     if not path.is_relative_to(root):

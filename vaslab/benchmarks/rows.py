@@ -26,11 +26,13 @@ class Row:
         where: file and place, as messages name it.
         values: by column; None where the cell is empty. Pictures are as the table holds them.
         key: the key of the row where the file is one JSON object of rows; "" elsewhere.
+        part: the file in the folder, or the split, that holds the row where there may be several; "" elsewhere.
     """
 
     where: str
     values: Mapping[str, Any]
     key: str = ""
+    part: str = ""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -54,14 +56,14 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def rows_of(values: Iterable[Mapping[str, Any]], named: str) -> Iterator[Row]:
+def rows_of(values: Iterable[Mapping[str, Any]], named: str, part: str = "") -> Iterator[Row]:
     """Turn mappings into rows, empty cells into None."""
     for number, row in enumerate(values, start=1):
-        yield _row(f"{named} row {number}", row)
+        yield _row(f"{named} row {number}", row, part=part)
 
 
-def _row(where: str, values: Mapping[str, Any], key: str = "") -> Row:
-    return Row(where, {str(name): None if _empty(cell) else cell for name, cell in values.items()}, key)
+def _row(where: str, values: Mapping[str, Any], key: str = "", part: str = "") -> Row:
+    return Row(where, {str(name): None if _empty(cell) else cell for name, cell in values.items()}, key, part)
 
 
 def _empty(value: object) -> bool:
@@ -69,9 +71,14 @@ def _empty(value: object) -> bool:
 
 
 def _json(path: Path) -> Iterator[Row]:
+    text = path.read_text(encoding="utf-8-sig")
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
+        loaded = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
+        # some official files hold an object a line in spite of their ending
+        if "Extra data" in str(error) and text.lstrip().startswith("{"):
+            yield from _json_lines(path)
+            return
         raise UsageError(f"{path} is not JSON ({one_line(error)}); is it cut off?") from error
     if isinstance(loaded, dict) and loaded and all(isinstance(each, dict) for each in loaded.values()):
         for key, row in loaded.items():

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from vaslab.benchmarks.hub import MARK, is_saved_folder, read_hub, read_saved
 from vaslab.benchmarks.item import BrokenItemError, Grade, Item, Selection, Source
-from vaslab.benchmarks.pictures import picture, shared_pictures
+from vaslab.benchmarks.pictures import inside, picture, shared_pictures
 from vaslab.benchmarks.rows import ENDINGS, Row, read_rows
 from vaslab.benchmarks.spread import spread
 from vaslab.errors import MissingError, UsageError
@@ -39,6 +39,8 @@ class TableBenchmark(ABC):
     """Folders beside the rows in which pictures named without one may lie."""
     variants: Mapping[str, str] = MappingProxyType({})
     """Names of what may be asked of the same rows, with words for each; the first is the default."""
+    every_split: bool = False
+    """Whether the splits of the official data set are parts of the benchmark, to be read together."""
     answers_in: tuple[str, ...] = ("response", "prediction")
     """Columns of official output files that hold the model's response."""
 
@@ -64,6 +66,11 @@ class TableBenchmark(ABC):
     def pictures(self, row: Row) -> Sequence[object]:
         """Return the cells that hold the row's pictures, in order; by default the column `image`."""
         return [row.values.get("image")]
+
+    def response(self, row: Row) -> str | None:
+        """Return what a row of an official output file says the model answered; None where the cell is empty."""
+        found = next((row.values[name] for name in self.answers_in if row.values.get(name) is not None), None)
+        return None if found is None else str(found)
 
     def row_id(self, row: Row) -> str:
         """Return the published id of a row; "" where it has none."""
@@ -111,13 +118,12 @@ class TableBenchmark(ABC):
         """
         found = []
         for number, row in enumerate(read_rows(path), start=1):
-            response = next((row.values[c] for c in self.answers_in if row.values.get(c) is not None), None)
-            if response is None and not any(column in row.values for column in self.answers_in):
+            if not any(column in row.values for column in self.answers_in):
                 raise UsageError(
                     f"{row.where} has no response; expected a column {' or '.join(self.answers_in)}"
                 )
             item = self._item(row, self.row_id(row) or f"row-{number}", {})
-            found.append((item, "" if response is None else str(response)))
+            found.append((item, self.response(row) or ""))
         return found
 
     def _item(self, row: Row, key: str, first: Mapping[str, str]) -> Item:
@@ -146,16 +152,18 @@ class TableBenchmark(ABC):
     def _source(self, value: object, row: Row) -> Source:
         base = self._rows[0]
         found = picture(value, base, row.where)
-        if isinstance(found, Path) and not found.is_file():
-            others = [picture(f"{folder}/{value}", base, row.where) for folder in self.image_folders]
-            return next((each for each in others if isinstance(each, Path) and each.is_file()), found)
-        return found
+        if not isinstance(found, Path) or not isinstance(value, str):
+            return found
+        beside = Path(row.part).parent
+        tried = [inside(f"{beside}/{value}", base), found]
+        tried += [inside(f"{folder}/{value}", base) for folder in self.image_folders]
+        return next((each for each in tried if each.is_file()), found)
 
     @cached_property
     def _rows(self) -> tuple[Path, list[Row]]:
         """Return the folder that pictures lie in, and the rows."""
         if self.where.startswith(MARK):
-            return Path(), read_hub(self.where.removeprefix(MARK))
+            return Path(), read_hub(self.where.removeprefix(MARK), self.every_split)
         path, split = Path(self.where), ""
         if not path.exists() and ":" in self.where:
             before, _, split = self.where.rpartition(":")
@@ -166,15 +174,21 @@ class TableBenchmark(ABC):
         if path.is_file():
             return path.parent, shared_pictures(read_rows(path))
         if is_saved_folder(path):
-            return path, read_saved(path, split)
+            return path, read_saved(path, split, self.every_split)
         for pattern in self.files:
             matched = sorted(path.glob(pattern))
             if matched:
-                return path, [row for file in matched for row in shared_pictures(read_rows(file))]
+                return path, [row for file in matched for row in _part(path, file)]
         raise MissingError(
             f"{path} holds none of {', '.join(self.files)}; name the file itself "
             f"({', '.join(ENDINGS)}): --data {self.name}:FILE"
         )
+
+
+def _part(folder: Path, file: Path) -> list[Row]:
+    """Read one of a folder's files; its rows say which."""
+    part = str(file.relative_to(folder))
+    return [replace(row, part=part) for row in shared_pictures(read_rows(file))]
 
 
 def text(row: Row, column: str) -> str:
