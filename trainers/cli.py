@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from trainers.commands.options import command
+from trainers.commands.train import sft
+from trainers.config import keep_to
+from trainers.runs import SftRun
 from vaslab.cli.exits import INTERRUPTED, fail, run
-from vaslab.errors import UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +22,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ASKED = "asked.json"
 
 
 @app.callback()
@@ -44,7 +45,7 @@ def organism(
 
     given: dict[str, Any] = {"steps": steps, "batch": batch, "lr": lr, "seed": seed, "exam_every": exam_every}
     config = replace(PretrainConfig(), **{name: value for name, value in given.items() if value is not None})
-    _keep_to_config(out, asdict(config), [field.name for field in fields(PretrainConfig)])
+    keep_to(out, asdict(config))
     try:
         # the log is for people; stdout carries the path alone
         with redirect_stdout(sys.stderr):
@@ -55,29 +56,11 @@ def organism(
     return 0
 
 
-def _keep_to_config(out: Path, config: dict[str, Any], names: list[str]) -> None:
-    """Write what was asked, or raise UsageError where the folder holds a run of another config."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; choose another --out")
-    path = out / ASKED
-    if path.is_file():
-        held = json.loads(path.read_text(encoding="utf-8"))
-        differing = [
-            f"{name} is {held.get(name)} there and {config[name]} here"
-            for name in names
-            if held.get(name) != config[name]
-        ]
-        if differing:
-            raise UsageError(
-                f"{out} holds a run of another config: {'; '.join(differing)}; choose another --out"
-            )
-        return
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} holds other files; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+app.command("sft")(
+    command(
+        SftRun, sft, "Train on chats with guided attention (AGTO): cold starts, VARD; goes on after a kill."
+    )
+)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 
+from trainers.checkpoints import Resuming
 from trainers.data.collate import SETS, Collator
 from trainers.guidance import NUMBERS, Guidance
 from trainers.losses import AgtoConfig
@@ -17,7 +18,7 @@ from trainers.sets import Sets
 from vaslab.errors import UsageError
 
 
-class AvarSFTTrainer(SFTTrainer):
+class AvarSFTTrainer(Resuming, SFTTrainer):
     """SFTTrainer whose loss is L_LM + alpha * L_enh + beta * L_sup (AGTO, arXiv 2603.03825).
 
     With alpha = beta = 0 it is plain supervised training that logs masses and VAS of the queries. Rows hold `messages`

@@ -1,0 +1,245 @@
+"""`avar sft`: what moves, what is refused, what a kill costs, what the folder holds."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trl import SFTConfig
+
+from trainers.checkpoints import last_state
+from trainers.data.collate import to_dataset
+from trainers.data.record import write_records
+from trainers.losses import AgtoConfig
+from trainers.runs import SftRun
+from trainers.sft import AvarSFTTrainer
+from trainers.sft_run import accumulation, run_sft
+from vaslab.errors import UsageError
+from vaslab.models import load_model
+from vaslab.organism.build import build_model
+
+from .chats import RECORDS
+
+pytestmark = pytest.mark.tiny
+
+
+def arguments(folder, **given):
+    options = {
+        "output_dir": str(folder),
+        "max_steps": 2,
+        "per_device_train_batch_size": 3,
+        "learning_rate": 1e-3,
+        "lr_scheduler_type": "constant",
+        "use_cpu": True,
+        "bf16": False,
+        "max_length": None,
+        "report_to": [],
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "logging_steps": 1,
+    }
+    return SFTConfig(**options | given)
+
+
+@pytest.fixture
+def make(processor, tmp_path):
+    def make(agto=None, model=None, peft_config=None, records=RECORDS, **given):
+        model = model or build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64)
+        return AvarSFTTrainer(
+            model,
+            arguments(tmp_path, **given),
+            agto,
+            train_dataset=to_dataset(records),
+            processing_class=processor,
+            peft_config=peft_config,
+        )
+
+    return make
+
+
+def moved(trainer):
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.train()
+    return {name for name, p in trainer.model.named_parameters() if not torch.equal(p, before[name])}, set(
+        before
+    )
+
+
+def test_every_parameter_moves_and_the_log_holds_masses_and_vas(make):
+    trainer = make(AgtoConfig())
+    changed, every = moved(trainer)
+    assert changed == every
+    log = trainer.state.log_history[0]
+    assert {
+        f"agto/{name}" for name in ("enhance", "suppress", "visual_mass", "system_mass", "vas")
+    } <= log.keys()
+    assert 0 < log["agto/visual_mass"] < 1
+    assert trainer.model.config.get_text_config()._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointing_of_either_kind_changes_no_step(make, reentrant):
+    plain, recomputed = (
+        make(
+            AgtoConfig(alpha=5.0),
+            gradient_checkpointing=on,
+            gradient_checkpointing_kwargs={"use_reentrant": reentrant},
+        )
+        for on in (False, True)
+    )
+    for trainer in (plain, recomputed):
+        trainer.train()
+    for (name, a), b in zip(plain.model.named_parameters(), recomputed.model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-6), name
+
+
+def test_guidance_raises_the_visual_mass_and_plain_training_only_watches(make):
+    """The mass is what is pulled at: in ten steps it rises under AGTO, by more than under words alone."""
+    risen = []
+    for agto in (AgtoConfig(alpha=2.0, beta=0.0), None):
+        trainer = make(agto, max_steps=10)
+        trainer.train()
+        logs = [log["agto/visual_mass"] for log in trainer.state.log_history if "agto/visual_mass" in log]
+        risen.append(logs[-1] - logs[0])
+    assert risen[0] > 0.05
+    assert risen[0] > 2 * abs(risen[1])
+
+
+def test_a_smoothed_loss_makes_a_second_forward_and_keeps_the_guidance(make):
+    """TRL then runs the model again without gradients; a naive recorder keeps that pass, and the pull is gone."""
+    trainer = make(AgtoConfig(alpha=2.0, beta=0.0), max_steps=10, label_smoothing_factor=0.1)
+    trainer.train()
+    logs = [log["agto/visual_mass"] for log in trainer.state.log_history if "agto/visual_mass" in log]
+    assert logs[-1] > logs[0] + 0.05
+
+
+def test_the_frozen_tower_stays(processor, tmp_path):
+    folder, run = saved(processor, tmp_path, freeze_vision=True)
+    before, after = load_file(folder / "model.safetensors"), load_file(run / "model.safetensors")
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    assert still == {name for name in before if ".visual." in name or name.startswith("visual.")}
+    assert still
+
+
+def test_lora_moves_its_adapters_alone_and_leaves_a_merged_folder(processor, tmp_path):
+    folder, run = saved(processor, tmp_path, lora_rank=2, lr=1e-2)
+    before, after = load_file(folder / "model.safetensors"), load_file(run / "model.safetensors")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    assert changed == {
+        name
+        for name in before
+        if name.endswith(".weight") and name.split(".")[-2] in projections and "visual" not in name
+    }
+    assert (run.parent / "adapter" / "adapter_config.json").is_file()
+
+
+def saved(processor, tmp_path, **given):
+    """A tiny model's folder and the checkpoint that a two-step run of it leaves."""
+    folder = tmp_path / "model"
+    if not folder.exists():
+        build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(folder)
+        processor.save_pretrained(folder)
+        write_records([*RECORDS] * 2, tmp_path / "data")
+    options = {
+        "batch": 2,
+        "per_device": 1,
+        "max_steps": 2,
+        "lr": 1e-3,
+        "log_steps": 1,
+        "warmup": 0.0,
+        "checkpointing": False,
+    }
+    out = tmp_path / given.pop("name", "run")
+    config = SftRun(str(folder), str(tmp_path / "data"), str(out), **options | given)
+    return folder, run_sft(config)
+
+
+def test_the_checkpoint_is_an_ordinary_folder_with_a_card(processor, tmp_path):
+    folder, run = saved(processor, tmp_path)
+    vlm = load_model(run)
+    assert vlm.model.config._attn_implementation == "sdpa"
+    card = json.loads((run / "card.json").read_text())
+    assert card["parent"] == {"name": str(folder), "revision": load_model(folder).revision}
+    assert card["data"]["records"] == 6
+    assert card["steps"] == 2
+    assert card["config"]["alpha"] == 0.15
+    assert card["metrics"]["agto/vas"] > 0
+    assert not (run / "training_args.bin").exists()
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(processor, tmp_path, monkeypatch):
+    _, whole = saved(processor, tmp_path, name="whole", max_steps=4, save_steps=2)
+    steps = []
+
+    def killed(self, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == 6:  # two forwards a step: in the third
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    original = AvarSFTTrainer.compute_loss
+    monkeypatch.setattr(AvarSFTTrainer, "compute_loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        saved(processor, tmp_path, name="cut", max_steps=4, save_steps=2)
+    assert last_state(tmp_path / "cut").endswith("checkpoint-2")
+    (tmp_path / "cut" / "state" / "checkpoint-3").mkdir()  # half written
+    _, cut = saved(processor, tmp_path, name="cut", max_steps=4, save_steps=2)
+    assert len(steps) == 6 + 4
+    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"packing": True}, "set packing=False"),
+        ({"padding_free": True}, "set padding_free=False"),
+        ({"max_length": 1024}, "set max_length=None"),
+        ({"assistant_only_loss": True}, "set it to False"),
+        ({"torch_compile": True}, "set torch_compile=False"),
+    ],
+)
+def test_what_would_train_something_else_is_refused(make, given, told):
+    with pytest.raises(UsageError, match=told):
+        make(AgtoConfig(), **given)
+
+
+def test_what_has_no_processor_or_model_is_refused(processor, tmp_path):
+    with pytest.raises(UsageError, match="pass a loaded model"):
+        AvarSFTTrainer("organism:base", arguments(tmp_path), processing_class=processor)
+    with pytest.raises(UsageError, match="leave it out"):
+        AvarSFTTrainer(object(), arguments(tmp_path), processing_class=processor, data_collator=list)
+    with pytest.raises(UsageError, match="pass the model's processor"):
+        AvarSFTTrainer(object(), arguments(tmp_path))
+
+
+def test_a_batch_is_split_evenly_or_refused():
+    assert accumulation(512, 4, 16) == 8
+    with pytest.raises(UsageError, match="no multiple of per_device 4 times 3"):
+        accumulation(512, 4, 3)
+
+
+def test_training_never_loads_nnsight():
+    program = (
+        "import sys, trainers.sft_run, trainers.data.glyph\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('nnsight', 'plotly', 'xarray')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_run_configs_defaults_are_the_papers():
+    run = SftRun("m", "d", "o")
+    assert (run.alpha, run.beta, run.lr, run.batch, run.epochs, run.queries) == (
+        0.15,
+        0.15,
+        5e-6,
+        512,
+        20,
+        "user",
+    )
+    assert replace(run, variant="as_released").variant == "as_released"

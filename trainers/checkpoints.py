@@ -1,0 +1,116 @@
+"""What a training run leaves: states to go on from, and a checkpoint that `vaslab measure` takes as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import is_peft_model
+
+import vaslab
+from vaslab.models.load import load_model
+
+LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+CARD = "card.json"
+_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
+_KEPT_LOGS = 10
+
+
+def last_state(out: Path) -> str | None:
+    """The newest whole state of a run; one that a kill left half written is passed over."""
+    # Trainer writes trainer_state.json last
+    states = [each.parent for each in (out / "state").glob("checkpoint-*/trainer_state.json")]
+    numbered = [
+        (int(match[1]), state) for state in states if (match := re.fullmatch(r"checkpoint-(\d+)", state.name))
+    ]
+    return str(max(numbered)[1]) if numbered else None
+
+
+class Resuming:
+    """What a Trainer needs on top to go on from its own state.
+
+    transformers 5 renames weights of some families (Qwen2.5-VL's among them) as it saves them. Trainer reads a state
+    without the way back, finds none of the names, and goes on from the first weights with a warning.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trainer: Any = self
+        network = trainer.model if model is None else model
+        if trainer.is_fsdp_enabled or is_peft_model(network):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = type(network).from_pretrained(resume_from_checkpoint, dtype=network.dtype)
+        network.load_state_dict(saved.state_dict())
+
+
+def note_memory(model: torch.nn.Module) -> None:
+    """Say on stderr what weights, gradients and AdamW's moments will take; activations come on top."""
+    every = sum(p.numel() * p.element_size() for p in model.parameters())
+    trained = [p for p in model.parameters() if p.requires_grad]
+    gradients = sum(p.numel() * p.element_size() for p in trained)
+    gigabytes = [size / 1e9 for size in (every, gradients, 2 * gradients)]
+    print(
+        "note: over all devices {:.3g} GB of weights, {:.3g} of gradients, {:.3g} of optimiser, and activations; "
+        "{:,} parameters are trained".format(*gigabytes, sum(p.numel() for p in trained)),
+        file=sys.stderr,
+    )
+
+
+def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | None = None) -> Path:
+    """Write weights, config and processor with a card of how they came to be; return the folder.
+
+    Args:
+        trainer: the trainer, after training.
+        out: the run folder; the checkpoint is its checkpoint/, whole or not there.
+        card: what the card says beside metrics and versions.
+        base: for LoRA: the model that the adapter belongs to. The adapter stays in adapter/, and the checkpoint is
+            the merged model.
+    """
+    folder, part = out / "checkpoint", out / "checkpoint.part"
+    if trainer.is_world_process_zero() and part.exists():
+        shutil.rmtree(part)
+    trainer.accelerator.wait_for_everyone()
+    trainer.save_model(str(out / "adapter" if base else part))
+    if trainer.is_world_process_zero():
+        if base is not None:
+            _merge(base, out / "adapter", part)
+        (part / "training_args.bin").unlink(missing_ok=True)
+        logs = [log for log in trainer.state.log_history if "loss" in log]
+        whole = {
+            **card,
+            "steps": trainer.state.global_step,
+            "metrics": _mean(logs[-_KEPT_LOGS:]),
+            "versions": {"vaslab": vaslab.__version__, **{name: version(name) for name in _PACKAGES}},
+        }
+        (part / CARD).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.replace(folder)
+    trainer.accelerator.wait_for_everyone()
+    return folder
+
+
+def _merge(base: str, adapter: Path, folder: Path) -> None:
+    from peft import PeftModel
+
+    vlm = load_model(base)
+    merged = PeftModel.from_pretrained(vlm.model, adapter).merge_and_unload()
+    merged.save_pretrained(folder)
+    vlm.processor.save_pretrained(folder)
+
+
+def _mean(logs: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean of each number over the last lines of the log."""
+    names = sorted({name for log in logs for name, value in log.items() if isinstance(value, int | float)})
+    kept = {
+        name: [float(log[name]) for log in logs if name in log]
+        for name in names
+        if name not in ("step", "epoch")
+    }
+    return {name: sum(values) / len(values) for name, values in kept.items()}

@@ -1,0 +1,1 @@
+"""The sub-commands of `avar`: options read off the run configs, and thin functions behind them."""

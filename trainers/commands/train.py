@@ -1,0 +1,44 @@
+"""`avar sft`: a run in its folder, its path on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from trainers.config import keep_to, plain
+from trainers.runs import SftRun
+from vaslab.cli.console import quiet_libraries
+from vaslab.cli.exits import INTERRUPTED, fail
+
+
+def sft(config: SftRun) -> int:
+    """Run `avar sft`."""
+    return in_folder(config, _run_sft)
+
+
+def _run_sft(config: SftRun) -> Path:
+    from trainers.sft_run import run_sft
+
+    return run_sft(config)
+
+
+def in_folder(config: Any, train: Callable[[Any], Path]) -> int:
+    """Run a training in the folder `config.out`, which keeps to its config; print the checkpoint's path."""
+    quiet_libraries()
+    warnings.simplefilter("ignore", FutureWarning)
+    try:
+        # the log is for people; stdout carries the path alone
+        with redirect_stdout(sys.stderr):
+            if int(os.environ.get("RANK", "0")) == 0:
+                keep_to(Path(config.out), plain(config))
+            checkpoint = train(config)
+    except KeyboardInterrupt:
+        return fail(f"interrupted; the same command goes on from the last state in {config.out}", INTERRUPTED)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(checkpoint)
+    return 0

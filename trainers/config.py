@@ -1,0 +1,101 @@
+"""Configs of training runs: frozen dataclasses, filled from a YAML file and from flags, and kept to by their folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+
+from vaslab.errors import MissingError, UsageError, one_line
+
+Config = TypeVar("Config")
+ASKED = "asked.json"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a mapping. Raises MissingError where there is no file, UsageError for what is no mapping."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read ({error.strerror}); check --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML ({one_line(error)}); correct it") from error
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{path} holds no fields; write them as `name: value`, one a line")
+    return {str(key).replace("-", "_"): value for key, value in loaded.items()}
+
+
+def build(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
+    """Make a config of what is given; YAML's lists become tuples.
+
+    Raises UsageError, naming `where`, for an unknown or missing field and for a value of another type.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(known)}"
+            raise UsageError(f"{where}: unknown field {name!r}; {hint}")
+    values = {name: _fitted(value, hints[name], f"{where}: {name}") for name, value in given.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UsageError(f"{where}: {one_line(error)}") from error
+
+
+def _fitted(value: Any, hint: Any, where: str) -> Any:
+    options = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    for option in options:
+        if get_origin(option) is tuple and isinstance(value, list | tuple):
+            return tuple(_fitted(each, get_args(option)[0], where) for each in value)
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        plain = get_origin(option) or option
+        if (
+            isinstance(plain, type)
+            and isinstance(value, plain)
+            and (plain is bool or not isinstance(value, bool))
+        ):
+            return value
+    names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    # YAML 1.1 reads 5e-6 as a text, for want of a point
+    hint_text = "; write 5.0e-6 with a point" if float in options and isinstance(value, str) else ""
+    raise UsageError(f"{where} is {value!r}; expected {names}{hint_text}")
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Every field of a config as JSON has it."""
+    copied: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return copied
+
+
+def keep_to(out: Path, config: Mapping[str, Any]) -> None:
+    """Write what was asked of a folder, or raise UsageError where it holds a run of another config."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; choose another --out")
+    path = out / ASKED
+    if path.is_file():
+        held = json.loads(path.read_text(encoding="utf-8"))
+        differing = [
+            f"{name} is {held.get(name)} there and {value} here"
+            for name, value in config.items()
+            if held.get(name) != value
+        ]
+        if differing:
+            raise UsageError(
+                f"{out} holds a run of another config: {'; '.join(differing)}; choose another --out"
+            )
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} holds other files; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
