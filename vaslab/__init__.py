@@ -17,6 +17,7 @@ _PUBLIC = {
     "shares": "vaslab.metrics.shares",
     "patch_maps": "vaslab.metrics.patches",
     "answer": "vaslab.capture.capture",
+    "intervene": "vaslab.interventions.intervene",
 }
 
 __all__ = ["__version__", "capture", *sorted(_PUBLIC)]

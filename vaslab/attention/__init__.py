@@ -5,6 +5,7 @@ from vaslab.attention.request import CustomEdit, Edit, Request
 from vaslab.attention.seam import (
     ATTENTION_NAME,
     attached,
+    carrying_nothing,
     editing,
     register,
     requesting,
@@ -20,6 +21,7 @@ __all__ = [
     "Edit",
     "Request",
     "attached",
+    "carrying_nothing",
     "editing",
     "group_mass",
     "register",

@@ -308,6 +308,24 @@ def editing(model: nn.Module, edits: Callable[[], Sequence[AnyEdit]]) -> Iterato
 
 
 @contextmanager
+def carrying_nothing(model: nn.Module) -> Iterator[None]:
+    """Inside the block, passes of the text decoder carry no request and no edit: the plain model beside an
+    edited one.
+    """
+    _, decoder = text_decoder(model)
+    hooks = decoder._forward_pre_hooks
+    ours = {key: hook for key, hook in hooks.items() if getattr(hook, "carries", False)}
+    before = list(hooks.items())
+    for key in ours:
+        del hooks[key]
+    try:
+        yield
+    finally:
+        hooks.clear()
+        hooks.update(before)
+
+
+@contextmanager
 def _carrying(decoder: PreTrainedModel, add: Callable[[_Carried], _Carried]) -> Iterator[None]:
     def carry(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         carried = kwargs.get(_KEYWORD)
@@ -319,6 +337,7 @@ def _carrying(decoder: PreTrainedModel, add: Callable[[_Carried], _Carried]) -> 
         _require_backend(decoder)
         return args, {**kwargs, _KEYWORD: carried}
 
+    carry.carries = True  # type: ignore[attr-defined]
     handle = decoder.register_forward_pre_hook(carry, with_kwargs=True)
     try:
         yield

@@ -64,3 +64,8 @@ class Vlm:
     def device(self) -> torch.device:
         """Where inputs go: the device of the input embedding."""
         return next(self.model.get_input_embeddings().parameters()).device
+
+    def generate(self, **inputs: Any) -> Any:
+        """As the model's own `generate`."""
+        model: Any = self.model
+        return model.generate(**inputs)

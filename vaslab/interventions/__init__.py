@@ -1,0 +1,19 @@
+"""Training-free interventions: named ways to move attention, and whom they touch."""
+
+from vaslab.interventions.edited import EditedModel
+from vaslab.interventions.intervene import intervene
+from vaslab.interventions.intervention import Intervention
+from vaslab.interventions.means import head_means
+from vaslab.interventions.registry import INTERVENTIONS, make_intervention
+from vaslab.interventions.target import Region, top_heads
+
+__all__ = [
+    "INTERVENTIONS",
+    "EditedModel",
+    "Intervention",
+    "Region",
+    "head_means",
+    "intervene",
+    "make_intervention",
+    "top_heads",
+]

@@ -1,0 +1,78 @@
+"""A model that answers under an intervention wherever it is used: what lmms-eval or VLMEvalKit can run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vaslab.errors import UsageError
+from vaslab.interventions.batch import ReadRoles
+from vaslab.interventions.chatml import chatml_roles
+from vaslab.interventions.intervene import running
+from vaslab.interventions.intervention import Intervention
+from vaslab.interventions.registry import make_intervention
+
+
+class EditedModel:
+    """A transformers model whose calls and generations run under an intervention; all else is the model's own.
+
+    The model itself is changed only while a call runs. Each `generate` reads roles off its own input_ids.
+
+        model = EditedModel(model, processor, "vaf", alpha=0.15)
+        model.generate(**inputs)
+
+    Args:
+        model: a transformers model.
+        processor: its processor or tokenizer.
+        intervention: a name of `vaslab ls interventions`, or settings made before.
+        read_roles: for chats that are not in Qwen's form: a function (input_ids, attention_mask) -> roles.
+        settings: settings of a named intervention.
+
+    Raises:
+        UsageError: an unknown name or setting, or a tokenizer whose chats cannot be read.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        intervention: str | Intervention,
+        *,
+        read_roles: ReadRoles | None = None,
+        **settings: Any,
+    ) -> None:
+        if isinstance(intervention, Intervention) and settings:
+            raise UsageError(
+                f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
+            )
+        self.model = model
+        self.intervention = (
+            make_intervention(intervention, **settings) if isinstance(intervention, str) else intervention
+        )
+        self._read_roles = read_roles or chatml_roles(processor, model.config)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """As the model's own, under the intervention."""
+        return self._under(self.model.generate, *args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As the model's own, under the intervention."""
+        return self._under(self.model, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the model's."""
+        found = getattr(self.__dict__["model"], name)
+        return self._chained(found) if name in ("to", "eval", "cuda", "cpu", "half", "float") else found
+
+    def _under(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with running(self.model, self._read_roles, self.intervention):
+            return call(*args, **kwargs)
+
+    def _chained(self, call: Callable[..., Any]) -> Callable[..., EditedModel]:
+        """A method that returns the model returns this."""
+
+        def chained(*args: Any, **kwargs: Any) -> EditedModel:
+            call(*args, **kwargs)
+            return self
+
+        return chained

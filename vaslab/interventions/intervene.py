@@ -1,0 +1,108 @@
+"""`vaslab.intervene`: run a model with its attention changed, and leave it as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from vaslab.attention import AnyEdit, attached, editing
+from vaslab.errors import UsageError
+from vaslab.interventions.batch import Batch, ReadRoles, read_batch
+from vaslab.interventions.chatml import chatml_roles
+from vaslab.interventions.intervention import Begin, Intervention
+from vaslab.interventions.registry import make_intervention
+from vaslab.models import Vlm
+
+
+@contextmanager
+def intervene(vlm: Vlm, intervention: str | Intervention, **settings: Any) -> Iterator[Intervention]:
+    """Change the attention of every pass of the model inside the block.
+
+        with vaslab.intervene(vlm, "vaf", alpha=0.15):
+            vlm.generate(**inputs)
+
+    Captures and answers inside the block measure what the intervention leaves. Blocks nest: an inner one changes
+    what the outer ones left; the same one twice is applied twice. The model is locked to this thread until the
+    end of the block, and is then as it was, after an exception too.
+
+    Args:
+        vlm: what `vaslab.load` returned.
+        intervention: a name of `vaslab ls interventions`, or settings made before.
+        settings: settings of a named one.
+
+    Raises:
+        UsageError: an unknown name or setting; and, when the model runs, a call whose roles cannot be told.
+    """
+    chosen = _chosen(intervention, settings)
+    with vlm.lock, running(vlm.model, chatml_roles(vlm.processor, vlm.model.config), chosen):
+        yield chosen
+
+
+@contextmanager
+def running(model: PreTrainedModel, read_roles: ReadRoles, intervention: Intervention) -> Iterator[None]:
+    """Run a transformers model under an intervention inside the block.
+
+    Args:
+        model: a model with a text decoder.
+        read_roles: tells the roles of a batch from its ids and mask.
+        intervention: what is changed.
+    """
+    with attached(model), intervention.live(model) as begin:
+        follower = _Follower(model, read_roles, begin)
+        handle = model.register_forward_pre_hook(follower.see, with_kwargs=True)
+        try:
+            with editing(model, follower.current):
+                yield
+        finally:
+            handle.remove()
+
+
+def _chosen(intervention: str | Intervention, settings: dict[str, Any]) -> Intervention:
+    if isinstance(intervention, str):
+        return make_intervention(intervention, **settings)
+    if settings:
+        raise UsageError(
+            f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
+        )
+    return intervention
+
+
+class _Follower:
+    """Follows a model's calls: which begin a batch, and which go on with it."""
+
+    def __init__(self, model: PreTrainedModel, read_roles: ReadRoles, begin: Begin) -> None:
+        self.model, self.read_roles, self.begin = model, read_roles, begin
+        self.batch: Batch | None = None
+        self.edits: Sequence[AnyEdit] = ()
+        self.passed = 0
+
+    def see(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Look at a call before it runs."""
+        if args:
+            raise UsageError("inside intervene the model takes keywords only: model(input_ids=..., ...)")
+        past = kwargs.get("past_key_values")
+        length = 0 if past is None else int(past.get_seq_length())
+        ids = kwargs.get("input_ids")
+        if length == 0:
+            self.batch = None
+            batch = read_batch(kwargs, self.read_roles, self.model.config)
+            self.batch, self.edits, self.passed = batch, self.begin(batch), batch.roles.shape[1]
+            return
+        if self.batch is None or length != self.passed or ids is None or len(ids) != len(self.batch):
+            raise UsageError(
+                f"the call goes on after {length} positions, and inside this intervene block {self.passed} have "
+                "passed; begin each generation with its whole prompt, inside the block"
+            )
+        self.passed += ids.shape[1]
+
+    def current(self) -> Sequence[AnyEdit]:
+        """Edits of the call that is about to run."""
+        if self.batch is None:
+            raise UsageError(
+                "the text decoder was called without its model, so its roles are unknown; call the model itself"
+            )
+        return self.edits

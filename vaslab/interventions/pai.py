@@ -1,0 +1,152 @@
+"""PAI: more attention to the picture, and less of the language prior (arXiv 2407.21771).
+
+In the rows that emit tokens, scores of visual keys Z <- Z + alpha |Z|. And of log-probabilities p with the picture
+and u without it, gamma p - (gamma - 1) u, among tokens with p > log(cutoff) + max p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from vaslab.attention import AnyEdit, CustomEdit
+from vaslab.interventions.batch import Batch
+from vaslab.interventions.intervention import Begin, Intervention, chosen_heads, fits, number_in
+from vaslab.interventions.plain import plain_forward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pai(Intervention):
+    """Settings of PAI, those of the released commands.
+
+    Args:
+        alpha: strength on visual keys, at least 0.
+        gamma: weight of the picture in the logits, at least 1; 1 leaves the language prior in and costs no second
+            pass.
+        cutoff: tokens less likely than this share of the likeliest one are ruled out.
+    """
+
+    layers: Any = "2-"
+    queries: Any = "emitting"
+    alpha: int | float = 0.2
+    gamma: int | float = 1.1
+    cutoff: int | float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_in("alpha", self.alpha, 0)
+        number_in("gamma", self.gamma, 1)
+        number_in("cutoff", self.cutoff, 0, 1)
+
+    def edits(self, batch: Batch) -> Sequence[AnyEdit]:
+        """A change of scores that depends on their sign, so no scaled key is it."""
+        if self.alpha == 0:
+            return []
+        return [_Amplified(self.touched(batch), batch.visual, *self.edited(batch), self.alpha)]
+
+    @contextmanager
+    def live(self, model: PreTrainedModel) -> Iterator[Begin]:
+        """Without the language prior there is a second pass, of the prompt without its pictures, at each step."""
+        if self.gamma == 1:
+            yield self.edits
+            return
+        blind = _Blind(model, self.gamma, self.cutoff)
+        handle = model.register_forward_hook(blind.refine, with_kwargs=True)
+
+        def begin(batch: Batch) -> Sequence[AnyEdit]:
+            blind.begin(batch)
+            return self.edits(batch)
+
+        try:
+            yield begin
+        finally:
+            handle.remove()
+
+
+class _Amplified(CustomEdit):
+    """Z + alpha |Z| on visual keys."""
+
+    def __init__(
+        self,
+        touched: Bool[Tensor, "layer head"],
+        visual: Bool[Tensor, "batch seq"],
+        queries: Bool[Tensor, "batch query"],
+        later: bool,
+        alpha: float,
+    ) -> None:
+        self.touched, self.visual, self.alpha = touched, visual, alpha
+        self.chosen, self.later = queries, later
+
+    def queries(self, layer: int, n_positions: int) -> Bool[Tensor, "batch query"] | None:
+        """See `CustomEdit`."""
+        return fits(self.chosen, n_positions, self.later) if bool(self.touched[layer].any()) else None
+
+    def scores(
+        self,
+        layer: int,
+        scores: Float[Tensor, "batch head row key"],
+        positions: Int[Tensor, "batch row"],  # noqa: ARG002
+    ) -> Float[Tensor, "batch head row key"]:
+        """See `CustomEdit`."""
+        visual = fits(self.visual, scores.shape[-1]).to(scores.device)[:, None, None]
+        where = visual & chosen_heads(self.touched, layer, scores)
+        return torch.where(where, scores + self.alpha * scores.abs(), scores)
+
+
+class _Blind:
+    """The same prompt without its pictures, continued along the answer."""
+
+    def __init__(self, model: PreTrainedModel, gamma: float, cutoff: float) -> None:
+        self.model, self.gamma, self.cutoff = model, gamma, cutoff
+        self.pending: Tensor | None = None
+        self.mask = torch.zeros(0, 0)
+        self.cache: Any = None
+
+    def begin(self, batch: Batch) -> None:
+        """Start a prompt: its ids without visual tokens and their markers, left-padded again."""
+        ids, config = batch.inputs["input_ids"], self.model.config
+        names = ("vision_start_token_id", "vision_end_token_id")
+        marks = [getattr(config, name) for name in names if getattr(config, name, None) is not None]
+        kept = batch.real & ~batch.visual & ~torch.isin(ids, torch.tensor(marks, device=ids.device))
+        length = int(kept.sum(1).max())
+        self.pending = ids.new_full((len(ids), length), int(ids[0, 0]))
+        self.mask = torch.zeros_like(self.pending)
+        for row, (line, keep) in enumerate(zip(ids, kept, strict=True)):
+            found = line[keep]
+            self.pending[row, length - len(found) :] = found
+            self.mask[row, length - len(found) :] = 1
+        self.cache = DynamicCache(config=config.get_text_config(decoder=True))
+
+    def refine(self, _: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:  # noqa: ARG002
+        """Take the prior off the logits of the last position."""
+        if self.pending is None:
+            new = kwargs["input_ids"]
+            self.mask = torch.cat([self.mask, torch.ones_like(new)], dim=1)
+        else:
+            new, self.pending = self.pending, None
+        places = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -new.shape[1] :]
+        blind = plain_forward(
+            self.model,
+            input_ids=new,
+            attention_mask=self.mask,
+            mm_token_type_ids=torch.zeros_like(new),
+            position_ids=places.expand(3, -1, -1),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        seen = output.logits[:, -1].float().log_softmax(-1)
+        prior = blind.float().log_softmax(-1)
+        refined = self.gamma * (seen - prior) + prior
+        least = log(self.cutoff) + seen.amax(-1, keepdim=True) if self.cutoff > 0 else float("-inf")
+        refined = refined.masked_fill(seen < least, float("-inf")).to(output.logits.dtype)
+        output.logits = torch.cat([output.logits[:, :-1], refined[:, None]], dim=1)
+        return output

@@ -1,0 +1,64 @@
+"""Steer heads to a region of the picture (gaze heads, arXiv 2606.14703).
+
+In the chosen heads, scores of visual keys in the region + bias, of other visual keys - bias. The released bias of
+1e4 saturates: all weight of those heads lies on the region. Its other mode only removes the rest of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Any
+
+from vaslab.attention import AnyEdit
+from vaslab.errors import UsageError
+from vaslab.interventions.batch import Batch
+from vaslab.interventions.intervention import Intervention, number_in
+from vaslab.interventions.target import Region, region_mask
+
+MODES = ("boost_suppress", "suppress_image")
+# exp(2 * 80) is beyond float32: the keys that are left out weigh nothing.
+_SATURATED = 80.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steer(Intervention):
+    """Settings of the steering.
+
+    Args:
+        regions: where to look: one an item, or one for all.
+        bias: what is added and taken away; from 80 on it saturates.
+        mode: `boost_suppress` (paper) or `suppress_image`, which takes the bias away outside the region and adds
+            none inside.
+        queries: `response` is the released code's choice: rows of the answer's tokens, not the prompt's last one.
+    """
+
+    queries: Any = "response"
+    regions: Region | Sequence[Region] | None = None
+    bias: int | float = 1e4
+    mode: str = "boost_suppress"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_in("bias", self.bias, 0)
+        if self.mode not in MODES:
+            raise UsageError(f"mode is {self.mode!r}; expected {', '.join(MODES)}")
+        if self.regions is None:
+            raise UsageError("steer needs regions: Region(box, size), one an item or one for all")
+
+    def edits(self, batch: Batch) -> Sequence[AnyEdit]:
+        """One table of factors on weights: a bias is the logarithm of a factor."""
+        assert self.regions is not None
+        inside = region_mask(self.regions, batch)
+        groups = {
+            "inside": inside,
+            "outside": batch.visual & ~inside,
+            "other": batch.real & ~batch.visual,
+        }
+        boosts = self.mode == "boost_suppress"
+        if self.bias >= _SATURATED:
+            factors = {"inside": 1.0, "outside": 0.0, "other": 0.0 if boosts else 1.0}
+        else:
+            factors = {"inside": exp(self.bias) if boosts else 1.0, "outside": exp(-self.bias), "other": 1.0}
+        return [self.table(batch, groups, factors, "prob", new="other")]

@@ -1,0 +1,168 @@
+"""Whom an intervention touches: layers, heads, queries, steps of the answer; and regions of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool
+from torch import Tensor
+
+from vaslab.errors import UsageError
+from vaslab.interventions.batch import QUERIES, Batch
+from vaslab.metrics.vas import masses, vas_per_head
+from vaslab.prompts.patches import Box, PatchGrid
+
+Layers: TypeAlias = str | Sequence[int]
+Heads: TypeAlias = Sequence[Sequence[int]]
+
+# ClearSight's released code edits layers 9 to 14 of LLaVA's 32.
+_MIDDLE = (9 / 32, 15 / 32)
+
+
+def layer_indices(layers: Layers, n_layers: int) -> tuple[int, ...]:
+    """Indices of layers.
+
+    Args:
+        layers: `all`; `middle` (the share of the depth that ClearSight edits: layers 9 to 14 of 32); `FIRST-` or
+            `FIRST-LAST`, the last included; or indices, negative ones from the end.
+        n_layers: how many there are.
+
+    Raises:
+        UsageError: a layer that is not there, or another word.
+    """
+    if isinstance(layers, str):
+        if layers == "all":
+            return tuple(range(n_layers))
+        if layers == "middle":
+            first, end = (round(share * n_layers) for share in _MIDDLE)
+            return tuple(range(first, max(end, first + 1)))
+        first_word, dash, last_word = layers.partition("-")
+        if not dash or not first_word.isdigit() or not (last_word.isdigit() or not last_word):
+            raise UsageError(f"layers is {layers!r}; expected all, middle, FIRST-, FIRST-LAST, or a list")
+        wanted: Sequence[int] = range(int(first_word), int(last_word) + 1 if last_word else n_layers)
+    else:
+        wanted = [int(layer) + n_layers * (int(layer) < 0) for layer in layers]
+    if not wanted:
+        raise UsageError(f"layers is {layers!r}, which names no layer of {n_layers}")
+    absent = [layer for layer in wanted if not 0 <= layer < n_layers]
+    if absent:
+        raise UsageError(f"there is no layer {absent[0]}; the model has layers 0 to {n_layers - 1}")
+    return tuple(sorted(set(wanted)))
+
+
+def head_mask(layers: Layers, heads: Heads | None, n_layers: int, n_heads: int) -> Bool[Tensor, "layer head"]:
+    """Which heads are touched: those of the layers, or the (layer, head) pairs given, whatever their layer.
+
+    Raises:
+        UsageError: a layer or head that is not there.
+    """
+    chosen = torch.zeros(n_layers, n_heads, dtype=torch.bool)
+    if heads is None:
+        chosen[list(layer_indices(layers, n_layers))] = True
+        return chosen
+    for pair in heads:
+        if len(pair) != 2:
+            raise UsageError(
+                f"heads holds {pair!r}; give heads as (layer, head), for example [(3, 0), (3, 5)]"
+            )
+        layer, head = int(pair[0]), int(pair[1])
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise UsageError(
+                f"there is no head ({layer}, {head}); the model has layers 0 to {n_layers - 1} and heads 0 to "
+                f"{n_heads - 1}"
+            )
+        chosen[layer, head] = True
+    return chosen
+
+
+def check_queries(queries: Any) -> tuple[str, ...]:
+    """Names of sets of queries. Raises UsageError for one that is unknown."""
+    names = (queries,) if isinstance(queries, str) else tuple(queries)
+    unknown = [name for name in names if name not in QUERIES]
+    if unknown or not names:
+        raise UsageError(f"unknown queries {unknown or 'none'}; expected {', '.join(QUERIES)}")
+    return names
+
+
+def top_heads(
+    capture: xr.Dataset, k: int, score: str = "vas", queries: str = "user", lowest: bool = False
+) -> list[tuple[int, int]]:
+    """The k heads with the largest measured score, best first; ties by layer and head.
+
+    Args:
+        capture: what `vaslab.capture` returned.
+        k: how many.
+        score: `vas` (mean of ratios) or a key role, whose mean attention mass it is (`image`, `system`, ...).
+        queries: query role of the capture.
+        lowest: the k smallest instead.
+
+    Raises:
+        UsageError: no such score, role or number of heads.
+    """
+    if score == "vas":
+        values = vas_per_head(capture, queries)
+    else:
+        found = masses(capture, over=("layer", "head"), queries=queries)
+        if score not in found["role"].values:
+            known = ", ".join(["vas", *map(str, found["role"].values)])
+            raise UsageError(f"unknown score {score!r} of heads; expected {known}")
+        values = found.sel(role=score).transpose("layer", "head")
+    if not 1 <= k <= values.size:
+        raise UsageError(f"k is {k}; the capture has {values.size} heads")
+    flat = np.nan_to_num(values.values.ravel(), nan=np.inf if lowest else -np.inf)
+    order = np.argsort(flat if lowest else -flat, kind="stable")[:k]
+    return [(int(place) // values.sizes["head"], int(place) % values.sizes["head"]) for place in order]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box of a picture.
+
+    Args:
+        box: (x0, y0, x1, y1) in pixels of the original picture.
+        size: (width, height) of that picture.
+        picture: which of the item's pictures.
+        overlap: the least share of a patch that must lie in the box; 0 takes every patch that it touches.
+    """
+
+    box: Box
+    size: tuple[int, int]
+    picture: int = 0
+    overlap: int | float = 0
+
+    def mask(self, batch: Batch, item: int) -> Bool[Tensor, " seq"]:
+        """Positions of the item's visual tokens in the box.
+
+        Raises:
+            UsageError: no such picture, or a box outside it.
+        """
+        grids = batch.grids[item]
+        if not 0 <= self.picture < len(grids):
+            raise UsageError(
+                f"item {item} has {len(grids)} pictures; a region asks for number {self.picture}"
+            )
+        rows, columns = grids[self.picture]
+        patches = PatchGrid(rows, columns, *self.size).patches_in(self.box, self.overlap)
+        if not patches:
+            raise UsageError(
+                f"the box {self.box} covers no patch of item {item} by {self.overlap}; lower overlap"
+            )
+        inside = torch.isin(batch.patch[item], torch.tensor(patches, device=batch.patch.device))
+        return inside & (batch.image[item] == self.picture)
+
+
+def region_mask(regions: Region | Sequence[Region], batch: Batch) -> Bool[Tensor, "batch seq"]:
+    """Visual tokens in each item's region; one region holds for all items.
+
+    Raises:
+        UsageError: another number of regions than items.
+    """
+    given = [regions] * len(batch) if isinstance(regions, Region) else list(regions)
+    if len(given) != len(batch):
+        raise UsageError(f"{len(given)} regions for a batch of {len(batch)} items; give one an item, or one")
+    return torch.stack([region.mask(batch, item) for item, region in enumerate(given)])

@@ -1,0 +1,158 @@
+"""VAR: weight on attention sinks goes to the rest of the picture, in image-centric heads (arXiv 2503.03321).
+
+A token is a sink of a layer if, of its hidden state x before the layer, max over dims d of |x_d| / rms(x) > tau. A
+row of a head is image-centric if its visual mass is at least `least` and sinks hold at most `rho` of it. There, sinks
+(of text and picture) keep p of their weight, and the rest is shared out over the other visual tokens in
+proportion to their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from vaslab.attention import AnyEdit, CustomEdit, text_decoder
+from vaslab.errors import UsageError
+from vaslab.interventions.batch import Batch
+from vaslab.interventions.intervention import Begin, Intervention, chosen_heads, fits, number_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Var(Intervention):
+    """Settings of VAR, those of the released configuration for LLaVA-1.5-7B.
+
+    Args:
+        p: share of its weight that a sink keeps, 0 to 1; 1 changes nothing.
+        tau: how far a hidden state must stand out.
+        rho: the largest share of the visual mass on sinks in an image-centric row.
+        least: the smallest visual mass of an image-centric row.
+        dims: dimensions of the hidden state that are looked at. They belong to a model (2533 and 1415 for
+            LLaMA-2-7B); None looks at all.
+        layers: the released code spares the last one, and so does `all` here.
+    """
+
+    p: int | float = 0.6
+    tau: int | float = 20.0
+    rho: int | float = 0.5
+    least: int | float = 0.2
+    dims: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("p", "rho", "least"):
+            number_in(name, getattr(self, name), 0, 1)
+        number_in("tau", self.tau, 0)
+
+    def touched(self, batch: Batch) -> Bool[Tensor, "layer head"]:
+        """All layers means all but the last."""
+        mask = super().touched(batch)
+        if self.layers == "all" and self.heads is None:
+            mask[-1] = False
+        return mask
+
+    @contextmanager
+    def live(self, model: PreTrainedModel) -> Iterator[Begin]:
+        """Watch hidden states before each layer for sinks."""
+        sinks: dict[int, Tensor] = {}
+        decoder: Any = text_decoder(model)[1]
+        width = int(model.config.get_text_config(decoder=True).hidden_size)
+        if self.dims is not None and any(not 0 <= dim < width for dim in self.dims):
+            raise UsageError(f"dims is {tuple(self.dims)}; the hidden states have {width} dimensions")
+
+        def begin(batch: Batch) -> Sequence[AnyEdit]:
+            sinks.clear()
+            if self.p == 1:
+                return []
+            return [_Redistributed(self, batch, sinks)]
+
+        def watch(index: int) -> Any:
+            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                hidden = args[0] if args else kwargs["hidden_states"]
+                found = sink_tokens(hidden, self.tau, self.dims)
+                before = sinks.get(index)
+                sinks[index] = found if before is None else torch.cat([before, found], dim=1)
+
+            return hook
+
+        handles = [
+            layer.register_forward_pre_hook(watch(index), with_kwargs=True)
+            for index, layer in enumerate(decoder.layers)
+        ]
+        try:
+            yield begin
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def sink_tokens(
+    hidden: Shaped[Tensor, "batch token width"], tau: float, dims: Sequence[int] | None
+) -> Bool[Tensor, "batch token"]:
+    """Tokens one of whose dimensions stands out of the hidden state by more than `tau` root mean squares."""
+    hidden = hidden.float()
+    spread = hidden.pow(2).mean(-1, keepdim=True).add(1e-6).rsqrt()
+    outstanding = (hidden * spread).abs()
+    if dims is not None:
+        outstanding = outstanding[..., list(dims)]
+    return outstanding.amax(-1) > tau
+
+
+class _Redistributed(CustomEdit):
+    """The redistribution in one batch."""
+
+    def __init__(self, settings: Var, batch: Batch, sinks: dict[int, Tensor]) -> None:
+        self.settings, self.sinks, self.visual = settings, sinks, batch.visual
+        self.touched = settings.touched(batch)
+        self.chosen, self.later = settings.edited(batch)
+
+    def queries(self, layer: int, n_positions: int) -> Bool[Tensor, "batch query"] | None:
+        """See `CustomEdit`. Items without a visual sink are left alone."""
+        if not bool(self.touched[layer].any()):
+            return None
+        visual = fits(self.visual, n_positions)
+        sinks = self.sinks[layer][:, :n_positions].to(visual.device)
+        return fits(self.chosen, n_positions, self.later) & (sinks & visual).any(1, keepdim=True)
+
+    def scores(
+        self,
+        layer: int,
+        scores: Float[Tensor, "batch head row key"],
+        positions: Int[Tensor, "batch row"],  # noqa: ARG002
+    ) -> Float[Tensor, "batch head row key"]:
+        """See `CustomEdit`."""
+        n_keys = scores.shape[-1]
+        visual = fits(self.visual, n_keys).to(scores.device)[:, None, None]
+        sinks = self.sinks[layer][:, :n_keys].to(scores.device)[:, None, None]
+        total = scores.logsumexp(-1, keepdim=True)
+        weights = (scores - total).exp()
+        moved = redistributed(weights, visual, sinks, self.settings.p, self.settings.rho, self.settings.least)
+        changed = moved.log().clamp(min=torch.finfo(scores.dtype).min) + total
+        return torch.where(chosen_heads(self.touched, layer, scores), changed, scores)
+
+
+def redistributed(
+    weights: Float[Tensor, "batch head row key"],
+    visual: Bool[Tensor, "batch 1 1 key"],
+    sinks: Bool[Tensor, "batch 1 1 key"],
+    p: float,
+    rho: float,
+    least: float,
+) -> Float[Tensor, "batch head row key"]:
+    """Weights of each row after the redistribution, where the row is image-centric."""
+    mass = (weights * visual).sum(-1, keepdim=True)
+    held = (weights * (visual & sinks)).sum(-1, keepdim=True)
+    rest = weights * (visual & ~sinks)
+    left = rest.sum(-1, keepdim=True)
+    # The released code adds 1e-6 to every visual weight before it sums them.
+    share = held / (mass + 1e-6 * visual.sum(-1, keepdim=True))
+    centric = (share <= rho) & (mass >= least) & (left > 0)
+    budget = (1 - p) * (weights * sinks).sum(-1, keepdim=True)
+    moved = torch.where(sinks, p * weights, weights) + budget * rest / left.clamp(min=1e-30)
+    return torch.where(centric, moved, weights)
