@@ -9,13 +9,14 @@ from pathlib import Path
 from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
 from vaslab.benchmarks.item import Benchmark
+from vaslab.benchmarks.mathvision import MathVision
 from vaslab.benchmarks.own import OwnFile
 from vaslab.benchmarks.table import TableBenchmark
 from vaslab.errors import MissingError, UsageError
 
 SHIPPED: dict[str, Callable[[], Benchmark]] = {"easy-vqa": EasyVqa, "glyph": Glyph}
 """Benchmarks whose items come with vaslab."""
-TABLES: dict[str, type[TableBenchmark]] = {}
+TABLES: dict[str, type[TableBenchmark]] = {"mathvision": MathVision}
 """Benchmarks that are read from a user's disk."""
 BENCHMARKS = (*SHIPPED, *TABLES)
 """The names that `--data NAME[/VARIANT][:PATH]` takes."""

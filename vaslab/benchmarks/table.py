@@ -111,6 +111,10 @@ class TableBenchmark(ABC):
             raise UsageError(f"{path} holds no row of {self.name} {self.variant}".rstrip())
         return tuple(found)
 
+    def is_output(self, row: Row) -> bool:
+        """Whether the row is of an official output file."""
+        return any(column in row.values for column in self.answers_in)
+
     def answered(self, path: Path) -> list[tuple[Item, str]]:
         """Read an official output file: items as its rows say, each with the model's response.
 
@@ -118,7 +122,7 @@ class TableBenchmark(ABC):
         """
         found = []
         for number, row in enumerate(read_rows(path), start=1):
-            if not any(column in row.values for column in self.answers_in):
+            if not self.is_output(row):
                 raise UsageError(
                     f"{row.where} has no response; expected a column {' or '.join(self.answers_in)}"
                 )

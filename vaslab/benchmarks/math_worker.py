@@ -1,0 +1,69 @@
+"""The process in which mathematics is parsed: a request a line comes in, an answer a line goes out.
+
+Not imported by vaslab: `math_equality` starts it, and stops it when an expression takes too long.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+from latex2sympy2_extended import NormalizationConfig
+from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from sympy import Expr
+
+SECONDS = 3
+"""How long math-verify may take over one expression before it gives up by itself."""
+MEMORY = 4 * 2**30
+"""Bytes of address space, so that 10^(10^10) ends this process and nothing else."""
+_AS_WRITTEN = NormalizationConfig(basic_latex=True, malformed_operators=True)
+"""Units, words and equations stay, so that "12 m" is no number."""
+
+
+def answer(request: dict[str, Any]) -> object:
+    """Answer one request: {"value": text} with a number or null, {"gold": text, "answer": text} with a verdict."""
+    if "value" in request:
+        return _value(request["value"])
+    return _same(request["gold"], request["answer"])
+
+
+def _value(text: str) -> float | None:
+    whole = LatexExtractionConfig(normalization_config=_AS_WRITTEN)
+    found = parse(f"${text}$", [whole], fallback_mode="no_fallback", parsing_timeout=SECONDS)
+    if not found or not isinstance(found[0], Expr) or found[0].free_symbols:
+        return None
+    number = found[0].doit().evalf(15)
+    if not number.is_Float and not number.is_Integer:
+        return None
+    return float(number) if math.isfinite(float(number)) else None
+
+
+def _same(gold: str, told: str) -> bool:
+    read = [_parsed(text) for text in (gold, told)]
+    return bool(all(read)) and bool(verify(*read, strict=True, timeout_seconds=SECONDS))
+
+
+def _parsed(text: str) -> list[Any]:
+    """Parse the text as LaTeX as a whole; where that fails, as a plain expression."""
+    for written, config in ((f"${text}$", LatexExtractionConfig()), (text, ExprExtractionConfig())):
+        found = parse(written, [config], fallback_mode="no_fallback", parsing_timeout=SECONDS)
+        if found:
+            return list(found)
+    return []
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
