@@ -40,7 +40,7 @@ def interrupted(program, *words):
     [
         ("vaslab.capture.load", "load", "vaslab.cli.app", ["doctor"]),
         ("vaslab.studies.config", "find_benchmark", "vaslab.cli.app", MEASURE),
-        ("trainers.cli", "_keep_to_config", "trainers.cli", ["organism", "--out", "none"]),
+        ("trainers.cli", "keep_to", "trainers.cli", ["organism", "--out", "none"]),
     ],
 )
 def test_an_interrupt_that_no_command_catches_is_said(module, name, command, words):
