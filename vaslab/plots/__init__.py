@@ -1,9 +1,31 @@
 """Figures: one module a figure, one theme, one export. No torch."""
 
+from vaslab.plots.compare import compare
+from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.export import CONFIG, browser, save, write_figure
 from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.heads import heads
 from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import lazy_table
+from vaslab.plots.scatter import scatter
+from vaslab.plots.scatter_numbers import findings, scatter_table
+from vaslab.plots.tokens import tokens
+from vaslab.plots.tokens_numbers import tokens_table
 
-__all__ = ["CONFIG", "browser", "heads", "heads_table", "lazy", "lazy_table", "save", "write_figure"]
+__all__ = [
+    "CONFIG",
+    "browser",
+    "compare",
+    "compare_table",
+    "findings",
+    "heads",
+    "heads_table",
+    "lazy",
+    "lazy_table",
+    "save",
+    "scatter",
+    "scatter_table",
+    "tokens",
+    "tokens_table",
+    "write_figure",
+]

@@ -69,3 +69,12 @@ def limit_of(value: Floats) -> int:
     while size.size and (size > power).mean() > CLIPPED_AT_MOST:
         power += 1
     return power
+
+
+def quartiles(value: Floats) -> Floats:
+    """Quartiles over the heads of each layer, (3, layer); NaN for a layer in which no head has a value."""
+    out = np.full((3, len(value)), np.nan)
+    for layer, row in enumerate(value):
+        if np.isfinite(row).any():
+            out[:, layer] = np.nanquantile(row, [0.25, 0.5, 0.75])
+    return out

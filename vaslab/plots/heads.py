@@ -7,7 +7,7 @@ import xarray as xr
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
-from vaslab.plots.head_grid import Floats, Grid
+from vaslab.plots.head_grid import Floats, Grid, quartiles
 from vaslab.plots.head_legend import LEGEND_WIDTH, draw_legend
 from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_values, label_places
 from vaslab.plots.head_numbers import heads_table
@@ -167,7 +167,7 @@ def _floats(column: pd.Series) -> Floats:
 
 def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
     look, figure = canvas.theme, canvas.figure
-    of_vas = _quartiles(grid.vas)
+    of_vas = quartiles(grid.vas)
     with np.errstate(divide="ignore"):
         low, middle, high = np.clip(np.log2(of_vas), -grid.limit, grid.limit)
     bottom = np.floor(np.nanmin(low) * 2 - 0.2) / 2
@@ -231,12 +231,3 @@ def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
         **on,
     )
     canvas.text("median", 30, canvas.body_at + TOP_PANEL / 2, textangle=-90, xanchor="center")
-
-
-def _quartiles(value: Floats) -> Floats:
-    """Quartiles over the heads of each layer, (3, layer); NaN for a layer in which no head has a value."""
-    out = np.full((3, len(value)), np.nan)
-    for layer, row in enumerate(value):
-        if np.isfinite(row).any():
-            out[:, layer] = np.nanquantile(row, [0.25, 0.5, 0.75])
-    return out

@@ -145,3 +145,18 @@ def axis_ticks(n: int, pixels: float | int, apart: float | int = 26.0) -> list[i
     # a slightly wider step is worth it where the last position gets a label
     step = next((s for s in steps if s <= 2 * steps[0] and (n - 1) % s == 0), steps[0])
     return list(range(0, n, step))
+
+
+def minus(text: str) -> str:
+    """A number with a true minus sign in place of a hyphen."""
+    return text.replace("-", "−")
+
+
+def change_text(power: float | int) -> str:
+    """2 ** power as a change: ÷2, 1, ×2."""
+    if power == 0:
+        return "1"
+    size = 2.0 ** abs(power)
+    return (
+        f"{'×' if power > 0 else '÷'}{size:,.0f}" if float(power).is_integer() else f"×{number(2.0**power)}"
+    )

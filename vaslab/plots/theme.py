@@ -216,6 +216,11 @@ _OTHERS = (
 )
 
 
+def on_page(ink: str, theme: Theme) -> str:
+    """The colour of a checkpoint on the page of a theme."""
+    return ink if theme.name == "light" else _DARK.get(ink, readable(ink, theme.background, 6.0))
+
+
 def run_styles(names: list[str], theme: Theme, base: str | None = None) -> dict[str, RunStyle]:
     """A style for each checkpoint: by its kind where the name says it (base, multimodal, text-only, VARD,
     AGTO, VARS), otherwise the next one that is free.
@@ -233,6 +238,6 @@ def run_styles(names: list[str], theme: Theme, base: str | None = None) -> dict[
     out = {}
     for name in names:
         ink, dash, symbol = chosen[name]
-        line = ink if theme.name == "light" else _DARK.get(ink, readable(ink, theme.background, 6.0))
+        line = on_page(ink, theme)
         out[name] = RunStyle(line, readable(line, theme.background), dash, symbol)
     return out

@@ -1,0 +1,139 @@
+"""The compare figure: its numbers by hand, its findings on data built to have them, and not to."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import synthetic_capture as made
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.plots import compare, compare_table
+from vaslab.plots import theme as themes
+from vaslab.plots.compare_numbers import changed_layers
+from vaslab.plots.text import change_text
+
+
+def words(fig: go.Figure) -> str:
+    return " | ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ").replace("\u00a0", " ")
+
+
+def title(fig: go.Figure) -> str:
+    return str(fig.layout.title.text).replace("<br>", " ")
+
+
+def shifted(
+    layers: dict[int, float], items: int = 25, n_layers: int = 6, heads: int = 4
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """A capture, and the same with the VAS of some layers multiplied, both with their own noise."""
+    first, second = (made.realistic(items, n_layers, heads, 2, seed=0) for _ in range(2))
+    noise = np.random.default_rng(5)
+    second["vas"][:] *= noise.lognormal(0, 0.03, second["vas"].shape)
+    for layer, factor in layers.items():
+        second["vas"][:, layer] *= factor
+    return first, second
+
+
+def test_table_holds_the_hand_numbers() -> None:
+    second = made.hand()
+    second["vas"][:, 1] *= 3
+    found = compare_table(made.hand(), second)
+    np.testing.assert_allclose(found["first"], [1.25, 4.25], rtol=1e-6)
+    np.testing.assert_allclose(found["second"], [1.25, 12.75], rtol=1e-6)
+    np.testing.assert_allclose(found["ratio"], [1, 3], rtol=1e-6)
+    assert found["p"].iloc[0] == 1
+    means = compare_table(made.hand(), second, form="ratio_of_means")
+    np.testing.assert_allclose(means["ratio"], [1, 1], rtol=1e-6)  # the masses did not move
+
+
+def test_heads_that_changed_are_found_and_others_are_pale() -> None:
+    first, second = shifted({2: 2.0})
+    found = compare_table(first, second)
+    assert found.loc[found["layer"] == 2, "changed"].all()
+    assert not found.loc[found["layer"] != 2, "changed"].any()
+    fig = compare(first, second, table=found)
+    third = [t for t in fig.data if t.type == "heatmap" and t.customdata is not None and t.xaxis == "x10"]
+    strong, pale = third
+    assert np.isfinite(np.array(strong.z, dtype=float)).sum() == 4
+    assert np.isfinite(np.array(pale.z, dtype=float)).sum() == 20
+    assert (
+        themes.contrast(pale.colorscale[0][1], "#ffffff")
+        < 1.6
+        < themes.contrast(strong.colorscale[0][1], "#ffffff")
+    )
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ({2: 2.0, 3: 2.0}, "tuned raises VAS 2.0-fold in layers 2–3"),
+        ({2: 2.0, 5: 0.5}, "tuned raises VAS 2.0-fold in layer 2 and lowers it 2.0-fold in layer 5"),
+        ({0: 0.25}, "tuned lowers VAS 4.0-fold in layer 0"),
+        ({}, "No head of tuned differs clearly from base"),
+        (dict.fromkeys(range(6), 1.5), "tuned raises VAS 1.5-fold in all layers"),
+    ],
+)
+def test_the_title_is_what_the_data_say(moved: dict[int, float], expected: str) -> None:
+    assert title(compare(*shifted(moved), ("base", "tuned"))).endswith(f"{expected}</b>")
+
+
+def test_heads_that_cancel_within_a_layer_are_no_change_of_the_layer() -> None:
+    first, second = shifted({})
+    first["vas"][:, 3] = 1.0
+    second["vas"][:, 3] = np.array([1.5, 1.5, 0.5, 0.5])[None, :, None] * np.random.default_rng(0).lognormal(
+        0, 0.05, (25, 4, 1)
+    )
+    assert "tuned differs from base in 4 of 24 heads, but in no layer as a whole" in title(
+        compare(first, second, ("base", "tuned"))
+    )
+
+
+def test_one_item_is_drawn_without_a_test() -> None:
+    fig = compare(*shifted({2: 2.0}, items=1), ("base", "tuned"))
+    assert "too few items to tell any change" in title(fig)
+    assert "One item: no test" in words(fig)
+
+
+def test_missing_heads_are_hatched_and_zero_is_no_ratio() -> None:
+    first, second = shifted({2: 2.0})
+    second["vas"][:, 4, 1] = np.nan
+    first["vas"][:, 5, 0] = 0.0
+    found = compare_table(first, second)
+    assert found["ratio"].isna().sum() == 2
+    assert "2 heads without a value in one of the two: hatched" in words(compare(first, second, table=found))
+
+
+def test_runs_that_do_not_align_are_refused() -> None:
+    first, second = shifted({})
+    with pytest.raises(UsageError, match="do not align: 1 items are only in the first"):
+        compare_table(first, second.isel(item=slice(1, None)))
+    with pytest.raises(UsageError, match="do not align on layer"):
+        compare_table(first, second.isel(layer=[0, 1]))
+
+
+def test_clusters_widen_what_is_shared() -> None:
+    """Items of one picture that move alike are fewer than they look."""
+    rng = np.random.default_rng(2)
+    first, second = shifted({}, items=40)
+    second["vas"][:] *= np.repeat(rng.lognormal(0, 0.4, 8), 5)[:, None, None, None]
+    picture = xr.DataArray(np.arange(40) // 5, dims="item", coords={"item": first["item"].values})
+    alone, clustered = (compare_table(first, second, cluster=c) for c in (None, picture))
+    assert ((clustered["high"] / clustered["low"]) > (alone["high"] / alone["low"])).mean() > 0.9
+    assert "over pictures" in words(compare(first, second, table=clustered))
+
+
+def test_runs_of_layers_are_joined_by_direction() -> None:
+    first, second = shifted({0: 2.0, 1: 2.0, 2: 0.5, 4: 1.5})
+    runs = changed_layers(compare_table(first, second).attrs["layers"])
+    assert [(a, b) for a, b, _ in runs] == [(0, 1), (2, 2), (4, 4)]
+    np.testing.assert_allclose([ratio for *_, ratio in runs], [2, 0.5, 1.5], rtol=0.05)
+
+
+@pytest.mark.parametrize(("layers", "heads", "kv"), [(4, 1, 1), (28, 28, 4), (80, 64, 8)])
+def test_html_stays_small(layers: int, heads: int, kv: int) -> None:
+    first, second = made.realistic(3, layers, heads, kv), made.realistic(3, layers, heads, kv, lift=0.5)
+    size = len(compare(first, second).to_json())
+    assert size < (300_000 if layers * heads <= 784 else 1_000_000)
+
+
+def test_changes_in_words() -> None:
+    assert [change_text(power) for power in (-3, -1, 0, 1, 2)] == ["÷8", "÷2", "1", "×2", "×4"]

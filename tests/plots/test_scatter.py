@@ -1,0 +1,169 @@
+"""The scatter figure: its numbers against hand sums, its finding on data where it is true and where it is not."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+import scipy.stats
+import synthetic_capture as made
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.plots import findings, scatter, scatter_table
+from vaslab.plots import theme as themes
+from vaslab.plots.kinds import kind_of, kind_styles
+from vaslab.plots.point_labels import place_labels
+
+
+def words(fig: go.Figure) -> str:
+    return " | ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ").replace("\u00a0", " ")
+
+
+def title(fig: go.Figure) -> str:
+    return str(fig.layout.title.text).replace("<br>", " ")
+
+
+def table(vas: list[float], accuracy: list[float]) -> pd.DataFrame:
+    names = [f"run-{i}" for i in range(len(vas))]
+    return pd.DataFrame({"checkpoint": names, "vas": vas, "accuracy": accuracy})
+
+
+RISING = table([0.5, 1, 2, 4, 8, 16], [0.30, 0.35, 0.43, 0.44, 0.52, 0.55])
+
+
+def right_of(capture: xr.Dataset, right: list[float]) -> xr.DataArray:
+    return xr.DataArray(right, dims="item", coords={"item": capture["item"].values})
+
+
+def test_table_holds_the_hand_numbers() -> None:
+    one, two = made.hand(), made.hand()
+    two["vas"][:] *= 2
+    grades = {"base": right_of(one, [1, 0]), "base-vars": right_of(two, [1, np.nan])}
+    found = scatter_table({"base": one, "base-vars": two}, grades)
+    np.testing.assert_allclose(found["vas"], [2.75, 5.5], rtol=1e-6)  # (1.5 + 0.5) / 2 and (1 + 8) / 2
+    assert list(found["accuracy"]) == [0.5, 1]
+    assert list(found["n_graded"]) == [2, 1]
+    assert list(found["kind"]) == ["base", "+VARS"]
+    low, high = scipy.stats.binomtest(1, 2).proportion_ci(method="wilson")
+    np.testing.assert_allclose(found.loc[0, ["accuracy_low", "accuracy_high"]].astype(float), [low, high])
+    ratio = scatter_table({"base": one}, grades, form="ratio_of_means")
+    np.testing.assert_allclose(ratio["vas"], (0.45 + 0.525) / (0.4 + 0.3), rtol=1e-6)
+    with pytest.raises(UsageError, match="base has no graded item"):
+        scatter_table({"base": one}, {"base": right_of(one, [np.nan, np.nan])})
+
+
+def test_numbers_in_the_figure_are_those_of_scipy() -> None:
+    fig = scatter(RISING)
+    x, y = np.log2(RISING["vas"]), RISING["accuracy"]
+    r, rho = scipy.stats.pearsonr(x, y), scipy.stats.spearmanr(x, y)
+    interval = r.confidence_interval()
+    text = words(fig)
+    assert f"<b>r = {r.statistic:.2f}</b> (95% CI {interval.low:.2f} to {interval.high:.3f}" in text
+    assert "n = 6 checkpoints" in text
+    assert f"Spearman ρ = {rho.statistic:.3f}" in text
+    slope = scipy.stats.linregress(x, y).slope
+    assert f"+{100 * slope:.1f} points of accuracy per doubling of VAS" in text
+    assert "not a causal estimate" in text
+    markers = [t for t in fig.data if t.mode == "markers"]
+    np.testing.assert_allclose(np.concatenate([t.x for t in markers]), x)
+    np.testing.assert_allclose(np.concatenate([t.y for t in markers]), 100 * y)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (RISING, "Checkpoints with a higher VAS answer better"),
+        (
+            table(list(RISING["vas"]), list(RISING["accuracy"][::-1])),
+            "Checkpoints with a higher VAS answer worse",
+        ),
+        (
+            table([1, 2, 4, 8, 16, 32], [0.5, 0.4, 0.6, 0.4, 0.6, 0.5]),
+            "No clear relation of VAS and accuracy over 6",
+        ),
+        (
+            table([1, 1.1, 1.2, 1.05, 1.15, 40], [0.42, 0.40, 0.38, 0.41, 0.39, 0.9]),
+            "answer better, but run-5 alone carries it",
+        ),
+        (table([1, 2, 3], [0.1, 0.2, 0.3]), "3 checkpoints: too few for a correlation"),
+        (table([1, 2, 3, 4], [0.5] * 4), "These checkpoints do not differ"),
+    ],
+)
+def test_the_title_is_what_the_data_say(data: pd.DataFrame, expected: str) -> None:
+    fig = scatter(data)
+    if expected.endswith("carries it"):
+        # a point far off both: five checkpoints fall, the sixth makes a line
+        assert findings(data).without.low < 0
+        if not findings(data).clear:
+            expected = "No clear relation"
+    assert expected in title(fig)
+
+
+def test_few_checkpoints_are_drawn_without_r() -> None:
+    fig = scatter(RISING[:3])
+    assert "No r for 3 checkpoints" in words(fig)
+    assert "r =" not in words(fig)
+    assert not [t for t in fig.data if t.mode == "lines"]
+    assert "causal" not in words(fig)
+
+
+def test_checkpoints_without_a_value_are_named_not_drawn() -> None:
+    data = table([1, 2, 4, 8, np.nan, 0], [0.1, 0.2, 0.3, 0.45, 0.5, 0.6])
+    fig = scatter(data)
+    assert "Left out, without VAS or accuracy: run-4, run-5" in words(fig)
+    assert "n = 4 checkpoints" in words(fig)
+    with pytest.raises(UsageError, match="nothing can be drawn"):
+        scatter(data[4:])
+    with pytest.raises(UsageError, match="lacks accuracy"):
+        scatter(data[["checkpoint", "vas"]])
+
+
+def test_uncertainty_over_items_is_there_where_items_are_shared() -> None:
+    rng = np.random.default_rng(0)
+    captures, grades = {}, {}
+    for at in range(5):
+        capture = made.realistic(30, 3, 2, lift=0.2 * at)
+        captures[f"run-{at}"] = capture
+        grades[f"run-{at}"] = right_of(capture, list((rng.random(30) < 0.3 + 0.1 * at).astype(float)))
+    found = scatter_table(captures, grades)
+    both = found.attrs["two_level"]
+    assert both.n_clusters == 30
+    assert "Resampled over 30 items, r is" in words(scatter(found))
+    pictures = xr.DataArray(
+        np.arange(30) // 3, dims="item", coords={"item": captures["run-0"]["item"].values}
+    )
+    clustered = scatter_table(captures, grades, cluster=pictures)
+    assert clustered.attrs["two_level"].n_clusters == 10
+    assert "bootstrap over pictures" in words(scatter(clustered))
+
+
+def test_names_cannot_inject_markup_and_a_hundred_fit() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-3, 3, 100)
+    data = table(list(2.0**x), list(0.5 + 0.05 * x + rng.normal(0, 0.02, 100)))
+    data["checkpoint"] = [f'<b onclick="x">%{{x}} {i}' for i in range(100)]
+    text = scatter(data).to_json().replace("\\u003c", "<")
+    assert "<b onclick" not in text
+    assert scatter(data).layout.width < 1000
+
+
+def test_labels_cover_no_point_and_no_other_label() -> None:
+    rng = np.random.default_rng(3)
+    points = [tuple(p) for p in rng.uniform(50, 750, (30, 2))]
+    names = [f"checkpoint {i}" for i in range(30)]
+    places = place_labels(points, names, (0, 0, 800, 800))
+    boxes = [(x - 35, y - 8, x + 35, y + 8) for x, y in filter(None, places)]
+    assert len(boxes) > 20
+    for i, a in enumerate(boxes):
+        assert all(a[2] < b[0] or b[2] < a[0] or a[3] < b[1] or b[3] < a[1] for b in boxes[:i])
+        assert not any(a[0] < x < a[2] and a[1] < y < a[3] for x, y in points)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_kinds_differ_in_marker_and_read_on_the_page(theme: str) -> None:
+    look = themes.named(theme)
+    kinds = [kind_of(name) for name in ("base", "multimodal cs", "text-only", "vard", "agto", "vars", "else")]
+    styles = kind_styles(kinds, look)
+    assert len({style.symbol for style in styles.values()}) == 7
+    for style in styles.values():
+        assert themes.contrast(style.text, look.background) >= 4.5

@@ -1,0 +1,132 @@
+"""The numbers behind the compare figure: one row a head, one row a layer, two checkpoints on the same items."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.metrics import vas, vas_masses, vas_per_head
+from vaslab.statistics import aligned, fdr, product_interval
+
+FALSE_FINDINGS = 0.05
+
+
+def compare_table(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+    cluster: xr.DataArray | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """VAS of each head in two checkpoints, and the change.
+
+    Args:
+        first, second: Captures of the same items, layers and heads; alignment is checked.
+        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        cluster: picture of each item, dims (item): resampled whole.
+        seed: of the bootstrap over items, paired.
+
+    Returns:
+        Columns layer, head, kv_group (where the captures name their key-value heads), first, second (VAS), ratio
+        (second / first), low, high (95 %), p, p_adjusted (Benjamini-Hochberg over all heads), changed (p_adjusted <=
+        0.05), n_items. `attrs["vas"]` holds the attributes of the VAS, `attrs["layers"]` one row a layer of the same.
+
+    Raises:
+        UsageError: captures that do not align, otherwise as `vas`.
+        VaslabError: as `vas`.
+    """
+    per_item, terms = [], []
+    for capture in (first, second):
+        if form == "ratio_of_means":
+            parts = vas_masses(capture, queries, sink, per_token)
+            per_item.append(parts["image"])
+            terms.append([parts["image"], parts["system"]])
+        else:
+            values = vas(capture, queries, form, sink, per_token, over=())
+            per_item.append(values)
+            terms.append([values])
+    aligned(per_item[0], per_item[1])
+    powered = [
+        (each, sign if at == 0 else -sign)
+        for side, sign in ((1, 1), (0, -1))
+        for at, each in enumerate(terms[side])
+    ]
+    change = product_interval(powered, seed=seed, cluster=cluster).transpose("layer", "head")
+    levels = [vas_per_head(capture, queries, form, sink, per_token) for capture in (first, second)]
+    layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
+    table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel()})
+    group = _groups(first, second)
+    if group is not None:
+        table["kv_group"] = np.broadcast_to(group, layer.shape).ravel()
+    for name, level in zip(("first", "second"), levels, strict=True):
+        table[name] = level.transpose("layer", "head").values.ravel()
+    _add_change(table, change)
+    table.attrs["vas"] = dict(levels[1].attrs)
+    over_heads = [(each.mean("head"), power) for each, power in powered]
+    layers = pd.DataFrame({"layer": levels[0]["layer"].values})
+    _add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
+    table.attrs["layers"] = layers
+    table.attrs["clustered"] = cluster is not None
+    return table
+
+
+def _add_change(table: pd.DataFrame, change: xr.Dataset) -> None:
+    adjusted = fdr(change["p"])
+    for column, values in (
+        ("ratio", change["estimate"]),
+        ("low", change["low"]),
+        ("high", change["high"]),
+        ("p", change["p"]),
+        ("p_adjusted", adjusted),
+        ("changed", adjusted <= FALSE_FINDINGS),
+        ("n_items", change["n"]),
+    ):
+        table[column] = values.values.ravel()
+
+
+def _groups(first: xr.Dataset, second: xr.Dataset) -> np.ndarray | None:
+    """Key-value group of each head, where both captures say the same number of them."""
+    kv_heads = {capture.attrs.get("n_kv_heads") for capture in (first, second)}
+    count = kv_heads.pop()
+    if kv_heads or count is None:
+        return None
+    n = first.sizes["head"]
+    if int(count) < 1 or n % int(count):
+        raise UsageError(f"n_kv_heads is {count}, which does not divide the {n} heads of the captures")
+    return np.arange(n) // (n // int(count))
+
+
+def changed_layers(layers: pd.DataFrame) -> list[tuple[object, object, float]]:
+    """Runs of neighbouring layers whose mean VAS changed the same way at a false discovery rate of 5 %.
+
+    Args:
+        layers: `attrs["layers"]` of a compare table.
+
+    Returns:
+        (first layer, last layer, ratio): the geometric mean of the ratios; the strongest rise first, then the
+        strongest fall (strength: size of the log ratio times the number of layers), then the others.
+    """
+    sign = np.where(layers["changed"], np.sign(np.log(layers["ratio"].to_numpy(dtype=float))), 0)
+    runs: list[tuple[int, int]] = []
+    for at, way in enumerate(sign):
+        if way and runs and runs[-1][1] == at - 1 and sign[at - 1] == way:
+            runs[-1] = (runs[-1][0], at)
+        elif way:
+            runs.append((at, at))
+    logs = np.log(layers["ratio"].to_numpy(dtype=float))
+    out = [
+        (
+            layers["layer"].iloc[a],
+            layers["layer"].iloc[b],
+            float(np.exp(logs[a : b + 1].mean())),
+            float(logs[a : b + 1].sum()),
+        )
+        for a, b in runs
+    ]
+    rises = sorted((run for run in out if run[3] > 0), key=lambda run: -run[3])
+    falls = sorted((run for run in out if run[3] < 0), key=lambda run: run[3])
+    ordered = [*rises[:1], *falls[:1], *rises[1:], *falls[1:]]
+    return [(a, b, ratio) for a, b, ratio, _ in ordered]

@@ -1,0 +1,258 @@
+"""Parts that maps of heads share: medians over layers above a map, a histogram below it that is its colour bar."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import Canvas
+from vaslab.plots.head_grid import quartiles
+from vaslab.plots.text import change_text, ratio_text, ratio_ticks
+
+Floats = NDArray[np.float64]
+
+
+def median_range(values: Sequence[Floats], limit: int) -> tuple[float, float]:
+    """Lowest and highest log2 that strips of these maps (layer, head) need, the line at 1 among them."""
+    ends = []
+    for each in values:
+        with np.errstate(divide="ignore"):
+            ends.append(np.clip(np.log2(quartiles(each)), -limit, limit))
+    every = np.concatenate([each[np.isfinite(each)] for each in ends])
+    if not every.size:
+        return -1.0, 1.0
+    bottom, ceiling = np.floor(every.min() * 2 - 0.2) / 2, np.ceil(every.max() * 2 + 0.2) / 2
+    spread = max(0.0, 2 - (ceiling - bottom)) / 2
+    return float(min(bottom - spread, -0.25)), float(max(ceiling + spread, 0.25))
+
+
+def draw_medians(
+    canvas: Canvas,
+    number: int,
+    place: tuple[float, float, float, float],
+    values: Floats,
+    layers: Sequence[object],
+    limit: int,
+    ends: tuple[float, float],
+    color: str,
+    change: bool = False,
+    behind: Floats | None = None,
+    words: bool = True,
+) -> None:
+    """Median over heads of each layer, with the interquartile range; `behind` adds another map's median, dashed.
+
+    Args:
+        canvas: the page. number: of the axes. place: left, top, width, height in pixels.
+        values: ratios, (layer, head). layers: their names. limit: log2 beyond which values are clipped.
+        ends: of the y axis, log2. color: of the line. change: ticks are changes (x2), not ratios.
+        behind: ratios of another map. words: whether the y axis has labels.
+    """
+    look, figure = canvas.theme, canvas.figure
+    left, top, width, height = place
+    ticks = ratio_ticks(*ends, 5)
+    n = len(values)
+    texts = [(change_text if change else ratio_text)(power) for power in ticks]
+    on = canvas.axes(
+        number,
+        left,
+        top,
+        width,
+        height,
+        {"range": [-0.5, n - 0.5], "showticklabels": False, "ticks": "", "fixedrange": True},
+        {
+            "range": list(ends),
+            "tickvals": ticks,
+            "ticktext": texts,
+            "showticklabels": words,
+            "ticks": "outside" if words else "",
+            "showgrid": True,
+            "gridcolor": look.grid,
+            "fixedrange": True,
+        },
+    )
+    figure.add_scatter(
+        x=[-0.5, n - 0.5],
+        y=[0, 0],
+        mode="lines",
+        line={"color": look.reference, "width": 1.2, "dash": "5px,4px"},
+        hoverinfo="skip",
+        **on,
+    )
+    of = quartiles(values)
+    with np.errstate(divide="ignore"):
+        low, middle, high = np.clip(np.log2(of), -limit, limit)
+    x, there = np.arange(n), np.isfinite(middle)
+    figure.add_scatter(
+        x=np.concatenate([x[there], x[there][::-1]]),
+        y=np.concatenate([high[there], low[there][::-1]]),
+        fill="toself",
+        fillcolor=themes.faded(color, 0.18),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        **on,
+    )
+    if behind is not None:
+        with np.errstate(divide="ignore"):
+            other = np.clip(np.log2(quartiles(behind)[1]), -limit, limit)
+        figure.add_scatter(
+            x=x,
+            y=other,
+            mode="lines",
+            line={"color": look.muted, "width": 1.6, "dash": "dot"},
+            hoverinfo="skip",
+            **on,
+        )
+    figure.add_scatter(
+        x=x,
+        y=middle,
+        mode="lines+markers" if n <= 40 else "lines",
+        line={"color": color, "width": 2},
+        marker={"size": 4.5, "color": color},
+        customdata=of[[1, 0, 2]].T,
+        text=[str(name) for name in layers],
+        hovertemplate=(
+            "<b>layer %{text}</b><br>median %{customdata[0]:.3~r}<br>middle half of heads %{customdata[1]:.3~r} – "
+            "%{customdata[2]:.3~r}<extra></extra>"
+        ),
+        **on,
+    )
+
+
+def draw_histogram(
+    canvas: Canvas,
+    number: int,
+    place: tuple[float, float, float, float],
+    level: Floats,
+    limit: int,
+    stops: tuple[str, ...],
+    change: bool = False,
+    unit: str = "heads",
+) -> None:
+    """Histogram of all heads over its own colour strip: the colour bar of the map above.
+
+    Args:
+        canvas, number, place: as `draw_medians`; the strip takes the last 8 pixels.
+        level: log2 of all values, unclipped. limit: log2 at the ends. stops: the colours. change: words of the ticks.
+        unit: what the bars count.
+    """
+    look, figure = canvas.theme, canvas.figure
+    left, top, width, height = place
+    known = level[~np.isnan(level)]
+    shown = np.clip(known, -limit, limit)
+    per_octave = max(1, round(min(24.0, max(5.0, float(np.sqrt(shown.size)))) / limit))
+    edges = np.linspace(-limit, limit, 2 * limit * per_octave + 1)
+    counts, _ = np.histogram(shown, edges)
+    middles = (edges[:-1] + edges[1:]) / 2
+    bare = {"showticklabels": False, "ticks": "", "fixedrange": True}
+    on = canvas.axes(
+        number,
+        left,
+        top,
+        width,
+        height - 10,
+        {"range": [-limit, limit], **bare},
+        {"range": [0, max(int(counts.max()), 1) * 1.04], **bare},
+    )
+    figure.add_bar(
+        x=middles,
+        y=counts,
+        width=np.diff(edges),
+        marker={
+            "color": [themes.sampled(stops, (m / limit + 1) / 2) for m in middles],
+            "line": {"width": 0.6, "color": themes.faded(look.text, 0.35)},
+        },
+        customdata=np.column_stack([2.0 ** edges[:-1], 2.0 ** edges[1:]]),
+        hovertemplate="%{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{y} " + f"{unit}<extra></extra>",
+        **on,
+    )
+    ticks = sorted({-limit, limit, *ratio_ticks(-limit, limit, max(3, int(width / 64)))})
+    ticks = [t for t in ticks if abs(t) == limit or (limit - abs(t)) * width / (2 * limit) > 46]
+    words = [(change_text if change else ratio_text)(power) for power in ticks]
+    if change:
+        words[ticks.index(0)] = "no change"
+    if (known < -limit).any():
+        words[0] = f"≤ {words[0]}"
+    if (known > limit).any():
+        words[-1] = f"≥ {words[-1]}"
+    fine = np.linspace(-limit, limit, 257)
+    centres = (fine[:-1] + fine[1:]) / 2
+    on = canvas.axes(
+        number + 1,
+        left,
+        top + height - 8,
+        width,
+        8,
+        {"range": [-limit, limit], "tickvals": ticks, "ticktext": words, "fixedrange": True},
+        {"range": [0, 1], **bare},
+    )
+    figure.add_heatmap(
+        x=centres,
+        y=[0.5],
+        z=centres[None],
+        zmin=-limit,
+        zmax=limit,
+        colorscale=themes.colorscale(stops),
+        showscale=False,
+        hoverinfo="skip",
+        **on,
+    )
+
+
+def draw_share_bar(
+    canvas: Canvas, number: int, place: tuple[float, float, float, float], shares: Floats, highest: float
+) -> None:
+    """Histogram of shares (parts of one) over the colour strip from 0 to `highest`.
+
+    Other arguments as `draw_histogram`.
+    """
+    look, figure = canvas.theme, canvas.figure
+    left, top, width, height = place
+    known = shares[np.isfinite(shares)]
+    most = max(highest, 1e-6)
+    edges = np.linspace(0, most, 25)
+    counts, _ = np.histogram(known, edges)
+    middles = (edges[:-1] + edges[1:]) / 2
+    bare = {"showticklabels": False, "ticks": "", "fixedrange": True}
+    on = canvas.axes(
+        number,
+        left,
+        top,
+        width,
+        height - 10,
+        {"range": [0, most], **bare},
+        {"range": [0, max(int(counts.max()), 1) * 1.04], **bare},
+    )
+    figure.add_bar(
+        x=middles,
+        y=counts,
+        width=np.diff(edges),
+        marker={
+            "color": [themes.sampled(themes.SHARE, m / most) for m in middles],
+            "line": {"width": 0.6, "color": themes.faded(look.text, 0.35)},
+        },
+        hovertemplate="%{x:.1%}: %{y} values<extra></extra>",
+        **on,
+    )
+    centres = (np.arange(256) + 0.5) / 256 * most
+    on = canvas.axes(
+        number + 1,
+        left,
+        top + height - 8,
+        width,
+        8,
+        {"range": [0, most], "nticks": 6, "tickformat": ".0%" if most > 0.03 else ".1%", "fixedrange": True},
+        {"range": [0, 1], **bare},
+    )
+    figure.add_heatmap(
+        x=centres,
+        y=[0.5],
+        z=centres[None],
+        zmin=0,
+        zmax=most,
+        colorscale=themes.colorscale(themes.SHARE),
+        showscale=False,
+        hoverinfo="skip",
+        **on,
+    )
