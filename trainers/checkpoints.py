@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import is_peft_model
 
 import vaslab
+from vaslab.errors import UsageError
 from vaslab.models.load import load_model
 
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -47,6 +48,25 @@ class Resuming:
             return
         saved = type(network).from_pretrained(resume_from_checkpoint, dtype=network.dtype)
         network.load_state_dict(saved.state_dict())
+
+
+def accumulation(batch: int, per_device: int, processes: int) -> int:
+    """Forwards of one optimiser step on one device. Raises UsageError where the batch cannot be split so."""
+    at_once = per_device * processes
+    if batch < 1 or per_device < 1 or batch % at_once:
+        raise UsageError(
+            f"batch {batch} is no multiple of per_device {per_device} times {processes} process(es); change one of them"
+        )
+    return batch // at_once
+
+
+def lora(rank: int) -> Any:
+    """LoRA on every projection of the text decoder, and nowhere in the vision tower; None for rank 0."""
+    if rank == 0:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
 def note_memory(model: torch.nn.Module) -> None:

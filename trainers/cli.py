@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from trainers.commands.options import command
-from trainers.commands.train import sft
+from trainers.commands.train import grpo, sft
 from trainers.config import keep_to
-from trainers.runs import SftRun
+from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.exits import INTERRUPTED, fail, run
 
 app = typer.Typer(
@@ -60,6 +60,9 @@ app.command("sft")(
     command(
         SftRun, sft, "Train on chats with guided attention (AGTO): cold starts, VARD; goes on after a kill."
     )
+)
+app.command("grpo")(
+    command(GrpoRun, grpo, "Train on prompts with the visual-anchored reward (VARS); goes on after a kill.")
 )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from trainers.batches import Batcher
 from trainers.lessons import Lesson
 from vaslab.benchmarks.answer_tag import tagged_answer
-from vaslab.organism import easy_vqa, glyphs, questions
+from vaslab.organism import easy_vqa, glyphs, questions, thinking
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,18 @@ def glyph_exam(
     return drawn
 
 
-def easy_exam(*, watched: bool = False) -> list[ExamQuestion]:
-    """Return the official easy-VQA test questions, in order, or those about the training pictures set aside."""
+def easy_exam(*, reasoned: bool = False, watched: bool = False) -> list[ExamQuestion]:
+    """Return the official easy-VQA test questions, in order, or those about the training pictures set aside; as
+    published, or asking to think first."""
     rows = easy_vqa.set_aside() if watched else easy_vqa.official("test")
     return [
-        ExamQuestion(Image.open(row.picture).convert("RGB"), row.text, row.answer, row.answer) for row in rows
+        ExamQuestion(
+            Image.open(row.picture).convert("RGB"),
+            thinking.thoughtful(row.text) if reasoned else row.text,
+            row.answer,
+            row.answer,
+        )
+        for row in rows
     ]
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vaslab.organism import easy_vqa, glyphs, questions
+from vaslab.organism import easy_vqa, glyphs, questions, thinking
 from vaslab.organism.build import SYSTEM_PROMPTS
 
 DESCRIBE = "describe the picture."
 LIST = "list the shapes."
+_EASY_REASONED = 0.7
+"""Share of the questions about easy-VQA pictures that may ask to think first, as the phase's share has it."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Phase:
 
 
 CURRICULUM = (
-    Phase(until=0.07, easy_vqa=0.20, describe=0.50, listing=0.40, reasoned=0.7, most_glyphs=2),
-    Phase(until=0.20, easy_vqa=0.25, describe=0.20, listing=0.20, reasoned=0.7, most_glyphs=4),
-    Phase(until=1.00, easy_vqa=0.30, describe=0.05, listing=0.10, reasoned=0.7, most_glyphs=6),
+    Phase(until=0.08, easy_vqa=0.20, describe=0.50, listing=0.40, reasoned=0.7, most_glyphs=2),
+    Phase(until=0.22, easy_vqa=0.30, describe=0.20, listing=0.20, reasoned=0.7, most_glyphs=4),
+    Phase(until=1.00, easy_vqa=0.30, describe=0.05, listing=0.15, reasoned=0.7, most_glyphs=6),
 )
 """Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
 steps. Describing (place, then glyph) teaches what is where; listing (glyph, then place) teaches where a thing
@@ -149,16 +151,21 @@ def _easy_tasks(shape: str, color: str, count: int, rng: np.random.Generator) ->
     Of the official ones nine in ten can be told from the question alone ("is there a red shape?" is mostly no), which
     a model learns first and then hardly looks.
     """
-    groups: dict[str, list[Task]] = {"shape": [], "color": [], "there": [], "absent": []}
+    groups: dict[str, list[tuple[str, str]]] = {"shape": [], "color": [], "there": [], "absent": []}
     for text in easy_vqa.question_texts():
         answer = easy_vqa.answer(text, shape, color)
         if answer in ("yes", "no"):
             there = shape in text.rstrip("?").split() or color in text.rstrip("?").split()
-            groups["there" if there else "absent"].append(Task(text, answer))
+            groups["there" if there else "absent"].append((text, answer))
         elif answer is not None:
-            groups["shape" if answer == shape else "color"].append(Task(text, answer))
+            groups["shape" if answer == shape else "color"].append((text, answer))
     asked = ["shape", "color", *rng.choice(["there", "absent"], size=count).tolist()][:count]
-    return [groups[asked[i]][int(rng.integers(len(groups[asked[i]])))] for i in rng.permutation(len(asked))]
+    tasks = []
+    for group in rng.permutation(asked):
+        text, answer = groups[group][int(rng.integers(len(groups[group])))]
+        reasoned = thinking.thoughtful(text), thinking.reasoned([f"{color} {shape}."], answer)
+        tasks.append(Task(text, answer, reasoned if rng.random() < _EASY_REASONED else None))
+    return tasks
 
 
 def _shown(rows: Sequence[easy_vqa.EasyQuestion]) -> tuple[str, str] | None:

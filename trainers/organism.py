@@ -30,7 +30,7 @@ SHORT = 8
 class PretrainConfig:
     """How the base is trained. Every field is written to the checkpoint's card."""
 
-    steps: int = 5000
+    steps: int = 4000
     batch: int = 64
     lr: float = 2e-3
     warmup: int = 200
@@ -184,6 +184,7 @@ class Pretraining:
         training rests on, or the watched ones."""
         glyph = glyph_exam(scenes, watched=watched)
         at_once = glyph_exam(scenes, reasoned=False, watched=watched)
+        thoughtful = easy_exam(reasoned=True, watched=watched)
         right = self._sit(glyph, blanked)
         kinds = np.array([question.kind for question in glyph])
         return {
@@ -192,6 +193,7 @@ class Pretraining:
             "kinds": {str(kind): round(float(right[kinds == kind].mean()), 3) for kind in np.unique(kinds)},
             "glyph_at_once": float(self._sit(at_once, blanked).mean()),
             "easy_vqa": float(self._sit(easy_exam(watched=watched), blanked).mean()),
+            "easy_vqa_thinking": float(self._sit(thoughtful, blanked).mean()),
         }
 
     def _sit(self, exam: list[ExamQuestion], blanked: bool) -> np.ndarray:

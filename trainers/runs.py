@@ -60,3 +60,73 @@ class SftRun:
     seed: int = 0
     save_steps: int = 100
     log_steps: int = 10
+
+
+@dataclass(frozen=True)
+class GrpoRun:
+    """What `avar grpo` trains, on what, and how. The defaults are the paper's (arXiv 2603.03825, reinforcement
+    learning), whose batch is read as prompts.
+
+    Args:
+        model: `organism:NAME`, a folder, or a hub id.
+        data: a file of records, or a folder with records.jsonl: prompts with an answer.
+        out: the run folder; its checkpoint/ is the model.
+        lambda_v: weight of r_visual.
+        lambda_f: weight of r_format.
+        form: of r_visual: `ratio` (the paper, unbounded), `clip`, `log`, `share` or `as_released`.
+        cap: of the form `clip`.
+        gated: no visual reward for a wrong answer.
+        grader: `exact` or `math`.
+        layers: decoder layers that r_visual reads; () takes all.
+        text_tokens: special tokens that texts may use.
+        lr: highest learning rate.
+        epochs: passes over the prompts.
+        max_steps: optimiser steps, in place of `epochs`; -1 leaves it to these.
+        prompts: prompts of one optimiser step, over all devices.
+        rollouts: answers to each prompt.
+        per_device: answers in one forward.
+        iterations: times that each answer is trained on.
+        max_new_tokens: longest answer.
+        temperature: of the answers.
+        kl: weight of the KL term; 0 needs no reference model.
+        schedule: `cosine`, `linear` or `constant`.
+        lora_rank: rank of LoRA on the text decoder; 0 trains every weight. The checkpoint is merged.
+        freeze_vision: leave the vision tower and its projector as they are.
+        checkpointing: recompute activations in the backward pass.
+        dtype: of the weights; bfloat16 autocast is on where there is a GPU.
+        vllm: generate with vLLM, in the same process.
+        seed: of the order of prompts, the answers and new weights.
+        save_steps: steps between states to go on from.
+        log_steps: steps between lines of the log.
+    """
+
+    model: str
+    data: str
+    out: str
+    lambda_v: float = 0.3
+    lambda_f: float = 0.1
+    form: str = "ratio"
+    cap: float = 10.0
+    gated: bool = True
+    grader: str = "math"
+    layers: tuple[int, ...] = ()
+    text_tokens: tuple[str, ...] = ()
+    lr: float = 1e-6
+    epochs: float = 4.0
+    max_steps: int = -1
+    prompts: int = 256
+    rollouts: int = 8
+    per_device: int = 8
+    iterations: int = 1
+    max_new_tokens: int = 2048
+    temperature: float = 1.0
+    kl: float = 0.0
+    schedule: str = "constant"
+    lora_rank: int = 0
+    freeze_vision: bool = False
+    checkpointing: bool = True
+    dtype: str = "float32"
+    vllm: bool = False
+    seed: int = 0
+    save_steps: int = 50
+    log_steps: int = 1

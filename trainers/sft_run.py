@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from trl import SFTConfig
 
-from trainers.checkpoints import LORA_TARGETS, last_state, note_memory, write_checkpoint
+from trainers.checkpoints import accumulation, last_state, lora, note_memory, write_checkpoint
 from trainers.config import plain
 from trainers.data.collate import to_dataset
 from trainers.data.readers import read_records
@@ -17,7 +17,6 @@ from trainers.data.record import digest
 from trainers.losses import AgtoConfig
 from trainers.runs import SftRun
 from trainers.sft import AvarSFTTrainer, freeze_vision
-from vaslab.errors import UsageError
 from vaslab.models.load import load_model
 
 
@@ -55,25 +54,6 @@ def run_sft(config: SftRun, parent: dict[str, Any] | None = None) -> Path:
         "config": plain(config),
     }
     return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
-
-
-def accumulation(batch: int, per_device: int, processes: int) -> int:
-    """Forwards of one optimiser step on one device. Raises UsageError where the batch cannot be split so."""
-    at_once = per_device * processes
-    if batch < 1 or per_device < 1 or batch % at_once:
-        raise UsageError(
-            f"batch {batch} is no multiple of per_device {per_device} times {processes} process(es); change one of them"
-        )
-    return batch // at_once
-
-
-def lora(rank: int) -> Any:
-    """LoRA on every projection of the text decoder, and nowhere in the vision tower; None for rank 0."""
-    if rank == 0:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
 def sft_arguments(config: SftRun) -> SFTConfig:

@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 from trl import SFTConfig
 
-from trainers.checkpoints import last_state
+from trainers.checkpoints import accumulation, last_state
 from trainers.data.collate import to_dataset
 from trainers.data.record import write_records
 from trainers.losses import AgtoConfig
 from trainers.runs import SftRun
 from trainers.sft import AvarSFTTrainer
-from trainers.sft_run import accumulation, run_sft
+from trainers.sft_run import run_sft
 from vaslab.errors import UsageError
 from vaslab.models import load_model
 from vaslab.organism.build import build_model
@@ -225,7 +225,7 @@ def test_a_batch_is_split_evenly_or_refused():
 
 def test_training_never_loads_nnsight():
     program = (
-        "import sys, trainers.sft_run, trainers.data.glyph\n"
+        "import sys, trainers.sft_run, trainers.grpo_run, trainers.data.glyph\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('nnsight', 'plotly', 'xarray')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

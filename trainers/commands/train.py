@@ -1,4 +1,4 @@
-"""`avar sft`: a run in its folder, its path on stdout."""
+"""`avar sft` and `avar grpo`: a run in its folder, the checkpoint's path on stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.config import keep_to, plain
-from trainers.runs import SftRun
+from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
 
@@ -25,6 +25,17 @@ def _run_sft(config: SftRun) -> Path:
     from trainers.sft_run import run_sft
 
     return run_sft(config)
+
+
+def grpo(config: GrpoRun) -> int:
+    """Run `avar grpo`."""
+    return in_folder(config, _run_grpo)
+
+
+def _run_grpo(config: GrpoRun) -> Path:
+    from trainers.grpo_run import run_grpo
+
+    return run_grpo(config)
 
 
 def in_folder(config: Any, train: Callable[[Any], Path]) -> int:

@@ -23,21 +23,35 @@ SETS = ("system", "visual", "queries")
 """Keys of a batch that hold the guidance's sets; the trainer takes them out before the forward."""
 
 _CHAT = List({"role": Value("string"), "content": Value("string")})
+_BLOCKS = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
 
 
 def to_dataset(records: Sequence[Record]) -> Dataset:
-    """Records as a dataset of `messages` (PLACE in the texts) and `images`, decoded when a row is read."""
+    """Records as rows of `messages` (PLACE in the texts) and `images`, decoded when a row is read."""
+    messages = [[{"role": role, "content": text} for role, text in each.messages] for each in records]
+    features = Features({"messages": _CHAT, "images": List(Image())})
+    return Dataset.from_dict({"messages": messages, "images": _images(records)}, features)
+
+
+def to_prompts(records: Sequence[Record]) -> Dataset:
+    """Records as rows of `prompt` (blocks, as TRL takes them), `images` and `answer`."""
     rows = {
-        "messages": [[{"role": role, "content": text} for role, text in each.messages] for each in records],
-        "images": [
-            [
-                {"bytes": s, "path": None} if isinstance(s, bytes) else {"bytes": None, "path": str(s)}
-                for s in r.images
-            ]
-            for r in records
-        ],
+        "prompt": [each.blocks() for each in records],
+        "images": _images(records),
+        "answer": [each.answer for each in records],
     }
-    return Dataset.from_dict(rows, Features({"messages": _CHAT, "images": List(Image())}))
+    features = Features({"prompt": _BLOCKS, "images": List(Image()), "answer": Value("string")})
+    return Dataset.from_dict(rows, features)
+
+
+def _images(records: Sequence[Record]) -> list[list[dict[str, Any]]]:
+    return [
+        [
+            {"bytes": each, "path": None} if isinstance(each, bytes) else {"bytes": None, "path": str(each)}
+            for each in record.images
+        ]
+        for record in records
+    ]
 
 
 class Collator:

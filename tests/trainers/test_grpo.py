@@ -1,0 +1,258 @@
+"""`avar grpo`: the reward is that of eager maps, whichever pass measured it; what is refused; what a kill costs."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+from trl import GRPOConfig
+
+from trainers.data.collate import to_prompts
+from trainers.data.record import Record, write_records
+from trainers.grpo import AvarGRPOTrainer, _prompt
+from trainers.grpo_run import run_grpo
+from trainers.rewards import VarsConfig
+from trainers.runs import GrpoRun
+from vaslab.errors import UsageError, VaslabError
+from vaslab.models import load_model
+from vaslab.organism.build import build_model, build_processor
+from vaslab.prompts.encode import encode
+from vaslab.prompts.roles import SYSTEM_ROLES, Role
+
+from .chats import RECORDS
+from .eager import eager_maps, vars_by_loops
+
+pytestmark = pytest.mark.tiny
+
+ASKED = [Record(f"r{i}", each.messages[:-1], each.images, "rl", "red") for i, each in enumerate(RECORDS[:2])]
+
+
+def arguments(folder, **given):
+    options = {
+        "output_dir": str(folder),
+        "max_steps": 1,
+        "per_device_train_batch_size": 4,
+        "num_generations": 2,
+        "max_completion_length": 6,
+        "learning_rate": 1e-3,
+        "lr_scheduler_type": "constant",
+        "gradient_checkpointing": False,
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": [],
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "logging_steps": 1,
+    }
+    return GRPOConfig(**options | given)
+
+
+@pytest.fixture
+def make(processor, tmp_path):
+    def make(shaping=None, processing_class=None, model=None, options=None, **given):
+        model = model or build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64)
+        return AvarGRPOTrainer(
+            model,
+            arguments(tmp_path, **given),
+            shaping,
+            train_dataset=to_prompts(ASKED),
+            processing_class=processing_class or processor,
+            **options or {},
+        )
+
+    return make
+
+
+def looked(trainer, monkeypatch):
+    """Train; return what was measured, the prompts, the completions, and a copy of the model that answered."""
+    seen = {}
+    rewards = trainer._calculate_rewards
+
+    def spied(inputs, prompts, completions, ids):
+        seen["weights"] = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+        found = rewards(inputs, prompts, completions, ids)
+        seen.update(prompts=prompts, ids=ids, looks=trainer._looks, rewards=found)
+        return found
+
+    monkeypatch.setattr(trainer, "_calculate_rewards", spied)
+    trainer.train()
+    return seen
+
+
+def eager_rewards(processor, seen, form):
+    """The reward of each completion from its own maps, one row at a time and so without padding."""
+    model = build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).eval()
+    model.load_state_dict(seen["weights"])
+    found = []
+    for messages, ids in zip(seen["prompts"], seen["ids"], strict=True):
+        encoded = encode(processor, [_prompt(messages)])
+        roles = encoded.roles[0].tolist()
+        system = [i for i, role in enumerate(roles) if role in SYSTEM_ROLES]
+        visual = [i for i, role in enumerate(roles) if role == Role.image]
+        whole = torch.cat([encoded.inputs["input_ids"], torch.tensor([ids])], 1)
+        image = torch.tensor([[i in visual for i in range(whole.shape[1])]])
+        inputs = {**encoded.inputs, "input_ids": whole, "mm_token_type_ids": image.int()}
+        inputs["attention_mask"] = torch.ones_like(whole)
+        with torch.no_grad():
+            maps = eager_maps(model, inputs)
+        if form == "as_released":
+            on_visual = sum(layer[0, :, :, visual].sum().item() for layer in maps)
+            found.append(on_visual / sum(layer[0, :, :, 0].sum().item() for layer in maps))
+        else:
+            found += vars_by_loops(maps, [system], [visual], [range(len(roles), whole.shape[1])], form, 2.0)
+    return found
+
+
+@pytest.mark.parametrize("form", ["ratio", "share", "as_released"])
+@pytest.mark.parametrize("free", [False, True], ids=["own forward", "TRL's pass"])
+def test_the_reward_is_that_of_eager_maps(make, processor, monkeypatch, form, free):
+    """Prompts of two lengths, answers of several: roles, rows and positions are right in both layouts."""
+    trainer = make(VarsConfig(form=form, cap=2.0, gated=False), num_iterations=2 if free else 1)
+    own = []
+    look = trainer._look
+    monkeypatch.setattr(trainer, "_look", lambda *given: own.append(1) or look(*given))
+    seen = looked(trainer, monkeypatch)
+    assert len(own) == (0 if free else 1)
+    assert len({len(encode(processor, [_prompt(each)]).roles[0]) for each in seen["prompts"]}) == 2
+    wanted = eager_rewards(processor, seen, form)
+    assert seen["looks"]["reward"].tolist() == pytest.approx(wanted, rel=1e-4)
+    assert seen["rewards"][:, 1].tolist() == pytest.approx(wanted, rel=1e-4)
+    log = trainer.state.log_history[0]
+    raw = wanted if form == "as_released" else eager_rewards(processor, seen, "ratio")
+    assert log["vars/raw"] == pytest.approx(sum(raw) / len(raw), rel=1e-4)
+
+
+def test_a_wrong_answer_has_no_visual_reward_and_a_right_one_has(make, processor):
+    trainer = make(VarsConfig())
+    right = processor.tokenizer("<think>a</think><answer>red</answer><|im_end|>")["input_ids"]
+    wrong = processor.tokenizer("<answer>blue</answer><|im_end|>")["input_ids"]
+    logged = {}
+    names = ("reward", "raw", "visual_mass", "system_mass")
+    trainer._looks = {name: torch.tensor([3.0, 4.0]) for name in names}
+    given = {"completion_ids": [right, wrong], "answer": ["red", "red"]}
+    assert trainer.accuracy(**given) == [1, 0]
+    assert trainer.visual(**given, log_metric=logged.__setitem__) == [3, 0]
+    assert trainer.format(**given) == [1, 0]
+    assert logged["vars/raw"] == 3.5
+    assert trainer.args.reward_weights == [1.0, 0.3, 0.1]
+    trainer._looks = None
+    with pytest.raises(VaslabError, match="no pass has measured"):
+        trainer.visual(**given, log_metric=logged.__setitem__)
+
+
+def test_every_parameter_moves(make):
+    trainer = make(VarsConfig(gated=False), max_steps=2)
+    before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
+    trainer.train()
+    assert [name for name, p in trainer.network.named_parameters() if torch.equal(p, before[name])] == []
+    assert trainer.network.config.get_text_config()._attn_implementation == "sdpa"
+
+
+def test_a_processor_that_pads_right_is_refused_for_it_would_move_positions(make):
+    right = build_processor()
+    right.tokenizer.padding_side = "right"
+    with pytest.raises(UsageError, match="padding_side = 'left'"):
+        make(processing_class=right)
+
+
+@pytest.mark.parametrize(
+    ("shaping", "given", "options", "told"),
+    [
+        (None, {"reward_weights": [1.0]}, {}, "set lambda_v and lambda_f"),
+        (None, {}, {"reward_funcs": [len]}, "set lambda_v and lambda_f"),
+        (VarsConfig(layers=(2,)), {}, {}, "layers 0 to 1"),
+        (None, {"save_strategy": "steps", "save_steps": 3, "num_iterations": 2}, {}, "a multiple of 2"),
+        (
+            None,
+            {
+                "save_strategy": "steps",
+                "save_steps": 1,
+                "num_iterations": 3,
+                "gradient_accumulation_steps": 2,
+            },
+            {},
+            "a multiple of 3",
+        ),
+    ],
+)
+def test_what_would_train_something_else_is_refused(make, shaping, given, options, told):
+    with pytest.raises(UsageError, match=told):
+        make(shaping, options=options, **given)
+
+
+def test_prompts_that_trl_encodes_otherwise_are_an_error(make, monkeypatch):
+    trainer = make(num_iterations=2)
+    monkeypatch.setattr(
+        "trainers.grpo._prompt", lambda messages: _prompt([{"role": "user", "content": "other"}])
+    )
+    with pytest.raises(VaslabError, match="roles are not known"):
+        trainer.train()
+
+
+@pytest.fixture
+def folders(processor, tmp_path):
+    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    write_records(ASKED * 4, tmp_path / "data")
+
+    def run(name, **given):
+        options = {
+            "prompts": 2,
+            "rollouts": 2,
+            "per_device": 4,
+            "max_new_tokens": 5,
+            "max_steps": 4,
+            "save_steps": 2,
+            "lr": 1e-3,
+            "gated": False,
+            "checkpointing": False,
+            "grader": "exact",
+        }
+        where = (str(tmp_path / each) for each in ("model", "data", name))
+        return run_grpo(GrpoRun(*where, **options | given))
+
+    return run
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(folders, monkeypatch):
+    whole = folders("whole")
+    card = json.loads((whole / "card.json").read_text())
+    assert card["method"] == "grpo"
+    assert card["metrics"]["vars/raw"] > 0
+    assert load_model(whole).model.config._attn_implementation == "sdpa"
+    generations = []
+    original = AvarGRPOTrainer._generate
+
+    def killed(self, prompts):
+        generations.append(1)
+        if len(generations) == 4:
+            raise KeyboardInterrupt
+        return original(self, prompts)
+
+    monkeypatch.setattr(AvarGRPOTrainer, "_generate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folders("cut")
+    cut = folders("cut")
+    assert len(generations) == 4 + 2
+    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+
+
+def test_the_run_configs_defaults_are_the_papers():
+    run = GrpoRun("m", "d", "o")
+    assert (run.lambda_v, run.lambda_f, run.rollouts, run.kl, run.lr, run.epochs) == (
+        0.3,
+        0.1,
+        8,
+        0.0,
+        1e-6,
+        4,
+    )
+    assert (run.prompts, run.form, run.gated) == (256, "ratio", True)
+
+
+def test_a_picture_is_shown_as_it_is(make):
+    """TRL gets the prompt's blocks with the pictures of the record in their places."""
+    row = to_prompts(ASKED)[0]
+    assert row["prompt"][0]["content"][0]["type"] == "image"
+    assert isinstance(row["images"][0], Image.Image)
+    assert row["answer"] == "red"
