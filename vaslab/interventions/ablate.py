@@ -68,7 +68,7 @@ class _Replaced(CustomEdit):
         queries: Bool[Tensor, "batch query"],
         later: bool,
         means: Float[Tensor, "layer head width"] | None,
-        strength: float,
+        strength: int | float,
     ) -> None:
         self.touched, self.chosen, self.later = touched, queries, later
         self.means, self.strength = means, strength

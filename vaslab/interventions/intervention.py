@@ -69,7 +69,7 @@ class Intervention:
         self,
         batch: Batch,
         groups: dict[str, Bool[Tensor, "batch seq"]],
-        factors: dict[str, float],
+        factors: dict[str, int | float],
         kind: Any,
         new: str | None = None,
     ) -> Edit:
@@ -102,7 +102,7 @@ def fits(mask: Bool[Tensor, "batch known"], n: int, new: bool = False) -> Bool[T
     return torch.cat([mask, mask.new_full((mask.shape[0], missing), new)], dim=1)
 
 
-def number_in(name: str, value: Any, least: float, most: float = float("inf")) -> None:
+def number_in(name: str, value: Any, least: int | float, most: int | float = float("inf")) -> None:
     """Raise UsageError unless a setting is a number between two limits."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         limits = f"at least {least:g}" if most == float("inf") else f"{least:g} to {most:g}"

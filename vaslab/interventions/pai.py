@@ -80,7 +80,7 @@ class _Amplified(CustomEdit):
         visual: Bool[Tensor, "batch seq"],
         queries: Bool[Tensor, "batch query"],
         later: bool,
-        alpha: float,
+        alpha: int | float,
     ) -> None:
         self.touched, self.visual, self.alpha = touched, visual, alpha
         self.chosen, self.later = queries, later
@@ -104,7 +104,7 @@ class _Amplified(CustomEdit):
 class _Blind:
     """The same prompt without its pictures, continued along the answer."""
 
-    def __init__(self, model: PreTrainedModel, gamma: float, cutoff: float) -> None:
+    def __init__(self, model: PreTrainedModel, gamma: int | float, cutoff: int | float) -> None:
         self.model, self.gamma, self.cutoff = model, gamma, cutoff
         self.pending: Tensor | None = None
         self.mask = torch.zeros(0, 0)

@@ -107,7 +107,7 @@ def top_heads(
     if score == "vas":
         values = vas_per_head(capture, queries)
     else:
-        found = masses(capture, over=("layer", "head"), queries=queries)
+        found = masses(capture, queries, over=("item",))
         if score not in found["role"].values:
             known = ", ".join(["vas", *map(str, found["role"].values)])
             raise UsageError(f"unknown score {score!r} of heads; expected {known}")

@@ -93,7 +93,7 @@ class Var(Intervention):
 
 
 def sink_tokens(
-    hidden: Shaped[Tensor, "batch token width"], tau: float, dims: Sequence[int] | None
+    hidden: Shaped[Tensor, "batch token width"], tau: int | float, dims: Sequence[int] | None
 ) -> Bool[Tensor, "batch token"]:
     """Tokens one of whose dimensions stands out of the hidden state by more than `tau` root mean squares."""
     hidden = hidden.float()
@@ -141,9 +141,9 @@ def redistributed(
     weights: Float[Tensor, "batch head row key"],
     visual: Bool[Tensor, "batch 1 1 key"],
     sinks: Bool[Tensor, "batch 1 1 key"],
-    p: float,
-    rho: float,
-    least: float,
+    p: int | float,
+    rho: int | float,
+    least: int | float,
 ) -> Float[Tensor, "batch head row key"]:
     """Weights of each row after the redistribution, where the row is image-centric."""
     mass = (weights * visual).sum(-1, keepdim=True)

@@ -1,0 +1,102 @@
+"""Whom an intervention touches, found by hand."""
+
+import pytest
+import torch
+
+import vaslab
+from vaslab.errors import UsageError
+from vaslab.interventions import Region, top_heads
+from vaslab.interventions.batch import Batch
+from vaslab.interventions.target import head_mask, layer_indices, region_mask
+from vaslab.prompts.roles import Role
+
+S, U, V, M, R, P = Role.system_sink, Role.user, Role.image, Role.marker, Role.response, Role.padding
+ROLES = torch.tensor([[P, P, S, U, V, V, V, V, U, M], [S, M, V, V, V, V, U, M, R, R]]).long()
+PATCH = torch.tensor([[-1, -1, -1, -1, 0, 1, 2, 3, -1, -1], [-1, -1, 0, 1, 2, 3, -1, -1, -1, -1]])
+BATCH = Batch(ROLES, torch.where(PATCH >= 0, 0, -1), PATCH, (((2, 2),), ((1, 4),)), 3, 4)
+
+
+def rows(names, steps=None, batch=BATCH):
+    chosen, new = batch.queries(names, steps)
+    return [row.nonzero()[:, 0].tolist() for row in chosen], new
+
+
+def test_sets_of_queries():
+    assert rows(("all",)) == ([[2, 3, 4, 5, 6, 7, 8, 9], list(range(10))], True)
+    assert rows(("text",)) == ([[2, 3, 8, 9], [0, 1, 6, 7, 8, 9]], True)
+    assert rows(("after_image",)) == ([[8, 9], [6, 7, 8, 9]], True)
+    assert rows(("user",)) == ([[3, 8], [6]], False)
+    assert rows(("user_after_image",)) == ([[8], [6]], False)
+    assert rows(("response",)) == ([[], [8, 9]], True)
+    assert rows(("emitting",)) == ([[9], [7, 8, 9]], True)
+    assert rows(("last",)) == ([[9], [7]], False)
+    assert rows(("user", "last")) == ([[3, 8, 9], [6, 7]], False)
+
+
+def test_steps_are_tokens_of_the_answer():
+    assert rows(("emitting",), (0, 1)) == ([[9], [7]], False)
+    assert rows(("emitting",), (1, 3)) == ([[10, 11], [8, 9]], False)
+    assert rows(("emitting",), (1, None)) == ([[10], [8, 9, 10]], True)
+    assert rows(("response",), (2, 4)) == ([[11, 12], [9, 10]], False)
+    assert rows(("user",), (0, 5)) == ([[], []], False)
+
+
+def test_without_a_picture_nothing_is_after_it():
+    text = Batch(torch.full((1, 3), int(U)), PATCH[:1, :3], PATCH[:1, :3], ((),), 3, 4)
+    assert rows(("after_image",), batch=text) == ([[]], True)
+
+
+@pytest.mark.parametrize(
+    ("layers", "n", "expected"),
+    [
+        ("all", 3, (0, 1, 2)),
+        ("middle", 32, (9, 10, 11, 12, 13, 14)),
+        ("middle", 2, (1,)),
+        ("2-", 5, (2, 3, 4)),
+        ("1-2", 5, (1, 2)),
+        ([0, -1], 5, (0, 4)),
+    ],
+)
+def test_layers_by_name(layers, n, expected):
+    assert layer_indices(layers, n) == expected
+
+
+@pytest.mark.parametrize("layers", ["last", "5-", "1-9", [7], [-9], []])
+def test_layers_that_are_not_there(layers):
+    with pytest.raises(UsageError):
+        layer_indices(layers, 5)
+
+
+def test_heads_by_index():
+    mask = head_mask("all", [(0, 1), (2, 3)], 3, 4)
+    assert mask.nonzero().tolist() == [[0, 1], [2, 3]]
+    with pytest.raises(UsageError, match=r"no head \(3, 0\)"):
+        head_mask("all", [(3, 0)], 3, 4)
+    with pytest.raises(UsageError, match=r"\(layer, head\)"):
+        head_mask("all", [(3,)], 3, 4)
+
+
+def test_regions_are_boxes_of_the_original_picture():
+    left_half = Region((0, 0, 50, 80), (100, 80))
+    assert region_mask(left_half, BATCH).nonzero().tolist() == [[0, 4], [0, 6], [1, 2], [1, 3]]
+    each = [Region((60, 50, 90, 70), (100, 80)), Region((26, 0, 99, 80), (100, 80), overlap=0.97)]
+    assert region_mask(each, BATCH).nonzero().tolist() == [[0, 7], [1, 4]]
+    with pytest.raises(UsageError, match="1 regions for a batch of 2"):
+        region_mask(each[:1], BATCH)
+    with pytest.raises(UsageError, match="has 1 pictures"):
+        region_mask(Region((0, 0, 50, 80), (100, 80), picture=1), BATCH)
+
+
+@pytest.mark.tiny
+def test_heads_by_measured_score(tiny, prompts):
+    capture = vaslab.capture(tiny, prompts)
+    image = capture["mass"].sel(key_role="image", query_role="user").mean("item").values
+    best = top_heads(capture, 3, "image")
+    order = sorted((-image[layer, head], layer, head) for layer in range(2) for head in range(4))
+    assert best == [(layer, head) for _, layer, head in order[:3]]
+    assert top_heads(capture, 8, "image", lowest=True) == top_heads(capture, 8, "image")[::-1]
+    assert len(top_heads(capture, 2)) == 2
+    with pytest.raises(UsageError, match="unknown score 'gaze'"):
+        top_heads(capture, 2, "gaze")
+    with pytest.raises(UsageError, match="has 8 heads"):
+        top_heads(capture, 9)
