@@ -63,12 +63,12 @@ def test_doctor_prints_the_proof_and_the_machine(vaslab, tiny):
     assert json.loads(told)["proof"]["passed"] is True
 
 
-@pytest.mark.parametrize("kind", ["models", "data", "runs"])
+@pytest.mark.parametrize("kind", ["models", "data", "runs", "interventions"])
 def test_ls_lists(vaslab, a_run, kind):
     code, told, _ = vaslab("ls", kind, a_run.parent)
     assert (code, told) == (0, "")
     code, told, _ = vaslab("ls", kind, a_run.parent, "--json")
-    names = {"models": "Qwen2.5-VL", "data": "easy-vqa", "runs": a_run.name}
+    names = {"models": "Qwen2.5-VL", "data": "easy-vqa", "runs": a_run.name, "interventions": "adaptvis"}
     assert any(names[kind] in str(row) for row in json.loads(told))
 
 

@@ -1,4 +1,4 @@
-"""`vaslab ls models|data|runs`: what there is to measure, and what was measured."""
+"""`vaslab ls models|data|runs|interventions`: what there is to measure and to change, and what was measured."""
 
 from __future__ import annotations
 
@@ -19,17 +19,24 @@ class Kind(StrEnum):
     models = "models"
     data = "data"
     runs = "runs"
+    interventions = "interventions"
 
 
 def ls(
-    kind: Annotated[Kind, typer.Argument(help="models, data or runs.")],
+    kind: Annotated[Kind, typer.Argument(help="models, data, runs or interventions.")],
     folder: Annotated[Path, typer.Argument(help="Where runs are looked for.")] = Path("runs"),
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line on stdout in place of the table.")
     ] = False,
 ) -> None:
-    """List models, benchmarks, or runs."""
-    rows = {Kind.models: _models, Kind.data: _data, Kind.runs: lambda: _runs(folder)}[kind]()
+    """List models, benchmarks, runs, or interventions."""
+    listing = {
+        Kind.models: _models,
+        Kind.data: _data,
+        Kind.runs: lambda: _runs(folder),
+        Kind.interventions: _interventions,
+    }
+    rows = listing[kind]()
     if as_json:
         print_json(rows)
         return
@@ -66,6 +73,22 @@ def _data() -> list[dict[str, Any]]:
             "grading": bench.rule,
         }
         for name, bench in {**known, "FILE.jsonl": OwnFile}.items()
+    ]
+
+
+def _interventions() -> list[dict[str, Any]]:
+    from vaslab.interventions import INTERVENTIONS
+
+    return [
+        {
+            "name": name,
+            "what": entry.title,
+            "source": entry.source,
+            "formula": entry.formula,
+            "changes": entry.changes,
+            "strength": entry.strength,
+        }
+        for name, entry in INTERVENTIONS.items()
     ]
 
 
