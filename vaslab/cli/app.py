@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import vaslab
+from vaslab.cli.compare import compare
 from vaslab.cli.doctor import doctor
 from vaslab.cli.exits import run
 from vaslab.cli.figure import figures
@@ -26,6 +27,7 @@ app.command()(measure)
 app.command()(study)
 app.add_typer(figures, name="figure")
 app.command()(show)
+app.command()(compare)
 app.command()(doctor)
 app.command()(ls)
 

@@ -26,7 +26,7 @@ from vaslab.studies.provenance import fixed_environment, session
 from vaslab.studies.run import SUMMARY, RunFolder, write_json
 from vaslab.studies.summary import summarise
 from vaslab.studies.threads import fit_threads
-from vaslab.studies.work import Watcher, help_out, lead
+from vaslab.studies.work import Watcher, help_out, lead, opened
 
 Loader: TypeAlias = Callable[[MeasureConfig], Vlm]
 
@@ -187,22 +187,23 @@ def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
         if shard is not None:
             folder.drop_replaced()
 
-    started = time.monotonic()
-    try:
-        watch.start(len(run.selection.items), len(ledger.rows))
-        lead(folder, ledger, run.parts, ask, watch, kept)
-        seconds = time.monotonic() - started
-        capture = ledger.close({name: about[name] for name in ("seed", "data", "items", "decoding")})
-    finally:
-        ledger.refresh()
-        # Nothing measured: nothing to go on from, and no trace is left.
-        if all(row["error"] for row in ledger.rows):
-            folder.remove()
-    if ledger.asked:
-        asked = {str(rank): n for rank, n in sorted(ledger.asked.items())}
-        folder.end_session({"seconds": round(seconds, 3), "items": asked})
-    summary = summarise(run.benchmark, run.selection.items, ledger.rows, capture, about, config.seed)
-    write_json(folder.path / SUMMARY, summary)
+    with opened(folder) as claims:
+        started = time.monotonic()
+        try:
+            watch.start(len(run.selection.items), len(ledger.rows))
+            lead(claims, ledger, run.parts, ask, watch, kept)
+            seconds = time.monotonic() - started
+            capture = ledger.close({name: about[name] for name in ("seed", "data", "items", "decoding")})
+        finally:
+            ledger.refresh()
+            # Nothing measured: nothing to go on from, and no trace is left.
+            if all(row["error"] for row in ledger.rows):
+                folder.remove()
+        if ledger.asked:
+            asked = {str(rank): n for rank, n in sorted(ledger.asked.items())}
+            folder.end_session({"seconds": round(seconds, 3), "items": asked})
+        summary = summarise(run.benchmark, run.selection.items, ledger.rows, capture, about, config.seed)
+        write_json(folder.path / SUMMARY, summary)
     folder.drop_shards()
 
 

@@ -73,7 +73,7 @@ class Tail:
     def __init__(self, path: Path, ids: Collection[str]) -> None:
         self.path = path
         self._ids = ids
-        self._offset = 0
+        self._file, self._offset = 0, 0
 
     def new(self) -> list[Row]:
         """Return the rows added since the last call; a line that is not there whole waits."""
@@ -81,6 +81,9 @@ class Tail:
             return []
         # opened anew each time: on a network file system that is what brings another machine's lines
         with self.path.open("rb") as file:
+            number = os.fstat(file.fileno()).st_ino
+            if number != self._file:
+                self._file, self._offset = number, 0
             file.seek(self._offset)
             data = file.read()
         end = data.rfind(b"\n") + 1

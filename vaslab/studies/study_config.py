@@ -32,7 +32,10 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class DataEntry:
-    """One benchmark of a study: `name` as in `vaslab measure --data`; None takes the study's value."""
+    """One benchmark of a study: `name` as in `vaslab measure --data`.
+
+    `label` is by default the name without the path it is read from; None takes the study's value.
+    """
 
     name: str
     label: str = ""
@@ -162,7 +165,11 @@ class StudyConfig:
 
 
 def _label(entry: ModelEntry | DataEntry) -> str:
-    return entry.label or entry.name
+    """Return the label of an entry; data without one goes without the path it is read from."""
+    if entry.label or isinstance(entry, ModelEntry):
+        return entry.label or entry.name
+    name, path, _ = entry.name.partition(":")
+    return name if path or not name.endswith((".json", ".jsonl")) else Path(name).stem
 
 
 def _file_name(label: str) -> str:

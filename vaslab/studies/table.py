@@ -18,6 +18,7 @@ PARQUET, CSV = "table.parquet", "table.csv"
 Cell: TypeAlias = tuple[StudyRun, dict[str, Any] | None, str]
 """A run, its summary where it is complete, and why it is not."""
 
+_TEXT = ("system_prompt", "error", "revision", "dtype", "items", "decoding", "grading", "failed", "queries")
 _SAID = ("revision", "dtype", "items", "decoding", "grading", "n", "n_measured", "n_unfinished")
 
 
@@ -61,7 +62,7 @@ def table_row(run: StudyRun, summary: dict[str, Any] | None, error: str = "") ->
 
 def write_table(folder: Path, cells: Sequence[Cell]) -> None:
     """Write the table of these runs into a study's folder, each file whole or not at all."""
-    table = pd.DataFrame([table_row(*cell) for cell in cells]).convert_dtypes()
+    table = _typed([table_row(*cell) for cell in cells])
     for name, write in ((PARQUET, table.to_parquet), (CSV, table.to_csv)):
         part = folder / f".{name}.{os.getpid()}.part"
         write(part, index=False)
@@ -74,6 +75,16 @@ def read_table(folder: Path | str) -> pd.DataFrame:
     if not path.is_file():
         raise MissingError(f"there is no study at {folder}; measure one with `vaslab study`")
     return pd.read_parquet(path)
+
+
+def _typed(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Lay rows out with one type a column, whatever is missing: counts, texts, and otherwise floats."""
+    table = pd.DataFrame(rows, dtype=object)
+    types = {}
+    for name in map(str, table):
+        held = {type(value) for value in table[name] if not pd.isna(value)}
+        types[name] = "string" if held == {str} or name in _TEXT else "Int64" if held == {int} else "Float64"
+    return table.astype(types)
 
 
 def _of_queries(found: dict[str, Any]) -> dict[str, Any]:

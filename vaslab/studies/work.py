@@ -39,48 +39,57 @@ class Watcher:
         """Hear that so many items more are kept."""
 
 
+@contextmanager
+def opened(folder: RunFolder) -> Iterator[Claims]:
+    """Lead a run: inside, other processes may take its batches; it is to be complete at the end."""
+    with _claims(folder) as claims, claims.led():
+        yield claims
+
+
 def lead(
-    folder: RunFolder,
+    claims: Claims,
     ledger: Ledger,
     parts: Sequence[Sequence[Item]],
     ask: Ask,
     watch: Watcher,
     kept: Callable[[xr.Dataset | None], object],
 ) -> None:
-    """Open the run to other processes, and ask what is not done until everything is.
+    """Ask what is not done until everything is, also what another process had in hand when it died.
 
-    A batch that a process had in hand when it died is asked by another. `kept` hears of every shard that this
-    process has kept.
+    `kept` hears of every shard that this process has kept.
     """
-    with _claims(folder) as claims, claims.led():
-        while ledger.pending:
-            if not _pass(claims, ledger, parts, ask, watch, kept):
-                time.sleep(PAUSE)
+    while ledger.pending:
+        if not _pass(claims, ledger, parts, ask, watch, kept):
+            time.sleep(PAUSE)
 
 
 def help_out(
     folder: RunFolder, open_ledger: Callable[[], Ledger], parts: Sequence[Sequence[Item]], ask: Ask
 ) -> None:
-    """Ask batches of a run that another process leads, until all are done or in somebody's hand.
+    """Ask batches of a run that another process leads, until all are done.
 
     Waits until that process has opened the run. `open_ledger` is called then, and may refuse.
 
     Raises MainGoneError where the main process ends before the run is done, or does not come.
     """
-    if not _opened(folder):
+    if not _open_to_others(folder):
         return
-    watch = Watcher()
     with _claims(folder) as claims:
         ledger = open_ledger()
-        while ledger.pending:
-            if not claims.has_main():
+        while ledger.pending and claims.has_main():
+            try:
+                moved = _pass(claims, ledger, parts, ask, Watcher(), lambda _: None)
+            except FileNotFoundError:
+                # the run was completed and its shards dropped just now
                 if folder.finished:
                     return
-                raise MainGoneError(
-                    f"the main process of {folder.path} is gone; what is done stays, give the same command again"
-                )
-            if not _pass(claims, ledger, parts, ask, watch, lambda _: None):
-                return
+                raise
+            if not moved:
+                time.sleep(PAUSE)
+        if ledger.pending and not folder.finished:
+            raise MainGoneError(
+                f"the main process of {folder.path} is gone; what is done stays, give the same command again"
+            )
 
 
 def _claims(folder: RunFolder) -> Claims:
@@ -122,7 +131,7 @@ def _taken(claims: Claims, number: int) -> Iterator[bool]:
             claims.release(number)
 
 
-def _opened(folder: RunFolder) -> bool:
+def _open_to_others(folder: RunFolder) -> bool:
     """Wait for the main process to open the run; False where there is nothing left to help with."""
     path = folder.path / SHARDS / CLAIMS
     deadline = time.monotonic() + PATIENCE

@@ -1,0 +1,90 @@
+"""What a study leaves is the same bits, whoever measured it and however often it was killed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+HERE = Path(__file__).parent
+ITEMS = [8, 4]
+
+pytestmark = pytest.mark.tiny
+
+
+def studied(model, folder, kills):
+    Image.new("RGB", (60, 50), "navy").save(folder / "a.png")
+    rows = [
+        {"id": "1", "image": "a.png", "question": "what?", "answer": "blue", "system": "Be brief."},
+        {"id": "2", "image": "gone.png", "question": "what?"},
+        {"id": "1", "image": "a.png", "question": "again?"},
+        {"id": "4", "image": "a.png", "question": "and now?"},
+    ]
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [sys.executable, str(HERE / "studied.py"), str(model), str(folder), str(kills)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def found(tiny_model, tmp_path_factory):
+    return studied(tiny_model, tmp_path_factory.mktemp("studies"), kills=5)
+
+
+def same(seen, whole):
+    assert list(whole["digests"]) == ["tiny-glyph", "tiny-mine"]
+    assert all(len(files) > 10 for files in whole["digests"].values())
+    assert seen["digests"] == whole["digests"]
+    assert seen["table"] == whole["table"]
+    assert seen["left"] == []
+
+
+def test_two_processes_give_the_bits_of_one(found):
+    assert found["whole"]["items"] == [{"0": 8}, {"0": 4}]
+    two = found["two"]
+    assert two["codes"] == [0, 0]
+    same(two, found["whole"])
+    # there were two, and both wrote rows
+    assert set(two["items"][0]) == {"0", "1"}
+    assert min(two["items"][0].values()) > 0
+    assert [sum(each.values()) for each in two["items"]] == ITEMS
+
+
+def test_what_a_dead_process_had_in_hand_is_asked_by_another(found):
+    seen = found["helper dies"]
+    assert seen["codes"] == [0, -9]
+    same(seen, found["whole"])
+    assert seen["items"][0]["1"] == 2
+    assert sum(seen["items"][0].values()) == ITEMS[0]
+
+
+def test_without_its_main_process_the_other_ends_and_the_same_call_goes_on(found):
+    seen = found["main dies"]
+    assert seen["codes"] == [-9, 1]
+    assert "is gone; what is done stays, give the same command again" in seen["told"]
+    assert seen["again"] == [0, 0]
+    same(seen, found["whole"])
+    # what the first call had finished was not asked again
+    assert sum(seen["items"][0].values()) < ITEMS[0]
+
+
+def check_kills(found, kills):
+    assert found["killed"]["kills"] == kills
+    assert found["killed"]["studies"]
+    for seen in found["killed"]["studies"]:
+        assert seen["code"] == 0
+        same(seen, found["whole"])
+
+
+def test_a_study_killed_at_random_moments_ends_with_the_same_bits(found):
+    check_kills(found, 5)
+
+
+@pytest.mark.slow
+def test_a_study_killed_fifty_times_ends_with_the_same_bits(tiny_model, tmp_path):
+    check_kills(studied(tiny_model, tmp_path, kills=50), 50)

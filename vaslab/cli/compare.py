@@ -1,0 +1,126 @@
+"""`vaslab compare RUN_A RUN_B`: two checkpoints on the same items, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vaslab.cli.console import note, table, warnings_as_notes
+from vaslab.cli.figure import (
+    FormatOption,
+    OutOption,
+    QueriesOption,
+    SinkOption,
+    formats_of,
+    queries_of,
+)
+from vaslab.cli.finished import Finished, data_words, read_runs, same_pictures
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder, on the same items.")],
+    out: OutOption = None,
+    formats: FormatOption = None,
+    queries: QueriesOption = None,
+    sink: SinkOption = "include",
+) -> None:
+    """Compare two checkpoints on the same items: a paired table, and the figures compare and decomposition."""
+    kinds = formats_of(formats)
+    found = read_runs([first, second])
+    from vaslab.plots import changes, changes_table, write_figure
+    from vaslab.plots import compare as compare_figure
+    from vaslab.plots import compare_table as heads_compared
+
+    one, two = found.values()
+    left, right = found
+    names = (left, right)
+    asked = queries or queries_of(one.capture)
+    pictures = same_pictures([one, two])
+    # refuses runs that do not align, before anything is printed
+    heads = heads_compared(one.capture, two.capture, asked, sink=sink, cluster=pictures)
+    rows = paired_rows(one, two, asked, sink, pictures)
+    unit = "items" if pictures is None else "pictures"
+    table(
+        "",
+        ("", *names, "change", "p"),
+        rows,
+        f"{len(heads)} heads, {one.capture.sizes['item']} items of {data_words([one])}; queries: {asked}. "
+        f"Intervals: 95 %, paired bootstrap over {unit}. p: McNemar's exact test for accuracy, jackknife t test for ratios. "
+        f"{int(heads['changed'].sum())} heads changed their VAS (FDR 5 %).",
+    )
+    told = {"data": data_words([one]), "run": f"{first.name}, {second.name}"}
+    folder = out or second / "figures"
+    parts = changes_table(one.capture, two.capture, asked, sink=sink, cluster=pictures)
+    with warnings_as_notes():
+        drawn = changes(one.capture, two.capture, names, table=parts, **told)
+        others = write_figure(drawn, parts, folder / "decomposition", kinds)
+        figure = compare_figure(one.capture, two.capture, names, table=heads, **told)
+        written = write_figure(figure, heads, folder / "compare", kinds)
+    for path in [*others, *written[1:]]:
+        note(f"wrote {path}")
+    print(written[0])
+
+
+def paired_rows(
+    one: Finished, two: Finished, queries: str, sink: str, pictures: xr.DataArray | None
+) -> list[tuple[str, ...]]:
+    """Accuracy, both forms of VAS and the masses behind it, for each run, with the paired change and its p."""
+    from vaslab.metrics import vas_masses, vas_per_item
+    from vaslab.statistics import paired_accuracy, product_interval
+
+    rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
+    items = [vas_per_item(run.capture, queries, sink=sink) for run in (one, two)]
+    masses = [vas_masses(run.capture, queries, sink).mean(("layer", "head")) for run in (one, two)]
+    parts: list[tuple[str, list[tuple[xr.DataArray, int]], list[float], bool]] = [
+        (
+            "VAS (mean of ratios)",
+            [(items[1], 1), (items[0], -1)],
+            [float(each.mean()) for each in items],
+            False,
+        ),
+        (
+            "VAS (ratio of means)",
+            [
+                (masses[1]["image"], 1),
+                (masses[1]["system"], -1),
+                (masses[0]["image"], -1),
+                (masses[0]["system"], 1),
+            ],
+            [float(each["image"].mean() / each["system"].mean()) for each in masses],
+            False,
+        ),
+    ]
+    parts += [
+        (
+            f"{word} mass %",
+            [(masses[1][role], 1), (masses[0][role], -1)],
+            [float(each[role].mean()) for each in masses],
+            True,
+        )
+        for word, role in (("visual", "image"), ("system", "system"))
+    ]
+    for label, terms, levels, share in parts:
+        change = product_interval(terms, cluster=pictures)
+        shown = [f"{100 * level:.1f}" if share else f"{level:.3g}" for level in levels]
+        ratio = f"x{float(change.estimate):.3g} [{float(change.low):.3g}–{float(change.high):.3g}]"
+        rows.append((label, *shown, ratio, f"{float(change.p):.2g}"))
+    return rows
+
+
+def _accuracy_cells(
+    one: Finished, two: Finished, pictures: xr.DataArray | None, paired: Any
+) -> tuple[str, ...]:
+    if not (one.graded and two.graded):
+        return ("-", "-", "not graded", "-")
+    found = paired(one.right, two.right, pictures)
+    change = (
+        f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f} to {100 * found.high:+.1f}]; "
+        f"{found.fixed} fixed, {found.broken} broken"
+    )
+    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{found.p:.2g}")

@@ -1,0 +1,122 @@
+"""Finished runs as figures and comparisons want them: the capture, who was right, which picture an item is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaslab.errors import UsageError, VaslabError
+from vaslab.studies.run import CAPTURE, ITEMS, read_summary
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run.
+
+    Args:
+        folder: where it lies.
+        summary: its summary.json.
+        capture: its Capture.
+        right: 1 right, 0 wrong, NaN not graded; dims (item), the items of the capture.
+        picture: the picture of each item, dims (item); None where items name none, or each has its own.
+        rows: of items.jsonl, by id.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    capture: xr.Dataset
+    right: xr.DataArray
+    picture: xr.DataArray | None
+    rows: dict[str, dict[str, Any]]
+
+    @property
+    def graded(self) -> bool:
+        """Whether any item was graded."""
+        return bool(self.right.notnull().any())
+
+
+def read_run(folder: Path) -> Finished:
+    """Read a finished run.
+
+    Raises:
+        MissingError: there is no run, or it is not finished.
+        VaslabError: a file of it is damaged, or its rows and its capture are of different items.
+    """
+    summary = read_summary(folder)
+    import numpy as np
+    import xarray as xr
+
+    from vaslab.capture.files import load_capture
+
+    capture = load_capture(folder / CAPTURE)
+    rows = _rows(folder / ITEMS)
+    ids = [str(name) for name in capture["item"].values]
+    lost = [name for name in ids if name not in rows]
+    if lost:
+        raise VaslabError(
+            f"{folder / ITEMS} has no row of item {lost[0]}; begin the run again with --overwrite"
+        )
+    grades = [rows[name].get("right") for name in ids]
+    right = np.array([np.nan if grade is None else float(grade) for grade in grades])
+    pictures = [str(rows[name].get("picture") or "") for name in ids]
+    shared = len(set(pictures)) < len(pictures) and all(pictures)
+    coords = {"item": capture["item"].values}
+    return Finished(
+        folder=folder,
+        summary=summary,
+        capture=capture,
+        right=xr.DataArray(right, dims="item", coords=coords),
+        picture=xr.DataArray(pictures, dims="item", coords=coords, name="picture") if shared else None,
+        rows=rows,
+    )
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, Finished]:
+    """Read runs under short names: their models, or their folders where two are of one model.
+
+    Raises:
+        UsageError: a run named twice. Otherwise as `read_run`.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError("a run is named twice; give each run folder once")
+    runs = [read_run(folder) for folder in folders]
+    names = [str(run.summary["model"]) for run in runs]
+    if len(set(names)) < len(names):
+        names = [run.folder.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.folder) for run in runs]
+    return dict(zip(names, runs, strict=True))
+
+
+def same_pictures(runs: Sequence[Finished]) -> xr.DataArray | None:
+    """Which picture each item of all runs is about; None where items are independent, or runs disagree."""
+    pictures: dict[str, str] = {}
+    for run in runs:
+        if run.picture is None:
+            return None
+        for name, picture in zip(run.picture["item"].values, run.picture.values, strict=True):
+            if pictures.setdefault(str(name), str(picture)) != str(picture):
+                return None
+    import xarray as xr
+
+    return xr.DataArray(list(pictures.values()), dims="item", coords={"item": list(pictures)}, name="picture")
+
+
+def data_words(runs: Sequence[Finished]) -> str:
+    """Name the data of runs; several by commas."""
+    return ", ".join(dict.fromkeys(str(run.summary["data"]) for run in runs))
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return {str(row["id"]): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VaslabError(f"{path} cannot be read; begin the run again with --overwrite") from error
