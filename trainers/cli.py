@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from trainers.commands.options import command
-from trainers.commands.train import grpo, sft
+from trainers.commands.train import grpo, sft, stages, synthesize
 from trainers.config import keep_to
-from trainers.runs import GrpoRun, SftRun
+from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
 from vaslab.cli.exits import INTERRUPTED, fail, run
 
 app = typer.Typer(
@@ -63,6 +63,18 @@ app.command("sft")(
 )
 app.command("grpo")(
     command(GrpoRun, grpo, "Train on prompts with the visual-anchored reward (VARS); goes on after a kill.")
+)
+app.command("stages")(
+    command(
+        StagesRun, stages, "Run the paper's stages on the organism, and measure each; goes on after a kill."
+    )
+)
+app.command("synthesize")(
+    command(
+        SynthesizeRun,
+        synthesize,
+        "Write records of the glyph world: description, reasoning, anchors, answer.",
+    )
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
@@ -55,8 +56,8 @@ def _fitted(value: Any, hint: Any, where: str) -> Any:
     for option in options:
         if get_origin(option) is tuple and isinstance(value, list | tuple):
             return tuple(_fitted(each, get_args(option)[0], where) for each in value)
-        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+        if option is float and (number := _number(value)) is not None:
+            return number
         plain = get_origin(option) or option
         if (
             isinstance(plain, type)
@@ -65,9 +66,14 @@ def _fitted(value: Any, hint: Any, where: str) -> Any:
         ):
             return value
     names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    # YAML 1.1 reads 5e-6 as a text, for want of a point
-    hint_text = "; write 5.0e-6 with a point" if float in options and isinstance(value, str) else ""
-    raise UsageError(f"{where} is {value!r}; expected {names}{hint_text}")
+    raise UsageError(f"{where} is {value!r}; expected {names}")
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one that YAML 1.1 reads as a text for want of a point (5e-6)."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
             last = first + len(inputs["input_ids"])
             part = Sets(*(each[first:last] for each in (sets.system, sets.visual, sets.queries)))
             with watching(self.network, part, self.layers) as looks:
-                out = model(**inputs)
+                out = self.network(**inputs)
             parts.append(self._summary(*looks.masses(), rows[first:last]))
             first = last
             return out

@@ -130,3 +130,46 @@ class GrpoRun:
     seed: int = 0
     save_steps: int = 50
     log_steps: int = 1
+
+
+@dataclass(frozen=True)
+class SynthesizeRun:
+    """Exact records of the glyph world, for `avar synthesize`.
+
+    Args:
+        out: a folder for records.jsonl and its images/.
+        kind: `text-cold-start`, `multimodal-cold-start`, `vard` or `rl`.
+        count: how many, each about a scene of its own.
+        seed: of scenes and questions; the three cold starts of a seed ask the same questions about the same scenes.
+    """
+
+    out: str
+    kind: str
+    count: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StagesRun:
+    """What `avar stages` runs: stages from one base, for some seeds, on the glyph world's exact records.
+
+    Args:
+        out: the folder; a stage is out/seed-N/NAME, its model in checkpoint/.
+        base: where stages without a parent start.
+        seeds: a run of all stages for each: of records, their order and the answers.
+        records: chats of each cold start.
+        prompts: prompts of reinforcement learning.
+        measure: benchmarks that every stage and the base is measured on, by `vaslab measure`; () measures nothing.
+        limit: items of each benchmark.
+        stages: the stages, as a list of `name`, `method` (sft or grpo), `parent` (an earlier stage, or base), `kind`
+            of records, and any field of the method's own run.
+    """
+
+    out: str
+    base: str = "organism:base"
+    seeds: tuple[int, ...] = (0,)
+    records: int = 4000
+    prompts: int = 1000
+    measure: tuple[str, ...] = ("glyph",)
+    limit: int = 400
+    stages: tuple[dict[str, object], ...] = ()

@@ -45,6 +45,8 @@ def command(kind: type[Config], run: Callable[[Config], int], summary: str) -> C
         )
     ]
     for field in fields(kind):  # type: ignore[arg-type]
+        if _holds_mappings(hints[field.name]):  # for the file alone
+            continue
         flags = [f"--{field.name.replace('_', '-')}"]
         if hints[field.name] is bool:
             flags[0] += f"/--no-{flags[0][2:]}"
@@ -62,6 +64,10 @@ def command(kind: type[Config], run: Callable[[Config], int], summary: str) -> C
     filled.__annotations__ = {each.name: each.annotation for each in parameters}
     filled.__doc__ = summary
     return filled
+
+
+def _holds_mappings(hint: Any) -> bool:
+    return get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is dict
 
 
 def _flag(hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`avar sft` and `avar grpo`: a run in its folder, the checkpoint's path on stdout."""
+"""The runs of `avar`: each in its folder, words for people on stderr, one path on stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.config import keep_to, plain
-from trainers.runs import GrpoRun, SftRun
+from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
 
@@ -52,4 +52,24 @@ def in_folder(config: Any, train: Callable[[Any], Path]) -> int:
         return fail(f"interrupted; the same command goes on from the last state in {config.out}", INTERRUPTED)
     if int(os.environ.get("RANK", "0")) == 0:
         print(checkpoint)
+    return 0
+
+
+def stages(config: StagesRun) -> int:
+    """Run `avar stages`; print the path of its results."""
+    from trainers.commands.results import show
+    from trainers.stages import run_stages
+
+    results = run_stages(config)
+    show(results)
+    print(results)
+    return 0
+
+
+def synthesize(config: SynthesizeRun) -> int:
+    """Run `avar synthesize`; print the path of the records."""
+    from trainers.data.glyph import glyph_records
+    from trainers.data.record import write_records
+
+    print(write_records(glyph_records(config.kind, config.count, config.seed), Path(config.out)))
     return 0
