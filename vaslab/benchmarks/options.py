@@ -1,12 +1,14 @@
-"""Options of a multiple-choice question: their letters, and the forms in which tables hold them."""
+"""Options of a multiple-choice question: their letters, the forms in which tables hold them, a guess among them."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from hashlib import sha256
 from string import ascii_uppercase
 
 from vaslab.benchmarks.item import BrokenItemError
+from vaslab.benchmarks.rows import Row
 
 LETTERS = tuple(ascii_uppercase)
 
@@ -27,6 +29,35 @@ def option_list(cell: object) -> tuple[str, ...]:
     if len(cell) > len(LETTERS):
         raise BrokenItemError(f"{len(cell)} options; there are {len(LETTERS)} letters")
     return tuple(str(each) for each in cell)
+
+
+def option_columns(row: Row) -> tuple[str, ...]:
+    """Return the options of VLMEvalKit's tables, which stand in the columns A, B, C and on to the first empty one."""
+    found = []
+    for letter in LETTERS:
+        if row.values.get(letter) is None:
+            break
+        found.append(str(row.values[letter]))
+    return tuple(found)
+
+
+def letters(options: Sequence[str]) -> tuple[str, ...]:
+    """Return the letters of options, in order."""
+    return LETTERS[: len(options)]
+
+
+def answer_letter(answer: str, options: Sequence[str]) -> str:
+    """Return the letter that a table gives as the answer. Raises BrokenItemError where no option has it."""
+    letter = answer.strip().upper()
+    if letter not in letters(options):
+        raise BrokenItemError(f"answer is none of the {len(options)} options: {answer[:40]!r}")
+    return letter
+
+
+def guessed_letter(name: str, options: Sequence[str]) -> str:
+    """Draw a letter that depends on the item's id alone: not on the order of items, the run or the machine."""
+    drawn = int.from_bytes(sha256(name.encode()).digest()[:8], "big")
+    return letters(options)[drawn % len(options)]
 
 
 def _literal(text: str) -> object:

@@ -8,15 +8,25 @@ from pathlib import Path
 
 from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
+from vaslab.benchmarks.hallusionbench import HallusionBench
 from vaslab.benchmarks.item import Benchmark
 from vaslab.benchmarks.mathvision import MathVision
+from vaslab.benchmarks.mmmu import Mmmu
+from vaslab.benchmarks.mmmu_pro import MmmuPro
+from vaslab.benchmarks.mmstar import MmStar
 from vaslab.benchmarks.own import OwnFile
 from vaslab.benchmarks.table import TableBenchmark
 from vaslab.errors import MissingError, UsageError
 
 SHIPPED: dict[str, Callable[[], Benchmark]] = {"easy-vqa": EasyVqa, "glyph": Glyph}
 """Benchmarks whose items come with vaslab."""
-TABLES: dict[str, type[TableBenchmark]] = {"mathvision": MathVision}
+TABLES: dict[str, type[TableBenchmark]] = {
+    "mathvision": MathVision,
+    "mmmu": Mmmu,
+    "mmmu-pro": MmmuPro,
+    "mmstar": MmStar,
+    "hallusionbench": HallusionBench,
+}
 """Benchmarks that are read from a user's disk."""
 BENCHMARKS = (*SHIPPED, *TABLES)
 """The names that `--data NAME[/VARIANT][:PATH]` takes."""
