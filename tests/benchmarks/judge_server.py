@@ -1,0 +1,95 @@
+"""A real chat server on loopback that says what a test tells it to, and remembers what it was asked."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Chat:
+    """Answers by `script`, a list of steps taken one a request, then by `say`.
+
+    A step is a status, a (status, headers) pair, a text that is sent as it is with status 200, a number of seconds
+    to be silent (a float), or "drop": the connection is closed without a word.
+    """
+
+    def __init__(self, say, script=(), usage=True):
+        self.say, self.script, self.usage = say, list(script), usage
+        self.asked, self.bodies, self.headers, self.at_once, self.most_at_once = [], [], [], 0, 0
+        self.lock = threading.Lock()
+
+    def handle(self, handler):
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        prompt = body["messages"][-1]["content"]
+        with self.lock:
+            self.asked.append(prompt)
+            self.bodies.append(body)
+            self.headers.append(dict(handler.headers))
+            step = self.script.pop(0) if self.script else None
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self.answer(handler, prompt, step)
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def answer(self, handler, prompt, step):
+        if step == "drop":
+            handler.close_connection = True
+            return
+        if isinstance(step, float):
+            time.sleep(step)
+            step = None
+        status, extra = step if isinstance(step, tuple) else (step, {})
+        if isinstance(status, str):
+            self.send(handler, 200, status, extra)
+        elif status is not None:
+            # as servers do that quote a wrong key
+            sent = handler.headers.get("Authorization", "none")
+            self.send(
+                handler,
+                status,
+                json.dumps({"error": {"message": f"no, not\nwith {sent} {handler.path}"}}),
+                extra,
+            )
+        else:
+            told = {"choices": [{"message": {"role": "assistant", "content": self.say(prompt)}}]}
+            if self.usage:
+                told["usage"] = {"prompt_tokens": len(prompt.split()), "completion_tokens": 2}
+            self.send(handler, 200, json.dumps(told), extra)
+
+    def send(self, handler, status, text, extra):
+        data = text.encode()
+        handler.send_response(status)
+        for name, value in {"Content-Type": "application/json", **extra}.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+
+@contextmanager
+def serving(chat):
+    """Serve a Chat; yields its base address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            chat.handle(self)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
