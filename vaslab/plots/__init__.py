@@ -1,5 +1,7 @@
 """Figures: one module a figure, one theme, one export. No torch."""
 
+from vaslab.plots.changes import changes
+from vaslab.plots.changes_numbers import changes_table
 from vaslab.plots.compare import compare
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.export import CONFIG, browser, save, write_figure
@@ -9,12 +11,16 @@ from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import lazy_table
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
+from vaslab.plots.sensitivity import sensitivity
+from vaslab.plots.sensitivity_numbers import sensitivity_table
 from vaslab.plots.tokens import tokens
 from vaslab.plots.tokens_numbers import tokens_table
 
 __all__ = [
     "CONFIG",
     "browser",
+    "changes",
+    "changes_table",
     "compare",
     "compare_table",
     "findings",
@@ -25,6 +31,8 @@ __all__ = [
     "save",
     "scatter",
     "scatter_table",
+    "sensitivity",
+    "sensitivity_table",
     "tokens",
     "tokens_table",
     "write_figure",

@@ -1,0 +1,211 @@
+"""The sensitivity figure: r of VAS and accuracy over every definition of VAS, as a specification curve."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from vaslab.errors import UsageError
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.scatter_words import coefficient, p_text
+from vaslab.plots.text import counted, dotted, escape, unbroken
+
+LEFT, WIDTH, CURVE, ROW, BETWEEN = 196, 800, 260, 20, 26
+QUESTIONS = ("form", "first token", "masses", "queries", "layers", "heads")
+
+
+def sensitivity(
+    table: pd.DataFrame,
+    theme: str = "light",
+    data: str | None = None,
+    run: str | None = None,
+) -> go.Figure:
+    """Above: r of every definition with its 95 % interval, sorted. Below: what each definition chose.
+
+    Args:
+        table: result of `sensitivity_table`.
+        theme: "light" or "dark". data, run: words for subtitle and foot.
+
+    Returns:
+        A figure of fixed size; the finding is its title.
+
+    Raises:
+        UsageError: an unknown theme, or no definition that gives an r.
+    """
+    look = themes.named(theme)
+    drawn = table[table["r"].notna()].reset_index(drop=True)
+    if drawn.empty:
+        raise UsageError("no definition of VAS gives an r here; every one leaves fewer than 4 checkpoints")
+    asked = [q for q in QUESTIONS if table[q].nunique() > 1]
+    choices = [(question, choice) for question in asked for choice in dict.fromkeys(table[question])]
+    canvas = Canvas(
+        look, LEFT + WIDTH + EDGE, title_of(drawn), _subtitle(table, drawn, data), _foot(table, drawn, run)
+    )
+    top = canvas.body_at + 14
+    gaps = [sum(1 for q in asked[: asked.index(question)]) * 8 for question, _ in choices]
+    below = len(choices) * ROW + (len(asked) - 1) * 8 if choices else 0
+    canvas.close(14 + CURVE + BETWEEN + below + 8)
+    n = len(drawn)
+    x = {"range": [-0.8, n - 0.2], "showticklabels": False, "ticks": "", "fixedrange": True}
+    on = canvas.axes(
+        1,
+        LEFT,
+        top,
+        WIDTH,
+        CURVE,
+        x,
+        {"range": [-1.06, 1.06], "tickvals": [-1, -0.5, 0, 0.5, 1], "showgrid": True, "gridcolor": look.grid},
+    )
+    _curve(canvas, drawn, on)
+    canvas.text("r", LEFT - 56, top + CURVE / 2, size=15)
+    at = np.arange(n)
+    on = canvas.axes(
+        2,
+        LEFT,
+        top + CURVE + BETWEEN,
+        WIDTH,
+        max(below, 1),
+        x,
+        {"range": [below, 0], "visible": False, "fixedrange": True},
+    )
+    for row, (question, choice) in enumerate(choices):
+        y = row * ROW + gaps[row] + ROW / 2
+        chosen = (drawn[question] == choice).to_numpy()
+        for own, ink in ((~chosen, themes.faded(look.reference, 0.35)), (chosen, look.text)):
+            canvas.figure.add_scatter(
+                x=at[own],
+                y=np.full(int(own.sum()), y),
+                mode="markers",
+                marker={"symbol": "line-ns-open", "size": 11, "color": ink, "line": {"width": _stroke(n)}},
+                hoverinfo="skip",
+                **on,
+            )
+        canvas.text(escape(choice), LEFT - 14, top + CURVE + BETWEEN + y, size=12, xanchor="right")
+        if row == 0 or choices[row - 1][0] != question:
+            canvas.text(
+                f"<b>{escape(question)}</b>", EDGE, top + CURVE + BETWEEN + y, size=12, color=look.muted
+            )
+    return canvas.figure
+
+
+def _stroke(n: int) -> float:
+    return float(np.clip(420 / n, 1.0, 4.0))
+
+
+def _curve(canvas: Canvas, drawn: pd.DataFrame, on: dict[str, str]) -> None:
+    look, n = canvas.theme, len(drawn)
+    clear = (drawn["low"] > 0) | (drawn["high"] < 0)
+    canvas.figure.add_scatter(
+        x=[-0.8, n - 0.2],
+        y=[0, 0],
+        mode="lines",
+        line={"color": look.reference, "width": 1.2, "dash": "5px,4px"},
+        hoverinfo="skip",
+        **on,
+    )
+    hover = [_hover(row) for row in drawn.to_dict("records")]
+    for own, ink in ((~clear, look.muted), (clear, themes.on_page("#0b7a75", look))):
+        part = drawn[own]
+        canvas.figure.add_scatter(
+            x=part.index,
+            y=part["r"],
+            mode="markers",
+            marker={
+                "size": float(np.clip(480 / n, 4, 9)),
+                "color": ink,
+                "symbol": "circle" if ink != look.muted else "circle-open",
+            },
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": part["high"] - part["r"],
+                "arrayminus": part["r"] - part["low"],
+                "color": themes.faded(ink, 0.5),
+                "thickness": float(np.clip(300 / n, 1, 2.5)),
+                "width": 0,
+            },
+            customdata=[hover[i] for i in part.index],
+            hovertemplate="%{customdata}<extra></extra>",
+            **on,
+        )
+    r = drawn["r"].to_numpy(dtype=float)
+    for at in np.flatnonzero(drawn["paper"]):
+        canvas.figure.add_annotation(
+            x=int(at),
+            y=r[at],
+            xref=on["xaxis"],
+            yref=on["yaxis"],
+            text="the paper's definition",
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1.3,
+            arrowcolor=look.text,
+            ax=-60 if at > n / 2 else 60,
+            ay=46 if r[at] > 0 else -46,
+            font={"size": 12, "color": look.text},
+            bgcolor=look.background,
+            borderpad=2,
+        )
+
+
+def _hover(row: Mapping[Any, Any]) -> str:
+    chosen = ", ".join(f"{question} {row[question]}" for question in QUESTIONS)
+    return (
+        f"<b>r = {coefficient(row['r'])}</b> (95% CI {coefficient(row['low'])} to {coefficient(row['high'])}), "
+        f"p {p_text(row['p'])}<br>{escape(chosen)}<br>n = {row['n']} checkpoints"
+    )
+
+
+def title_of(drawn: pd.DataFrame) -> str:
+    """The finding: does the sign, and the clearness, of r depend on the definition?"""
+    n = len(drawn)
+    up, down = int((drawn["low"] > 0).sum()), int((drawn["high"] < 0).sum())
+    positive = int((drawn["r"] > 0).sum())
+    if n == 1:
+        return f"One definition of VAS: r = {coefficient(drawn['r'].iloc[0])}"
+    if up == n or down == n:
+        return f"r is clearly {'positive' if up else 'negative'} under all {n} definitions of VAS"
+    if up and down:
+        return f"The sign of r depends on the definition: clearly positive under {up} of {n}, negative under {down}"
+    if up or down:
+        word = "positive" if up else "negative"
+        return f"r is clearly {word} under {up or down} of {n} definitions of VAS, under none clearly {_other(word)}"
+    same = (
+        "always positive"
+        if positive == n
+        else "always negative"
+        if positive == 0
+        else f"positive under {positive}"
+    )
+    return f"No definition of VAS gives a clear r: {same}{f' of {n}' if same.startswith('positive') else ''}"
+
+
+def _other(word: str) -> str:
+    return "negative" if word == "positive" else "positive"
+
+
+def _subtitle(table: pd.DataFrame, drawn: pd.DataFrame, data: str | None) -> str:
+    low, high = drawn["r"].min(), drawn["r"].max()
+    return dotted(
+        [
+            f"Pearson r of log₂ VAS and accuracy over {counted(table.attrs['n_checkpoints'], 'checkpoint')}",
+            data or "data not named",
+            f"{counted(len(drawn), 'definition')}, r from {coefficient(low)} to {coefficient(high)}",
+        ]
+    )
+
+
+def _foot(table: pd.DataFrame, drawn: pd.DataFrame, run: str | None) -> str:
+    sentences = [
+        "Each column is one definition of VAS; marks below tell what it chose.",
+        "Bars: 95% intervals (Fisher z); filled: the interval leaves out 0. They are not independent: the same "
+        "checkpoints and items stand behind all.",
+    ]
+    lost = len(table) - len(drawn)
+    if lost:
+        sentences.append(f"{counted(lost, 'definition')} without r (VAS undefined, or 0): not drawn.")
+    sentences.append(unbroken(f"Runs {run or 'not named'}."))
+    return " ".join(sentences)
