@@ -51,6 +51,8 @@ class AdaptVis(Intervention):
         """Ask the plain model for its confidence at the start of each batch."""
 
         def begin(batch: Batch) -> Sequence[AnyEdit]:
+            if not bool(batch.visual.any()):
+                return []
             if bool((batch.first_emitting != batch.roles.shape[1] - 1).any()):
                 raise UsageError(
                     "adaptvis asks for the model's confidence before it answers, and this prompt holds an answer; "

@@ -60,7 +60,7 @@ class Sparc(Intervention):
         Raises:
             UsageError: the answer is already there, so there are no steps.
         """
-        if self.alpha == 1:
+        if self.alpha == 1 or not bool(batch.visual.any()):
             return []
         if bool((batch.roles == Role.response).any()):
             raise UsageError(

@@ -23,6 +23,11 @@ def read_study(path: Path, **flags: Any) -> StudyConfig:
     Without `out`, the study folder is runs/NAME, NAME being the file's without its ending. Raises MissingError
     where there is no file, UsageError, naming file and key, for anything that is wrong in it.
     """
+    return study_of(read_mapping(path), path, **flags)
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """Read a YAML file of fields. Raises MissingError where there is none, UsageError for what is no mapping."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -31,6 +36,11 @@ def read_study(path: Path, **flags: Any) -> StudyConfig:
         raise UsageError(f"{path} is not YAML ({one_line(error)}); correct it") from error
     if not isinstance(loaded, dict):
         raise UsageError(f"{path} holds no fields; it needs at least models: [...] and data: [...]")
+    return loaded
+
+
+def study_of(loaded: Mapping[Any, Any], path: Path, **flags: Any) -> StudyConfig:
+    """Make a study of the fields that stood in a file; flags and errors as `read_study`."""
     try:
         given = _fields(loaded, _STUDY, "")
         missing = [name for name in ("models", "data") if name not in given]

@@ -1,0 +1,135 @@
+"""`vaslab intervene`: a sweep of interventions from a YAML file to run folders and one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vaslab.cli.console import console, quiet_libraries, table
+from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.studies.sweep_config import read_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "intervention",
+    "n",
+    "accuracy %",
+    "change, points",
+    "VAS change",
+    "visual mass change, points",
+    "system mass change, points",
+    "format %",
+    "capitals %",
+    "end %",
+    "tokens",
+    "perplexity",
+)
+
+
+def intervene(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="SWEEP.yaml", help="Models, data, and interventions with their strengths."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Sweep folder. \\[default: runs/SWEEP]", show_default=False),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="Items of every benchmark, spread over pictures."),
+    ] = None,
+    offline: Annotated[
+        bool | None,
+        typer.Option("--offline/--online", help="May a hub id be downloaded?", show_default=False),
+    ] = None,
+) -> int:
+    """Compare interventions with the plain model on the same items, side effects beside the gain.
+
+    vaslab intervene sweeps/paper.yaml
+
+    The file is a study's, with interventions: `vaslab ls interventions` names them. Killed or interrupted, the same
+    command goes on where it stopped. In the sweep folder: sweep.yaml, runs/, sides/, table.parquet and table.csv.
+
+    \b
+    models: [organism:base]
+    data: [{name: glyph, limit: 200}]
+    interventions:
+      - {name: avar, alpha: 0.15, vary: {beta: [0, 0.05, 0.4, 0.6]}}
+      - {name: block, heads: {top: 16, score: image}}
+    side_items: 40
+    """
+    config = read_sweep(file, out=out, limit=limit, offline=offline)
+    quiet_libraries()
+    from vaslab.cli.progress import StudyBar
+    from vaslab.studies.sweep import sweep
+
+    try:
+        with StudyBar(console()) as bar:
+            outcome = sweep(config, watch=bar)
+    except KeyboardInterrupt:
+        return fail(
+            f"interrupted; what is done stays in {config.study.out}, the same command goes on from there",
+            INTERRUPTED,
+        )
+    _shown(outcome.table)
+    if outcome.failed:
+        return fail(
+            f"{len(outcome.failed)} runs failed ({', '.join(outcome.failed)}), for the reasons above; correct them "
+            f"and give the same command again: what is done stays in {config.study.out}",
+            1,
+        )
+    print(config.study.out)
+    return 0
+
+
+def _shown(found: pd.DataFrame) -> None:
+    """Print one table for each model and benchmark, and the verdicts under it."""
+    from vaslab.studies.sweep_table import records
+
+    for (model, data, system), part in found.groupby(["model", "data", "system"], sort=False):
+        found_rows = records(part)
+        rows = [_cells(row) for row in found_rows]
+        name = f"{model} on {data}" + ("" if system == "default" else f", system prompt {system}")
+        caption = (
+            "Changes against none, mean over items with 95 % bootstrap intervals over pictures. VAS: mean of ratios. "
+            "format: <think> and <answer>. capitals, end: obeys that system prompt. perplexity: of the plain model's "
+            "answers, questions without pictures."
+        )
+        table(name, COLUMNS, rows, caption)
+        for row in found_rows:
+            if row["verdict"]:
+                console().print(f"{row['label']}: {row['verdict']}", markup=False, soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [
+        row["label"],
+        str(row["n"]),
+        f"{100 * row['accuracy']:.1f}",
+        _change(row, "accuracy", 100),
+        _change(row, "vas", 1, 3),
+        _change(row, "visual", 100),
+        _change(row, "system", 100),
+        f"{100 * row['formatted']:.0f}",
+        _share(row.get("obeys_capitals")),
+        _share(row.get("obeys_end")),
+        f"{row['length']:.1f}",
+        "-" if row.get("perplexity") is None else f"{row['perplexity']:.3g}",
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f}"
+
+
+def _change(row: dict[str, Any], name: str, scale: int, digits: int = 1) -> str:
+    values = [row.get(f"{name}_change{part}") for part in ("", "_low", "_high")]
+    if any(value is None or value != value for value in values[:1]):
+        return ""
+    estimate, low, high = (scale * float(value) for value in values)  # type: ignore[arg-type]
+    return f"{estimate:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"

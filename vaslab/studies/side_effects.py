@@ -1,0 +1,105 @@
+"""What an intervention costs beside what it gains: obedience to the system prompt, and fluency on text alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from math import exp
+from typing import Any
+
+import torch
+
+from vaslab.benchmarks import Item
+from vaslab.benchmarks.answer_tag import tagged_answer
+from vaslab.capture.capture import answer
+from vaslab.models import Vlm
+from vaslab.organism.build import SYSTEM_PROMPTS
+from vaslab.prompts.encode import encode
+from vaslab.prompts.prompt import Prompt
+from vaslab.prompts.roles import Role
+
+# The organism's request to reason. Prompts on the form of the answer are asked without it, as it has met them.
+_THINK = " think first."
+_FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
+
+
+def in_format(response: str) -> bool:
+    """Whether a whole response is <think>...</think><answer>...</answer>, the paper's format."""
+    return _FORMAT.fullmatch(response) is not None
+
+
+def in_capitals(response: str) -> bool:
+    """Whether the answer has letters, and all of them are capitals; the format's tags are no letters."""
+    tagged = tagged_answer(response)
+    told = response if tagged is None else tagged
+    return told == told.upper() and told != told.lower()
+
+
+def ends_done(response: str) -> bool:
+    """Whether the answer ends with the word done."""
+    words = re.findall(r"[a-z]+", response.lower().replace("</answer>", ""))
+    return bool(words) and words[-1] == "done"
+
+
+OBEYED: dict[str, Callable[[str], bool]] = {"capitals": in_capitals, "end": ends_done}
+"""Checkable system prompts, and whether an answer obeys: those the organism has met, and any model can follow."""
+
+
+def text_answers(vlm: Vlm, items: Sequence[Item], batch_size: int) -> list[list[int]]:
+    """What the plain model answers to the questions without their pictures: the text of the perplexity."""
+    told: list[list[int]] = []
+    for part in _parts(items, batch_size):
+        prompts = [Prompt(system=item.system, user=item.question) for item in part]
+        told += [each.ids for each in answer(vlm, prompts, max_new_tokens=32)[0]]
+    return told
+
+
+def side_effects(
+    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int
+) -> dict[str, Any]:
+    """Measure the model as it is at the moment, edited or not.
+
+    Args:
+        vlm: the model, inside or outside of `intervene`.
+        items: whose questions are asked.
+        texts: what `text_answers` returned for them.
+        batch_size: items in one forward.
+
+    Returns:
+        obeys_NAME: share of the items whose answer obeys that system prompt. perplexity: exp of the mean negative
+        log-probability per token of `texts` after the questions, without pictures. n: items.
+    """
+    found: dict[str, Any] = {"n": len(items)}
+    for name, obeyed in OBEYED.items():
+        right = 0
+        for part in _parts(items, batch_size):
+            asked = [
+                Prompt(
+                    system=SYSTEM_PROMPTS[name],
+                    user=item.question.removesuffix(_THINK),
+                    images=item.prompt().images,
+                )
+                for item in part
+            ]
+            right += sum(obeyed(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0])
+        found[f"obeys_{name}"] = right / len(items)
+    found["perplexity"] = _perplexity(vlm, items, texts, batch_size)
+    return found
+
+
+@torch.no_grad()
+def _perplexity(vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int) -> float:
+    loss, count = 0.0, 0
+    for start in range(0, len(items), batch_size):
+        part = items[start : start + batch_size]
+        prompts = [Prompt(system=item.system, user=item.question) for item in part]
+        encoded = encode(vlm.processor, prompts, texts[start : start + batch_size]).to(vlm.device)
+        logits = vlm.model(**encoded.inputs, use_cache=False).logits[:, :-1].float()
+        ids, told = encoded.inputs["input_ids"][:, 1:], encoded.roles[:, 1:] == Role.response
+        chosen = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0][told]
+        loss, count = loss - float(chosen.sum()), count + chosen.numel()
+    return exp(loss / count)
+
+
+def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

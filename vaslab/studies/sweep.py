@@ -1,0 +1,166 @@
+"""Interventions x strengths x targets x models x benchmarks, paired on items; killed at any point, it goes on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from vaslab.benchmarks import Item
+from vaslab.capture.files import load_capture
+from vaslab.errors import UsageError, VaslabError
+from vaslab.interventions import intervene, top_heads
+from vaslab.models import Vlm
+from vaslab.studies.measure import load_for, measure
+from vaslab.studies.processes import this_process
+from vaslab.studies.run import CAPTURE, read_json, write_json
+from vaslab.studies.side_effects import side_effects, text_answers
+from vaslab.studies.study import StudyWatcher
+from vaslab.studies.study_config import StudyRun
+from vaslab.studies.sweep_config import Cell, SweepConfig
+from vaslab.studies.sweep_table import Measured, read_measured, table_row, write_sweep_table
+
+SWEEP, SIDES = "sweep.yaml", "sides"
+
+
+@dataclass
+class Outcome:
+    """What became of a sweep: its table, and why runs of it failed, by name."""
+
+    table: pd.DataFrame
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def sweep(config: SweepConfig, *, watch: StudyWatcher | None = None) -> Outcome:
+    """Measure the plain models and every intervention on the same items, and compare them.
+
+    The folder holds sweep.yaml (the config as resolved), runs/NAME as `vaslab measure` writes them, sides/NAME.json
+    and table.parquet and table.csv. What is finished is kept: the same call goes on. A run that fails is told and
+    the others go on, unless it is a plain one, without which its interventions compare with nothing.
+
+    Raises:
+        UsageError: a folder that holds something else or a sweep begun with other settings, or several processes.
+        VaslabError, MissingError: data that is not there; every run failed.
+    """
+    watch = watch or StudyWatcher()
+    if this_process().world > 1:
+        raise UsageError("a sweep runs in one process; start one a GPU, each with models of its own")
+    runs = config.study.runs()
+    sizes = {run.name: len(run.config.selection(run.config.benchmark()).items) for run in runs}
+    folder = Path(config.study.out)
+    _begin(folder, config)
+    each = 1 + len(config.cells)
+    watch.plan(each * sum(sizes.values()), each * len(runs))
+    work = _Work(config, folder, watch)
+    for run in runs:
+        work.do(run, sizes[run.name])
+    if not work.rows:
+        raise VaslabError(f"no run could be made: {next(iter(work.failed.values()))}")
+    return Outcome(write_sweep_table(folder, work.rows), work.failed)
+
+
+class _Work:
+    """The runs of a sweep, one after another, with the model of the last one kept for the next."""
+
+    def __init__(self, config: SweepConfig, folder: Path, watch: StudyWatcher) -> None:
+        self.config, self.folder, self.watch = config, folder, watch
+        self.rows: list[dict[str, Any]] = []
+        self.failed: dict[str, str] = {}
+        self.number = 0
+        self.held: tuple[tuple[object, ...], Vlm] | None = None
+
+    def do(self, base: StudyRun, size: int) -> None:
+        """Measure the plain run and all its interventions, and keep their rows."""
+        items = base.config.selection(base.config.benchmark()).items[: self.config.side_items]
+        plain = self._measured(base, None, size, items)
+        if plain is None:
+            return
+        self.rows.append(table_row(base, None, None, plain[0], plain[1]))
+        for cell in self.config.cells:
+            found = self._measured(base, cell, size, items)
+            if found is not None:
+                self.rows.append(table_row(base, cell, found[0], plain[0], found[1]))
+                write_sweep_table(self.folder, self.rows)
+
+    def _measured(
+        self, base: StudyRun, cell: Cell | None, size: int, items: Sequence[Item]
+    ) -> tuple[Measured, dict[str, Any]] | None:
+        run = base if cell is None else cell.run(base)
+        self.number += 1
+        self.watch.run(run.name, self.number, size)
+        try:
+            vlm = self._load(base)
+            texts = self._texts(vlm, base, items)
+            with _under(vlm, base, cell):
+                measure(run.config, watch=self.watch, load=lambda _: vlm)
+                sides = self._sides(vlm, run, items, texts)
+            found = read_measured(run), sides
+        except VaslabError as error:
+            self.failed[run.name] = str(error)
+            self.watch.ran(run.name, str(error))
+            return None
+        self.watch.ran(run.name, "")
+        return found
+
+    def _load(self, run: StudyRun) -> Vlm:
+        config = run.config
+        key = (config.model, config.revision, config.dtype, config.device_map, config.offline)
+        if self.held is None or self.held[0] != key:
+            self.held = None
+            gc.collect()
+            self.held = key, load_for(config)
+        return self.held[1]
+
+    def _texts(self, vlm: Vlm, base: StudyRun, items: Sequence[Item]) -> list[list[int]]:
+        path = self.folder / SIDES / f"{base.name}.texts.json"
+        if items and not path.is_file():
+            write_json(path, text_answers(vlm, items, base.config.batch_size))
+        return read_json(path) if items else []
+
+    def _sides(
+        self, vlm: Vlm, run: StudyRun, items: Sequence[Item], texts: list[list[int]]
+    ) -> dict[str, Any]:
+        path = self.folder / SIDES / f"{run.name}.json"
+        if items and not path.is_file():
+            write_json(path, side_effects(vlm, items, texts, run.config.batch_size))
+        return read_json(path) if items else {}
+
+
+def _under(vlm: Vlm, base: StudyRun, cell: Cell | None) -> AbstractContextManager[Any]:
+    """The intervention of a cell; heads that are to be measured are read off the plain run."""
+    if cell is None:
+        return nullcontext()
+    settings = dict(cell.settings)
+    heads = settings.get("heads")
+    if isinstance(heads, dict):
+        options = {"queries": base.config.queries[0], **heads}
+        capture = load_capture(Path(base.config.out) / CAPTURE)
+        settings["heads"] = top_heads(capture, options.pop("top"), **options)
+    return intervene(vlm, cell.name, **settings)
+
+
+def _begin(folder: Path, config: SweepConfig) -> None:
+    """Make the sweep's folder, or refuse one that holds something else."""
+    path = folder / SWEEP
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
+        raise UsageError(f"{folder} holds other files and is no sweep; choose another --out")
+    (folder / SIDES).mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if before.get("side_items") != config.side_items:
+            raise UsageError(
+                f"{folder} holds a sweep with side_items {before.get('side_items')}, not {config.side_items}; "
+                "choose another --out"
+            )
+    part = folder / f".{SWEEP}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
