@@ -161,7 +161,7 @@ def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrit
         folder.create(config.to_dict(), run.resolved, environment, proof, overwrite)
     else:
         folder.add_session(now)
-    with folder.locked():
+    with folder.locked(), _named_in_errors(folder):
         _fill(run, vlm, asker(vlm, run.benchmark, config), watch)
 
 
@@ -219,6 +219,17 @@ def _failure_told(folder: RunFolder, process: Process) -> Iterator[None]:
     except VaslabError as error:
         folder.failure.parent.mkdir(parents=True, exist_ok=True)
         folder.failure.write_text(f"{error}\n", encoding="utf-8")
+        raise
+
+
+@contextmanager
+def _named_in_errors(folder: RunFolder) -> Iterator[None]:
+    """Let an error of the system that names no file, as that of a full disk, name the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(folder.path)
         raise
 
 
