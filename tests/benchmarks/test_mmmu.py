@@ -242,8 +242,13 @@ def test_scores_are_those_of_the_disciplines_with_guesses_apart():
     ]
     grades = [MMMU.grade(item, said) for item, said in zip(items, ("A", "B", "A", ""), strict=True)]
     scores = MMMU.scores(items, grades)
-    assert list(scores) == ["Art and Design", "Science", "Humanities and Social Science", "guesses wrong"]
-    assert (scores["Art and Design"], scores["Science"], scores["guesses wrong"]) == (1.0, 0.5, 0.5)
+    assert list(scores) == [
+        "Art and Design",
+        "Science",
+        "Humanities and Social Science",
+        "guesses counted wrong",
+    ]
+    assert (scores["Art and Design"], scores["Science"], scores["guesses counted wrong"]) == (1.0, 0.5, 0.5)
     assert grades[3].guessed
 
 

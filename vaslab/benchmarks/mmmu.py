@@ -160,7 +160,7 @@ def by_discipline(items: Sequence[Item], grades: Sequence[Grade]) -> dict[str, f
             right.setdefault(_DISCIPLINE[item.kind], []).append(bool(grade.right))
     found = {name: sum(right[name]) / len(right[name]) for name in DISCIPLINES if name in right}
     if grades:
-        found["guesses wrong"] = sum(bool(g.right) and not g.guessed for g in grades) / len(grades)
+        found["guesses counted wrong"] = sum(bool(g.right) and not g.guessed for g in grades) / len(grades)
     return found
 
 
