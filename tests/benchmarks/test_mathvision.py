@@ -98,9 +98,27 @@ def test_a_bad_row_has_its_reason(tmp_path, change, reason):
     assert item.broken.startswith(reason)
 
 
+BENCH = find_benchmark("mathvision")
+OUTPUTS = [json.loads(line) for line in (FOLDER / "outputs.jsonl").read_text().splitlines()]
+
+ANSWERED = BENCH.answered(FOLDER / "outputs.jsonl")
+
+
+@pytest.mark.parametrize("number", range(len(OUTPUTS)))
+def test_published_outputs_get_their_published_verdicts(number):
+    """Answer and verdict of the authors' own evaluation of five models, line by line."""
+    grade = BENCH.grade(*ANSWERED[number])
+    assert (grade.extracted, grade.right) == (OUTPUTS[number]["model_answer"], OUTPUTS[number]["correct"])
+
+
 @pytest.mark.parametrize(
     ("response", "found"),
     [
+        ("4\\boxed{.}", "0"),
+        ("Liepa's birthday was on \\boxed{\\text{Friday}}.", "{friday}"),
+        ("so the current time is \\boxed{2:30}.", "2:30"),
+        ("Eve has $\\boxed{2 \\cdot 4 \\cdot 3}$ mandarins.", "2\\cdot4\\cdot3"),
+        ("to cover $$7 \\times 3 = \\boxed{21} \\text{ jumps}$$", "21"),
         ("60", "60"),
         ("A", "a"),
         ("(A)", "a"),

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from typing import Any
 
 from latex2sympy2_extended import NormalizationConfig
-from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Expr
 
 SECONDS = 3
@@ -20,6 +21,8 @@ MEMORY = 4 * 2**30
 """Bytes of address space, so that 10^(10^10) ends this process and nothing else."""
 _AS_WRITTEN = NormalizationConfig(basic_latex=True, malformed_operators=True)
 """Units, words and equations stay, so that "12 m" is no number."""
+
+_ROOT = re.compile(r"√\s*(\d+|\([^()]*\))")
 
 
 def answer(request: dict[str, Any]) -> object:
@@ -46,12 +49,12 @@ def _same(gold: str, told: str) -> bool:
 
 
 def _parsed(text: str) -> list[Any]:
-    """Parse the text as LaTeX as a whole; where that fails, as a plain expression."""
-    for written, config in ((f"${text}$", LatexExtractionConfig()), (text, ExprExtractionConfig())):
-        found = parse(written, [config], fallback_mode="no_fallback", parsing_timeout=SECONDS)
-        if found:
-            return list(found)
-    return []
+    """Parse the text as a whole: never the one number in a sentence."""
+    text = _ROOT.sub(r"\\sqrt{\1}", text.replace("°", "^{\\circ}"))
+    found = parse(
+        f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=SECONDS
+    )
+    return list(found)
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
+from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.benchmarks.item import BrokenItemError, Grade, Item
 from vaslab.benchmarks.mathvision_answer import equal, extracted
-from vaslab.benchmarks.options import LETTERS, option_list
+from vaslab.benchmarks.options import LETTERS, chance_by_options, option_list
 from vaslab.benchmarks.rows import Row
 from vaslab.benchmarks.table import TableBenchmark, text
 
@@ -75,7 +76,8 @@ class MathVision(TableBenchmark):
 
     def grade(self, item: Item, response: str) -> Grade:
         """Compare the extracted answer with the letter, and with the text of the option it stands for."""
-        told = extracted(response)
+        tagged = tagged_answer(response)
+        told = extracted(response if tagged is None else tagged)
         if item.answer is None:
             return Grade(None, told or None, "no reference answer")
         if not told:
@@ -99,6 +101,4 @@ class MathVision(TableBenchmark):
 
     def chance(self, items: Sequence[Item]) -> float | None:
         """Chance of a guesser who picks an option and gets no free answer right."""
-        if not items:
-            return None
-        return sum(1 / len(item.options) if item.options else 0.0 for item in items) / len(items)
+        return chance_by_options(items)

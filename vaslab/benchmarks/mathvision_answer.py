@@ -18,7 +18,7 @@ _DROPPED = (
     ("\\text", "\\mbox", "\\left", "\\right", "^{\\circ}", "^\\circ"),
     ("{m}^3", "m^3", "{units}", "units", "{km}", "km"),
 )
-_LETTER = re.compile(r"\(([a-e])\)|\{([a-e])\}")
+_LETTERS = (re.compile(r"\(([a-e])\)"), re.compile(r"\{([a-e])\}"))
 _BARE_ROOT = re.compile(r"\\sqrt([^{])")
 _BARE_FRACTION = re.compile(r"\\frac([^{])([^{])")
 _FRACTION = re.compile(r"(-?\d+)/(-?\d+)")
@@ -34,7 +34,9 @@ def extracted(response: str) -> str:
         told = "oxed{" + told.split("oxed{")[-1] if told.count("oxed{") > 1 else told
     else:
         told = _after_phrase(told)
-    told = _LETTER.sub(lambda found: found[1] or found[2], _plain(told.lower()))
+    told = _plain(told.lower())
+    for letter in _LETTERS:
+        told = letter.sub(r"\1", told)
     return told.rstrip(".").lstrip(":").strip()
 
 

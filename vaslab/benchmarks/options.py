@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from string import ascii_uppercase
 
-from vaslab.benchmarks.item import BrokenItemError
+from vaslab.benchmarks.item import BrokenItemError, Item
 from vaslab.benchmarks.rows import Row
 
 LETTERS = tuple(ascii_uppercase)
@@ -58,6 +58,13 @@ def guessed_letter(name: str, options: Sequence[str]) -> str:
     """Draw a letter that depends on the item's id alone: not on the order of items, the run or the machine."""
     drawn = int.from_bytes(sha256(name.encode()).digest()[:8], "big")
     return letters(options)[drawn % len(options)]
+
+
+def chance_by_options(items: Sequence[Item]) -> float | None:
+    """Return the accuracy of a guesser who picks an option and gets no free answer right; None for no items."""
+    if not items:
+        return None
+    return sum(1 / len(item.options) if item.options else 0.0 for item in items) / len(items)
 
 
 def _literal(text: str) -> object:

@@ -10,7 +10,9 @@ from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
 from vaslab.benchmarks.hallusionbench import HallusionBench
 from vaslab.benchmarks.item import Benchmark
+from vaslab.benchmarks.mathverse import MathVerse
 from vaslab.benchmarks.mathvision import MathVision
+from vaslab.benchmarks.mathvista import MathVista
 from vaslab.benchmarks.mmmu import Mmmu
 from vaslab.benchmarks.mmmu_pro import MmmuPro
 from vaslab.benchmarks.mmstar import MmStar
@@ -21,7 +23,9 @@ from vaslab.errors import MissingError, UsageError
 SHIPPED: dict[str, Callable[[], Benchmark]] = {"easy-vqa": EasyVqa, "glyph": Glyph}
 """Benchmarks whose items come with vaslab."""
 TABLES: dict[str, type[TableBenchmark]] = {
+    "mathvista": MathVista,
     "mathvision": MathVision,
+    "mathverse": MathVerse,
     "mmmu": Mmmu,
     "mmmu-pro": MmmuPro,
     "mmstar": MmStar,
