@@ -6,17 +6,21 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
+from vaslab.benchmarks.algopuzzlevqa import AlgoPuzzleVqa
+from vaslab.benchmarks.dynamath import DynaMath
 from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
 from vaslab.benchmarks.hallusionbench import HallusionBench
 from vaslab.benchmarks.item import Benchmark
 from vaslab.benchmarks.mathverse import MathVerse
+from vaslab.benchmarks.m3cot import M3Cot
 from vaslab.benchmarks.mathvision import MathVision
 from vaslab.benchmarks.mathvista import MathVista
 from vaslab.benchmarks.mmmu import Mmmu
 from vaslab.benchmarks.mmmu_pro import MmmuPro
 from vaslab.benchmarks.mmstar import MmStar
 from vaslab.benchmarks.own import OwnFile
+from vaslab.benchmarks.puzzlevqa import PuzzleVqa
 from vaslab.benchmarks.table import TableBenchmark
 from vaslab.errors import MissingError, UsageError
 
@@ -30,6 +34,10 @@ TABLES: dict[str, type[TableBenchmark]] = {
     "mmmu-pro": MmmuPro,
     "mmstar": MmStar,
     "hallusionbench": HallusionBench,
+    "dynamath": DynaMath,
+    "algopuzzlevqa": AlgoPuzzleVqa,
+    "puzzlevqa": PuzzleVqa,
+    "m3cot": M3Cot,
 }
 """Benchmarks that are read from a user's disk."""
 BENCHMARKS = (*SHIPPED, *TABLES)

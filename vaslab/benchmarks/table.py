@@ -121,7 +121,8 @@ class TableBenchmark(ABC):
         Raises UsageError where a row has no response.
         """
         found = []
-        for number, row in enumerate(read_rows(path), start=1):
+        part = "/".join(path.parts[-2:])
+        for number, row in enumerate((replace(row, part=part) for row in read_rows(path)), start=1):
             if not self.is_output(row):
                 raise UsageError(
                     f"{row.where} has no response; expected a column {' or '.join(self.answers_in)}"
