@@ -141,6 +141,7 @@ def test_official_outputs_are_dialogues_whose_last_turn_counts(folder):
         ({"choices": ["a", ""]}, "expected 2 to 6 with text"),
         ({"choices": "nothing"}, "options do not parse"),
         ({"answer": "D"}, "answer 'D' is none of the letters of 3 choices"),
+        ({"answer": "AB"}, "answer 'AB' is none of the letters of 3 choices"),
         ({"answer": None}, "no answer"),
         ({"question": " "}, "no question"),
         ({"image": None}, "no picture"),

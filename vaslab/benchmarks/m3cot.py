@@ -50,7 +50,7 @@ class M3Cot(TableBenchmark):
             if isinstance(answer, int) and 0 <= answer < len(options)
             else text(row, "answer")
         )
-        if letter not in _LETTERS[: len(options)]:
+        if letter not in tuple(_LETTERS[: len(options)]):
             raise BrokenItemError(f"answer {letter[:40]!r} is none of the letters of {len(options)} choices")
         question = "" if self.is_output(row) else text(row, "question")
         context = str(row.values.get("context") or "")
