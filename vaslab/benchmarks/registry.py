@@ -12,8 +12,8 @@ from vaslab.benchmarks.easy_vqa import EasyVqa
 from vaslab.benchmarks.glyph import Glyph
 from vaslab.benchmarks.hallusionbench import HallusionBench
 from vaslab.benchmarks.item import Benchmark
-from vaslab.benchmarks.mathverse import MathVerse
 from vaslab.benchmarks.m3cot import M3Cot
+from vaslab.benchmarks.mathverse import MathVerse
 from vaslab.benchmarks.mathvision import MathVision
 from vaslab.benchmarks.mathvista import MathVista
 from vaslab.benchmarks.mmmu import Mmmu
