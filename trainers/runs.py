@@ -134,19 +134,41 @@ class GrpoRun:
 
 @dataclass(frozen=True)
 class SynthesizeRun:
-    """Exact records of the glyph world, for `avar synthesize`.
+    """Records for `avar synthesize`: exact ones of the glyph world, or VARD chains by a model for prompts of your own.
 
     Args:
         out: a folder for records.jsonl and its images/.
-        kind: `text-cold-start`, `multimodal-cold-start`, `vard` or `rl`.
-        count: how many, each about a scene of its own.
+        kind: of the glyph world's records: `text-cold-start`, `multimodal-cold-start`, `vard` or `rl`.
+        count: how many of them, each about a scene of its own.
         seed: of scenes and questions; the three cold starts of a seed ask the same questions about the same scenes.
+        data: prompts with answers, to be made into VARD chains by `model`; "" draws from the glyph world.
+        endpoint: an OpenAI-compatible address, such as http://localhost:8000/v1; its key is read from AVAR_API_KEY.
+        model: the model's name there.
+        grader: how a chain's answer is compared with the record's: `exact` or `math`.
+        anchors: fewest anchors of a chain.
+        words: most words of a chain.
+        workers: calls at once.
+        temperature: of the replies.
+        max_tokens: longest reply.
+        price_in: of a million prompt tokens, to show the cost.
+        price_out: of a million tokens written.
     """
 
     out: str
-    kind: str
+    kind: str = "vard"
     count: int = 1000
     seed: int = 0
+    data: str = ""
+    endpoint: str = ""
+    model: str = ""
+    grader: str = "math"
+    anchors: int = 2
+    words: int = 3000
+    workers: int = 8
+    temperature: float = 0.7
+    max_tokens: int = 4096
+    price_in: float = 0.0
+    price_out: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.config import keep_to, plain
-from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
+from trainers.runs import GrpoRun, SftRun, StagesRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
 
@@ -63,13 +63,4 @@ def stages(config: StagesRun) -> int:
     results = run_stages(config)
     show(results)
     print(results)
-    return 0
-
-
-def synthesize(config: SynthesizeRun) -> int:
-    """Run `avar synthesize`; print the path of the records."""
-    from trainers.data.glyph import glyph_records
-    from trainers.data.record import write_records
-
-    print(write_records(glyph_records(config.kind, config.count, config.seed), Path(config.out)))
     return 0

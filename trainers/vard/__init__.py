@@ -1,0 +1,1 @@
+"""VARD: visual-anchored reflection data, in three calls of a vision-language model."""

@@ -1,0 +1,125 @@
+"""Describe, reflect, anchor: a question with a known answer becomes a VARD record, or is rejected with a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainers.data.record import PLACE, Record, write_records
+from trainers.rewards import accuracy_reward, format_reward
+from trainers.vard.endpoint import Endpoint
+from vaslab.benchmarks.answer_tag import tagged_answer
+from vaslab.errors import UsageError
+
+PROMPTS = Path(__file__).parent / "prompts"
+ANCHOR = re.compile(
+    r"\b(?:look(?:ing)?|glanc(?:e|ing)|go(?:ing)? back|return(?:ing)?)\b[^.!?]{0,30}?\b(?:back|again|at|to)\b"
+    r"|\b(?:check|inspect|examin|verify|revisit|re-?examin|zoom)\w*\b[^.!?]{0,40}?\b"
+    r"(?:image|picture|figure|diagram|graph|chart|again)\b",
+    re.IGNORECASE,
+)
+"""A phrase that sends the reader back to the picture."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A question that gave no record, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a chain must hold to be kept.
+
+    Args:
+        grader: `exact` or `math`.
+        anchors: fewest anchors.
+        words: most words of the response.
+    """
+
+    grader: str = "math"
+    anchors: int = 2
+    words: int = 3000
+
+
+def synthesise(record: Record, endpoint: Endpoint, limits: Limits) -> Record | Rejected:
+    """Make one VARD record of a prompt with its answer. Raises what `Endpoint.ask` raises."""
+    images = record.prompt().images
+    pictures = tuple(image for image in images if not isinstance(image, Path))
+    question = record.messages[-1][1].replace(PLACE, "").strip()
+    description = endpoint.ask(_prompt("describe"), pictures)
+    chain = endpoint.ask(_prompt("reflect", description=description, question=question))
+    reason = _wrong(chain, record, limits)
+    if reason:
+        return Rejected(record.id, f"reflect: {reason}")
+    anchored = endpoint.ask(_prompt("anchor", question=question, chain=chain), pictures).strip()
+    reason = _wrong(anchored, record, limits) or _poor(anchored, limits)
+    if reason:
+        return Rejected(record.id, f"anchor: {reason}")
+    # the record's own words for the answer, which the chain may have written in another form
+    told = tagged_answer(anchored)
+    response = anchored.replace(f"<answer>{told}</answer>", f"<answer>{record.answer}</answer>")
+    return Record(
+        record.id, (*record.messages, ("assistant", response)), record.images, "vard", record.answer
+    )
+
+
+def _prompt(name: str, **given: str) -> str:
+    text = (PROMPTS / f"{name}.txt").read_text(encoding="utf-8")
+    # not str.format: questions hold braces
+    for key, value in given.items():
+        text = text.replace("{" + key + "}", value)
+    return text
+
+
+def _wrong(response: str, record: Record, limits: Limits) -> str:
+    if not format_reward(response):
+        return "not of the form <think>...</think><answer>...</answer>"
+    if not accuracy_reward(response, record.answer or "", limits.grader):
+        return f"answers {tagged_answer(response)!r}, not {record.answer!r}"
+    return ""
+
+
+def _poor(response: str, limits: Limits) -> str:
+    found = len(ANCHOR.findall(response))
+    if found < limits.anchors:
+        return f"{found} anchors, fewer than {limits.anchors}"
+    words = len(response.split())
+    return f"{words} words, more than {limits.words}" if words > limits.words else ""
+
+
+def run_synthesis(
+    records: Sequence[Record], endpoint: Endpoint, limits: Limits, out: Path, workers: int
+) -> tuple[Path, list[Rejected]]:
+    """Make records of all prompts; write records.jsonl and rejected.jsonl into `out`.
+
+    Replies are cached as they come, so that the same command goes on after a kill without asking anything twice.
+
+    Raises:
+        UsageError: nothing was kept, or the folder holds records already.
+        EndpointError, MissingError: of the endpoint; replies so far are kept.
+    """
+    if (out / "records.jsonl").exists():
+        raise UsageError(f"{out / 'records.jsonl'} is there already; choose another folder")
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = [pool.submit(synthesise, record, endpoint, limits) for record in records]
+        made = [each.result() for each in waiting]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    rejected = [each for each in made if isinstance(each, Rejected)]
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"id": each.id, "reason": each.reason}, ensure_ascii=False) for each in rejected]
+    (out / "rejected.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    kept = [each for each in made if isinstance(each, Record)]
+    if not kept:
+        raise UsageError(
+            f"none of {len(records)} chains was kept; the reasons are in {out / 'rejected.jsonl'}"
+        )
+    return write_records(kept, out), rejected
