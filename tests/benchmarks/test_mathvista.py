@@ -132,6 +132,8 @@ def test_the_hub_and_vlmevalkit_hold_the_same_items(folder, tmp_path):
         ({"choices": None, "answer_type": "shape"}, "answer type 'shape'"),
         ({"question": ""}, "no question"),
         ({"precision": "many"}, "precision 'many' is no number"),
+        ({"precision": -1}, "precision -1 is no number"),
+        ({"precision": 1e9}, "precision 1000000000.0 is no number"),
     ],
 )
 def test_a_bad_row_has_its_reason(tmp_path, change, reason):

@@ -26,6 +26,7 @@ _HINTS = {
 }
 """The published instructions (github.com/lupantech/MathVista, evaluation/build_query.py)."""
 _PLACES = {1: ("one decimal place", "1.2, 1.3, 1.4"), 2: ("two decimal places", "1.23, 1.34, 1.45")}
+_MOST_PLACES = 15
 _FILE = "extraction in the file"
 _TASKS = {
     "figure question answering": "FQA",
@@ -187,9 +188,12 @@ def _precision(row: Row, answer: str | None) -> int:
     told = row.values.get("precision")
     if isinstance(told, str | int | float) and not isinstance(told, bool):
         try:
-            return int(float(told))
-        except ValueError as error:
-            raise BrokenItemError(f"precision {told!r} is no number") from error
+            places = int(float(told))
+        except (ValueError, OverflowError) as error:
+            raise BrokenItemError(f"precision {told!r} is no number of decimals") from error
+        if not 0 <= places <= _MOST_PLACES:
+            raise BrokenItemError(f"precision {told!r} is no number of decimals")
+        return places
     return len((answer or "").partition(".")[2])
 
 
