@@ -62,3 +62,16 @@ def test_an_interrupt_before_a_run_is_replaced_says_that_it_stands(a_run):
     assert (code, told) == (130, "")
     assert err == f"error: interrupted before the first batch was done; {a_run} is as it was\n"
     assert (a_run / "items.jsonl").read_bytes() == before
+
+
+def test_an_interrupted_study_says_that_what_is_done_stays(tmp_path):
+    program = WAIT.format(module="vaslab.studies.study", name="load_for", command="vaslab.cli.app")
+    (tmp_path / "mine.yaml").write_text(
+        f"models: [organism:base]\ndata: [glyph]\nlimit: 2\nout: {tmp_path}/out"
+    )
+    code, told, err = interrupted(program, "study", tmp_path / "mine.yaml")
+    assert (code, told) == (130, "")
+    assert err.splitlines() == [
+        "note: run 1 of 1: organism-base-glyph",
+        f"error: interrupted; what is done stays in {tmp_path}/out, the same command goes on from there",
+    ]

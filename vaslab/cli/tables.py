@@ -88,9 +88,9 @@ def costs_table(costs: Sequence[dict[str, Any]]) -> None:
         for each in costs
     ]
     known = [each["seconds"] for each in costs if each["seconds"] is not None]
-    totals = [f"Time for what is left of the runs whose rate was measured: {_duration(sum(known))}."] * bool(
-        known
-    )
+    totals = []
+    if known:
+        totals.append(f"Time for what is left of the runs whose rate was measured: {_duration(sum(known))}.")
     unknown = len(costs) - len(known)
     if unknown:
         totals.append(f"No rate is known of {unknown} runs; --timed asks a batch of each.")
@@ -103,7 +103,7 @@ def costs_table(costs: Sequence[dict[str, Any]]) -> None:
     table("", columns, rows, " ".join(caption))
 
 
-def _duration(seconds: float | None) -> str:
+def _duration(seconds: int | float | None) -> str:
     if seconds is None:
         return "not known"
     minutes, left = divmod(round(seconds), 60)
