@@ -15,6 +15,7 @@ from vaslab.cli.figure import figures
 from vaslab.cli.intervene import intervene
 from vaslab.cli.ls import ls
 from vaslab.cli.measure import measure
+from vaslab.cli.report import report
 from vaslab.cli.show import show
 from vaslab.cli.study import study
 
@@ -30,6 +31,7 @@ app.command()(intervene)
 app.add_typer(figures, name="figure")
 app.command()(show)
 app.command()(compare)
+app.command()(report)
 app.command()(doctor)
 app.command()(ls)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,16 +52,17 @@ def compare(
         ("", *names, "change", "p"),
         rows,
         f"{len(heads)} heads, {one.capture.sizes['item']} items of {data_words([one])}; queries: {asked}. "
-        f"Intervals: 95 %, paired bootstrap over {unit}. p: McNemar's exact test for accuracy, jackknife t test for ratios. "
+        f"Intervals: 95 %, paired bootstrap over {unit}. p: McNemar's exact test for accuracy, "
+        "jackknife t test for ratios. "
         f"{int(heads['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
-    told = {"data": data_words([one]), "run": f"{first.name}, {second.name}"}
+    data, run = data_words([one]), f"{first.name}, {second.name}"
     folder = out or second / "figures"
     parts = changes_table(one.capture, two.capture, asked, sink=sink, cluster=pictures)
     with warnings_as_notes():
-        drawn = changes(one.capture, two.capture, names, table=parts, **told)
+        drawn = changes(one.capture, two.capture, names, table=parts, data=data, run=run)
         others = write_figure(drawn, parts, folder / "decomposition", kinds)
-        figure = compare_figure(one.capture, two.capture, names, table=heads, **told)
+        figure = compare_figure(one.capture, two.capture, names, table=heads, data=data, run=run)
         written = write_figure(figure, heads, folder / "compare", kinds)
     for path in [*others, *written[1:]]:
         note(f"wrote {path}")
@@ -108,9 +110,17 @@ def paired_rows(
     for label, terms, levels, share in parts:
         change = product_interval(terms, cluster=pictures)
         shown = [f"{100 * level:.1f}" if share else f"{level:.3g}" for level in levels]
-        ratio = f"x{float(change.estimate):.3g} [{float(change.low):.3g}–{float(change.high):.3g}]"
-        rows.append((label, *shown, ratio, f"{float(change.p):.2g}"))
+        rows.append((label, *shown, _times(change), f"{float(change.p):.2g}"))
     return rows
+
+
+def _times(change: xr.Dataset) -> str:
+    """A ratio and its interval, with as many decimals as keep the ends apart."""
+    middle, low, high = (float(change[name]) for name in ("estimate", "low", "high"))
+    if not math.isfinite(low):
+        return f"x{middle:.3g} (too few items)"
+    decimals = 2 if high - low < 1e-6 else min(max(1 - math.floor(math.log10(high - low)), 2), 5)
+    return f"x{middle:.{decimals}f} [{low:.{decimals}f}–{high:.{decimals}f}]"
 
 
 def _accuracy_cells(

@@ -86,12 +86,17 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Finished]:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageError("a run is named twice; give each run folder once")
     runs = [read_run(folder) for folder in folders]
-    names = [str(run.summary["model"]) for run in runs]
+    names = [_short(str(run.summary["model"])) for run in runs]
     if len(set(names)) < len(names):
         names = [run.folder.name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.folder) for run in runs]
     return dict(zip(names, runs, strict=True))
+
+
+def _short(model: str) -> str:
+    """A folder by its last part; a hub id and an organism as they are."""
+    return Path(model).name if model.startswith((".", "/", "~")) or model.count("/") > 1 else model
 
 
 def same_pictures(runs: Sequence[Finished]) -> xr.DataArray | None:

@@ -3,7 +3,7 @@
 from vaslab.metrics.against import visual_against
 from vaslab.metrics.answers import along_answer, answer_parts, answer_rows, forgetting, part_means
 from vaslab.metrics.decomposition import decomposition
-from vaslab.metrics.definitions import Definition, definitions, vas_as
+from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
 from vaslab.metrics.head_roles import head_shares, localisation, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
@@ -33,5 +33,6 @@ __all__ = [
     "vas_masses",
     "vas_per_head",
     "vas_per_item",
+    "vas_under",
     "visual_against",
 ]

@@ -1,14 +1,18 @@
 """Every reasonable definition of VAS, so that no finding rests on the choice of one."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics.vas import vas
+from vaslab.metrics.vas import vas, vas_masses
+
+Floats = NDArray[np.float64]
 
 LAYERS = ("all layers", "first third", "middle third", "last third")
 HEADS = ("mean of heads", "median head")
@@ -58,24 +62,53 @@ def vas_as(capture: xr.Dataset, definition: Definition) -> float:
     Raises:
         UsageError: as `vas`, or unknown layers or heads.
     """
-    if definition.layers not in LAYERS or definition.heads not in HEADS:
-        raise UsageError(
-            f"layers {definition.layers!r}, heads {definition.heads!r}; expected one of {', '.join(LAYERS)}, and "
-            f"one of {', '.join(HEADS)}"
-        )
-    part = capture.isel(layer=layers_of(capture.sizes["layer"], definition.layers))
-    median = definition.heads == "median head"
-    over = ("item",) if median else ("layer", "head", "item")
-    try:
-        value = vas(
-            part, definition.queries, definition.form, definition.sink, definition.per_token, over=over
-        )
-    except VaslabError as error:
-        if isinstance(error, UsageError):
-            raise
-        # undefined for every item: this definition has no point here, the others stand
-        return float("nan")
-    return float(value.median()) if median else float(value)
+    return vas_under(capture, [definition])[0]
+
+
+def vas_under(capture: xr.Dataset, wanted: Sequence[Definition]) -> list[float]:
+    """VAS of a capture under each definition, in their order; what they share is read once. As `vas_as`."""
+    parts: dict[tuple[str, str, str, bool], list[Floats]] = {}
+    out = []
+    for each in wanted:
+        if each.layers not in LAYERS or each.heads not in HEADS:
+            raise UsageError(
+                f"layers {each.layers!r}, heads {each.heads!r}; expected one of {', '.join(LAYERS)}, and one of "
+                f"{', '.join(HEADS)}"
+            )
+        key = (each.form, each.queries, each.sink, each.per_token)
+        if key not in parts:
+            parts[key] = _per_head(capture, *key)
+        own = layers_of(capture.sizes["layer"], each.layers)
+        out.append(_reduced([part[:, own] for part in parts[key]], each.heads == "median head"))
+    return out
+
+
+def _per_head(capture: xr.Dataset, form: str, queries: str, sink: str, per_token: bool) -> list[Floats]:
+    """(item, layer, head): the ratios; or image mass, system mass and the floor of the latter."""
+    order = ("item", "layer", "head")
+    if form == "mean_of_ratios":
+        try:
+            return [vas(capture, queries, form, sink, per_token, over=()).transpose(*order).values]
+        except VaslabError as error:
+            if isinstance(error, UsageError):
+                raise
+            # undefined for every item: this definition has no point here, the others stand
+            return [np.full([capture.sizes[dim] for dim in order], np.nan)]
+    masses = vas_masses(capture, queries, sink, per_token)
+    image, system = (masses[name].transpose(*order).values for name in ("image", "system"))
+    return [image, system, np.broadcast_to(masses["floor"].values[:, None, None], image.shape)]
+
+
+def _reduced(parts: list[Floats], median: bool) -> float:
+    """Means over heads within an item, then over items; or over items, then the median of heads."""
+    axes: list[tuple[int, ...]] = [(0,)] if median else [(1, 2), (0,)]
+    with warnings.catch_warnings():
+        # what is all NaN has no mean, and stays NaN
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for axis in axes:
+            parts = [np.nanmean(part, axis=axis) for part in parts]
+        values = parts[0] if len(parts) == 1 else parts[0] / np.fmax(parts[1], parts[2])
+        return float(np.nanmedian(values) if median else values)
 
 
 def layers_of(n: int, name: str) -> slice:

@@ -149,9 +149,9 @@ def _points(
     # an accuracy ends at 0 and 100 %
     bottom, ceiling = max(bottom, -2.0), min(ceiling, 102.0)
     x_low = np.where(np.isneginf(x_low), left - 1, x_low)
-    ticks = ratio_ticks(left, right, 8)
+    ticks: list[float] = [*ratio_ticks(left, right, 8)]
     if len(ticks) < 2:
-        ticks = sorted({*ticks, *np.linspace(left + 0.1 * (right - left), right - 0.1 * (right - left), 4)})
+        ticks = list(np.linspace(left + 0.1 * (right - left), right - 0.1 * (right - left), 4))
     on = canvas.axes(
         1,
         LEFT,

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import Definition, definitions, vas_as
+from vaslab.metrics import definitions, vas_under
 from vaslab.statistics.correlation import FEWEST, coefficient, fisher_interval, too_few
 from vaslab.statistics.permutation import permutation_p
 
@@ -50,17 +50,15 @@ def sensitivity_table(
     asked = list(query_sets) if query_sets is not None else shared
     if not asked or any(role not in shared for role in asked):
         raise UsageError(f"query sets {asked}; the captures all hold {', '.join(shared) or 'none'}")
-    rows = []
-    for definition in definitions(asked):
-        x = np.array([vas_as(captures[name], definition) for name in names])
-        rows.append({**definition.choices(), "paper": _is_papers(definition, asked), **_correlated(x, y)})
+    every = list(definitions(asked))
+    values = np.array([vas_under(captures[name], every) for name in names])
+    rows = [
+        {**definition.choices(), "paper": definition.paper, **_correlated(x, y)}
+        for definition, x in zip(every, values.T, strict=True)
+    ]
     table = pd.DataFrame(rows).sort_values("r", kind="stable", na_position="last").reset_index(drop=True)
     table.attrs["n_checkpoints"] = len(names)
     return table
-
-
-def _is_papers(definition: Definition, asked: list[str]) -> bool:
-    return definition.paper and "user" in asked
 
 
 def _correlated(x: np.ndarray, y: np.ndarray) -> dict[str, float | int]:
