@@ -19,14 +19,13 @@ from pathlib import Path
 
 from vaslab.errors import VaslabError
 
-SECONDS = 6.0
-"""How long one comparison may take before its process is ended."""
-_START = 120.0
-"""Seconds in which the process must have loaded its libraries, on the slowest disk."""
+SECONDS = 5
+"""Processor time that one comparison may take before its process is ended."""
+_PATIENCE = 120.0
+"""Seconds on the clock for the same, and for the process to load its libraries, however busy the machine is."""
 LONGEST = 1000
 """Characters of the longest text that is parsed; a longer one is no answer."""
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
-_FRACTION = re.compile(r"([+-]?\d+)/(\d+)")
+_FRACTION = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:/(\d+))?")
 
 
 def value(text: str) -> float | None:
@@ -35,14 +34,12 @@ def value(text: str) -> float | None:
     None for anything with an unknown, a unit or a word in it, and for what takes too long to work out.
     """
     plain = text.strip()
-    if _NUMBER.fullmatch(plain):
-        number = float(plain)
-        return number if math.isfinite(number) else None
-    fraction = _FRACTION.fullmatch(plain)
-    if fraction and int(fraction[2]):
-        return int(fraction[1]) / int(fraction[2])
-    if not plain or len(plain) > LONGEST or not any(sign.isdigit() or sign in "\\π" for sign in plain):
+    if len(plain) > LONGEST or not any(sign.isdigit() or sign in "\\π" for sign in plain):
         return None
+    fraction = _FRACTION.fullmatch(plain)
+    if fraction and float(fraction[2] or 1):
+        number = float(fraction[1]) / float(fraction[2] or 1)
+        return number if math.isfinite(number) else None
     found = _worker({"value": plain})
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
@@ -72,23 +69,25 @@ class _Worker:
     def __call__(self, request: dict[str, str]) -> object:
         """Return the answer to a request; None where the process died of it or took too long."""
         with self._lock:
-            process = self._running()
+            answered = False
             try:
-                print(json.dumps(request), file=process.stdin, flush=True)
+                process = self._running()
+                print(json.dumps({**request, "seconds": SECONDS}), file=process.stdin, flush=True)
+                line = self._line(process)
+                answered = line != ""
             except BrokenPipeError:
-                self.end()
-                return None
-            return self._line(process, SECONDS)
+                line = ""
+            finally:
+                # also on Ctrl-C: a late answer would be taken for that to the next request
+                if not answered:
+                    self.end()
+            return json.loads(line) if line else None
 
-    def _line(self, process: subprocess.Popen[str], seconds: float) -> object:
-        """Read one answer; end the process where none comes."""
+    def _line(self, process: subprocess.Popen[str]) -> str:
+        """Read one answer; "" where none comes."""
         assert process.stdout is not None
-        ready = select.select([process.stdout], [], [], seconds)[0]
-        line = process.stdout.readline() if ready else ""
-        if not line:
-            self.end()
-            return None
-        return json.loads(line)
+        ready = select.select([process.stdout], [], [], _PATIENCE)[0]
+        return process.stdout.readline() if ready else ""
 
     def _running(self) -> subprocess.Popen[str]:
         process = self._process
@@ -105,7 +104,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C is for the run; this one ends when its input does
             )
             self._owner = os.getpid()
-            if self._line(process, _START) is None:
+            if not self._line(process):
                 raise VaslabError("math-verify does not start; install vaslab again, with its dependencies")
         return process
 

@@ -21,7 +21,7 @@ _DROPPED = (
 _LETTERS = (re.compile(r"\(([a-e])\)"), re.compile(r"\{([a-e])\}"))
 _BARE_ROOT = re.compile(r"\\sqrt([^{])")
 _BARE_FRACTION = re.compile(r"\\frac([^{])([^{])")
-_FRACTION = re.compile(r"(-?\d+)/(-?\d+)")
+_FRACTION = re.compile(r"(-?\d{1,300})/(-?\d{1,300})")
 
 
 def extracted(response: str) -> str:
