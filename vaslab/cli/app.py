@@ -12,6 +12,7 @@ from vaslab.cli.compare import compare
 from vaslab.cli.doctor import doctor
 from vaslab.cli.exits import run
 from vaslab.cli.figure import figures
+from vaslab.cli.grade import grade
 from vaslab.cli.intervene import intervene
 from vaslab.cli.ls import ls
 from vaslab.cli.measure import measure
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command()(study)
 app.command()(intervene)
+app.command()(grade)
 app.add_typer(figures, name="figure")
 app.command()(show)
 app.command()(compare)
