@@ -3,6 +3,7 @@
 import json
 import math
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -76,10 +77,12 @@ SAMPLES = {
 }  # fmt: skip
 """Made-up rows in the published form, one for every type of question and answer."""
 
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 NAMES = sorted(TABLES)
 VARIANTS = [(name, variant) for name in NAMES for variant in (TABLES[name].variants or ("",))]
-UNLIKELY = [None, 0, -1, 1.5, 1e9, math.inf, True, "", " ", "x", "[", "[1, 'a'", "{'a': 1}", "é" * 3000, [], [None], [[1]],
-            {}, {"bytes": None, "path": None}, b"\x00", ["a"] * 40, "\x00", "../../etc/passwd"]  # fmt: skip
+UNLIKELY = [None, 0, -1, 1.5, 1e9, math.inf, True, "", " ",
+            "x", "[", "[1, 'a'", "{'a': 1}", "é" * 3000, [], [None], [[1]], {},
+            {"bytes": None, "path": None}, b"\x00", ["a"] * 40, "\x00", "../../etc/passwd"]  # fmt: skip
 PIECES = st.sampled_from(
     ["A", "(B)", " C ", "D.", "yes", "No", "the answer is", "Answer:", "\\boxed{", "}", "{", "\\frac{1}{0}", "\\frac",
      "3.5", "1e999", "nan", "-inf", "١٢", "²", "½", "50%", "$", "\\(", "[1, 2", "]", "<answer>", "</answer>", "π",
@@ -117,6 +120,18 @@ def test_it_says_what_it_is(name):
     assert bench.files
     assert bench.answers_in
     assert all(text.strip() for pair in bench.variants.items() for text in pair)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_documentation_has_its_rows(name):
+    lines = DOCUMENTED.read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| `") and f"`{name}`" in line.split(" | ")[0]]
+    (source,) = [row for row in rows if row.count(" | ") >= 4]
+    bench = (SHIPPED | TABLES)[name]
+    assert f" | {bench.licence} | " in source
+    assert len(rows) >= (3 if name in TABLES else 2)
+    for variant in list(getattr(bench, "variants", ()))[1:]:
+        assert f"`/{variant.removesuffix('-cot') or variant}`" in source
 
 
 def test_what_must_not_be_trained_on_says_so():

@@ -64,8 +64,8 @@ class Judge:
         model: its name there.
         cache: folder of the answers; None takes `cache_folder()`.
         timeout: seconds without a sign of the server until a request is given up.
-        tries: requests until a prompt is given up; the pause before each doubles, from 1 s to 60 s, or is what the
-            server asks for.
+        tries: requests until a prompt is given up; the pause before each doubles, from 1 s on, or is what the
+            server asks for, and 60 s at most.
         wait: how to pause; None waits, until the judge is closed.
 
     Raises UsageError for an address that is none or holds a password or query, or a key that cannot be sent.
