@@ -240,7 +240,10 @@ def _show(summary: dict[str, Any]) -> None:
     if judge:
         tokens = f"{judge['prompt_tokens']} + {judge['completion_tokens']} tokens"
         rows.append(["judge", f"{judge['calls']} calls ({tokens}), {judge['cached']} answers from disk"])
-    table(name, ["", ""], rows, f"Rule: {summary['rule']}.")
+    how = (
+        f"The published protocol, with {judge['model']} as its judge" if judge else f"Rule: {summary['rule']}"
+    )
+    table(name, ["", ""], rows, f"{how}.")
     if not accuracy["n"]:
         note("no response could be graded; the rows say why")
 
