@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 import torch
@@ -311,15 +312,19 @@ def test_var_moves_weight_from_sinks(vlm, encoded):
 
     moved = []
 
+    @cache
+    def standing_out(layer, item, n_keys):
+        rows = hidden[layer][item]
+        return [
+            j
+            for j in range(n_keys)
+            if float(rows[j].abs().max() / (rows[j].pow(2).mean() + 1e-6).sqrt()) > tau
+        ]
+
     def after(layer, item, head, row, weights):
         if layer == 2 or not at[item].after_image(row):
             return
-        states = hidden[layer][item]
-        found = []
-        for j in range(len(weights)):
-            rms = (sum(float(x) ** 2 for x in states[j]) / len(states[j]) + 1e-6) ** 0.5
-            if max(abs(float(x)) for x in states[j]) / rms > tau:
-                found.append(j)
+        found = standing_out(layer, item, len(weights))
         visual = [j for j in found if j in at[item].visual]
         if not visual:
             return
