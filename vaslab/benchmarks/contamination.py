@@ -71,7 +71,7 @@ def find_overlap(
     Args:
         rows: the training set; its pictures are opened one at a time and not kept.
         items: the benchmark; fingerprints of its pictures are kept, some 17 kB each.
-        seen: told how many rows have been compared.
+        seen: told of each row that has been compared, as a number of rows.
     """
     unread: Counter[str] = Counter()
     prints: list[Fingerprint] = []
@@ -83,7 +83,7 @@ def find_overlap(
     hashes = np.stack([each.hashes for each in prints]) if prints else None
     questions = QuestionIndex([item.question for item in items], [row.question for row in rows])
     matches = []
-    for number, row in enumerate(rows, start=1):
+    for row in rows:
         if row.broken:
             unread[row.broken] += 1
         alike: dict[int, float] = {}
@@ -96,7 +96,7 @@ def find_overlap(
             (index, _match(items[index].id, row.where, pictures.get(index), texts.get(index)))
             for index in pictures.keys() | texts.keys()
         ]
-        seen(number)
+        seen(1)
     matches.sort(key=lambda pair: (pair[0], EVIDENCE.index(pair[1].evidence), -_strength(pair[1])))
     return Overlap(tuple(match for _, match in matches), len(items), len(rows), dict(unread))
 

@@ -103,7 +103,7 @@ def _hash(ink: Ink) -> Bool[np.ndarray, " bit"]:
     return np.asarray(lowest > np.median(lowest))
 
 
-def _sized(ink: Ink, side: int) -> Ink:
+def _sized(ink: Ink, side: int) -> Float[np.ndarray, "{side} {side}"]:
     method = Image.Resampling.BOX if min(ink.shape) >= side else Image.Resampling.BICUBIC
     return np.asarray(_image(ink).resize((side, side), method), dtype=np.float32) / 255
 

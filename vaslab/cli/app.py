@@ -9,6 +9,7 @@ import typer
 
 import vaslab
 from vaslab.cli.compare import compare
+from vaslab.cli.contamination import contamination
 from vaslab.cli.doctor import doctor
 from vaslab.cli.exits import run
 from vaslab.cli.figure import figures
@@ -36,6 +37,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(doctor)
 app.command()(ls)
+app.command()(contamination)
 
 
 def _version(asked: bool) -> bool:
