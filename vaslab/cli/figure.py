@@ -210,6 +210,21 @@ def sensitivity_command(
     _write(figure, table, (out or runs[0] / "figures") / name, kinds)
 
 
+@figures.command("published")
+def published_command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")] = Path("figures"),
+    stem: StemOption = None,
+    formats: FormatOption = None,
+    dark: DarkOption = False,
+) -> None:
+    """Draw the numbers printed in the paper, and whether they agree with each other. Nothing is measured."""
+    kinds, name = formats_of(formats), _stem(stem, "published")
+    from vaslab.plots.published import published
+    from vaslab.plots.published_numbers import published_table
+
+    _write(published(_theme(dark)), published_table(), out / name, kinds)
+
+
 def _theme(dark: bool) -> str:
     return "dark" if dark else "light"
 
