@@ -40,7 +40,7 @@ def build(device: str) -> Vlm:
     """A random Qwen2.5-VL of 8 layers of 512, whose answers never end by themselves."""
     processor = build_processor()
     model = build_model(processor, layers=8, heads=8, kv_heads=4, hidden=512).eval()
-    model.to(torch.device(device))  # type: ignore[arg-type]
+    model.to(torch.device(device))
     model.generation_config.eos_token_id = None
     return Vlm("bench", "random", model, processor, family_of(model.config.model_type))
 

@@ -53,3 +53,26 @@ def test_a_piped_table_does_not_fold(capfd):
 
     table("", ["a", "b"], [["x" * 100, "y" * 100]])
     assert "x" * 100 + " │ " + "y" * 100 in capfd.readouterr().err
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("width", [200, 80])
+def test_on_a_narrow_terminal_a_run_is_a_column_and_no_number_is_torn(a_run, capfd, monkeypatch, width):
+    from rich.console import Console
+
+    from vaslab.cli import console, tables
+    from vaslab.studies.run import read_summary
+
+    narrow = Console(stderr=True, highlight=False, width=width)
+    monkeypatch.setattr(console, "console", lambda: narrow)
+    monkeypatch.setattr(tables, "console", lambda: narrow)
+    # at 80 columns two runs stand beside each other, and the third below them
+    tables.runs_table([read_summary(a_run) | {"model": name} for name in ("one", "two", "three")])
+    told = capfd.readouterr().err
+    for number in ("accuracy %", "chance %", "VAS (ratio of means)", "visual mass %"):
+        assert number in told
+    shown = [line for line in told.splitlines() if line.startswith("│")]
+    assert len(shown) == (3 if width == 200 else 20)
+    chance = f"{100 * read_summary(a_run)['chance']:.1f}"
+    assert sum(line.count(f" {chance} ") for line in shown) == 3
+    assert told.count("With 95 % intervals") == 1

@@ -9,8 +9,14 @@ from typing import Any
 from vaslab.cli.console import console, table
 from vaslab.errors import UsageError
 
-ONE_LINE = 140
-"""Columns from which an interval stands beside its number, not under it."""
+WIDE = 150
+"""Columns of a terminal from which a run is a row; below it, where intervals would be torn, a run is a column."""
+
+FIRST, CELL = 24, 23
+"""Columns that the names of the numbers take there, and a run."""
+
+SCORES = 6
+"""Numbers of a benchmark's own that are said of each run."""
 
 FLOAT_NOISE = 1e-6
 """Width of an interval, in parts of its number, up to which it is rounding and has no digits to show."""
@@ -68,7 +74,17 @@ def runs_table(summaries: Sequence[dict[str, Any]], queries: str | None = None) 
             *_failures(summaries),
         ]
     )
-    table("", COLUMNS, rows, caption)
+    width = console().width
+    if width >= WIDE:
+        table("", COLUMNS, rows, caption)
+        return
+    step = max((width - FIRST) // CELL, 1)
+    parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+    for part in parts:
+        # one row of each number: its name, then its value in every run
+        table(
+            "", [""] * (len(part) + 1), list(zip(COLUMNS, *part, strict=True)), caption * (part is parts[-1])
+        )
 
 
 def costs_table(costs: Sequence[dict[str, Any]]) -> None:
@@ -141,13 +157,12 @@ def _scores(summaries: Sequence[dict[str, Any]]) -> list[str]:
     """Say the numbers that a benchmark prints of itself beside or in place of its accuracy."""
     said = []
     for each in summaries:
-        words = ", ".join(
-            f"{name} {100 * value:.1f} %"
-            for name, value in each.get("scores", {}).items()
-            if value is not None
-        )
+        scores = {name: value for name, value in each.get("scores", {}).items() if value is not None}
+        words = [f"{name} {100 * value:.1f} %" for name, value in list(scores.items())[:SCORES]]
+        if len(scores) > SCORES:
+            words.append(f"{len(scores) - SCORES} more in its summary.json")
         if words:
-            said.append(f"{each['model']} on {each['data']}: {words}.")
+            said.append(f"{each['model']} on {each['data']}: {', '.join(words)}.")
     return said
 
 
@@ -186,7 +201,4 @@ def _cell(found: dict[str, Any], scale: int, decimals: int) -> str:
 
     if found["low"] is None:
         return f"{words(found['estimate'])} (n = {found['n']})"
-    interval = f"{words(found['low'])}–{words(found['high'])}"
-    if console().width >= ONE_LINE:
-        return f"{words(found['estimate'])} [{interval}]"
-    return f"{words(found['estimate'])}\n{interval}"
+    return f"{words(found['estimate'])} [{words(found['low'])}–{words(found['high'])}]"
