@@ -9,7 +9,6 @@ import typer
 
 from vaslab.cli.console import console, quiet_libraries, table
 from vaslab.cli.exits import INTERRUPTED, fail
-from vaslab.studies.sweep_config import read_sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +62,12 @@ def intervene(
       - {name: block, heads: {top: 16, score: image}}
     side_items: 40
     """
-    config = read_sweep(file, out=out, limit=limit, offline=offline)
-    quiet_libraries()
     from vaslab.cli.progress import StudyBar
     from vaslab.studies.sweep import sweep
+    from vaslab.studies.sweep_config import read_sweep
+
+    config = read_sweep(file, out=out, limit=limit, offline=offline)
+    quiet_libraries()
 
     try:
         with StudyBar(console()) as bar:
