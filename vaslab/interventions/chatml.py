@@ -51,6 +51,7 @@ def chatml_roles(processor: Any, config: Any) -> ReadRoles:
             stop = turns[number + 1] if number + 1 < len(turns) else len(ids)
             name, role = _speaker(ids, place + 1, speakers)
             text = place + 1 + name
+            # A tokenizer may draw the newline of the header and those of the text together: then it is the text's.
             text += ids[text : text + 1] == newline
             close = next((k for k in range(text, stop) if ids[k] == end), stop)
             if role is Role.system:
@@ -59,7 +60,6 @@ def chatml_roles(processor: Any, config: Any) -> ReadRoles:
             if role is Role.history and number + 1 == len(turns):
                 role, close = Role.response, min(close + 1, stop)
             roles[text:close] = [int(role)] * (close - text)
-            # A tokenizer may draw the newline of the header and those of the text together.
         if roles and roles[0] == Role.system:
             roles[0] = int(Role.system_sink)
         return roles
