@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vaslab.benchmarks.item import Item, Source
-from vaslab.benchmarks.picture_hash import Fingerprint, fingerprint, likeness, near
+from vaslab.benchmarks.picture_hash import HASH_BITS, Fingerprint, fingerprint, likeness, near
 from vaslab.benchmarks.question_text import QuestionIndex
 from vaslab.benchmarks.training_rows import TrainingRow
 from vaslab.errors import VaslabError
@@ -80,14 +80,14 @@ def find_overlap(
         for found in _fingerprints(item.pictures, unread):
             prints.append(found)
             owners.append(index)
-    hashes = np.stack([each.hashes for each in prints]) if prints else None
+    hashes = np.array([each.hashes for each in prints], dtype=bool).reshape(len(prints), -1, HASH_BITS)
     questions = QuestionIndex([item.question for item in items], [row.question for row in rows])
     matches = []
     for row in rows:
         if row.broken:
             unread[row.broken] += 1
         alike: dict[int, float] = {}
-        for found in _fingerprints(row.pictures, unread) if hashes is not None else ():
+        for found in _fingerprints(row.pictures, unread) if prints else ():
             for at in near(found.hashes, hashes):
                 alike[owners[at]] = max(alike.get(owners[at], 0.0), likeness(found, prints[at]))
         pictures = {index: value for index, value in alike.items() if value > 0}
