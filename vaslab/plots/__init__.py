@@ -9,7 +9,6 @@ from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.heads import heads
 from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import lazy_table
-from vaslab.plots.page import Section, page
 from vaslab.plots.published import published
 from vaslab.plots.published_numbers import published_table
 from vaslab.plots.report import Checkpoint, report
@@ -23,7 +22,6 @@ from vaslab.plots.tokens_numbers import tokens_table
 __all__ = [
     "CONFIG",
     "Checkpoint",
-    "Section",
     "browser",
     "changes",
     "changes_table",
@@ -34,7 +32,6 @@ __all__ = [
     "heads_table",
     "lazy",
     "lazy_table",
-    "page",
     "published",
     "published_table",
     "report",

@@ -43,12 +43,12 @@ def published(theme: str = "light") -> go.Figure:
         f"Published: accuracy rises with VAS over {spelled(len(stages))} stages; {_averages(wrong)}",
         f"Printed in {SOURCE}; published, not measured here · Qwen2.5-VL-7B stages, main table, cold-start table",
         f"r of VAS and accuracy over the stages {coefficient(r)}: {spelled(len(stages))} points of one model. "
-        f"The printed r = {PRINTED_R} with p = {PRINTED_P * 1e6:.1f} × 10⁻⁶ fits n = {fit} models; their own values are "
-        "only in a figure. Filled: printed average of seven benchmarks; ring: mean of the printed row, where it differs "
-        "by more than rounding. No intervals are published.",
+        f"The printed r = {PRINTED_R} with p = {PRINTED_P * 1e6:.1f} × 10⁻⁶ fits n = {fit} models; their own values "
+        "are only in a figure. Filled: printed average of seven benchmarks; ring: mean of the printed row, where it "
+        "differs by more than rounding. No intervals are published.",
     )
     parts = [("main", "main table"), ("cold start", "after a cold start on")]
-    heights = [len(table[table["part"] == part]) * ROW for part, _ in parts]
+    heights = [float(len(table[table["part"] == part]) * ROW) for part, _ in parts]
     body = 26 + sum(heights) + 62 + 44
     canvas.close(body)
     _stages(canvas, stages, body)
