@@ -313,6 +313,13 @@ def test_a_planted_training_set_is_found_item_by_item(items, pictures):
     assert [match.row for match in overlap.strongest()] == [str(at) for at in planted]
 
 
+def test_a_folder_that_is_called_like_a_benchmark_is_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "mathvision").mkdir()
+    (tmp_path / "mathvision" / "set.json").write_text(json.dumps([CHATS["question"]]))
+    monkeypatch.chdir(tmp_path)
+    assert len(training_rows("mathvision/set.json")) == len(training_rows("mathvision")) == 1
+
+
 def test_a_benchmark_can_stand_for_a_training_set():
     (row, *_) = training_rows(f"mathvision:{MATHVISION / 'testmini.jsonl'}")
     assert row.where == "7"

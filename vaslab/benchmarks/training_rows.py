@@ -46,7 +46,8 @@ def training_rows(where: str) -> list[TrainingRow]:
 
     Raises MissingError where there is nothing, and what `read_rows` raises.
     """
-    if where.partition(":")[0].partition("/")[0] in BENCHMARKS:
+    # a folder of the user's may be called like a benchmark
+    if not Path(where).exists() and where.partition(":")[0].partition("/")[0] in BENCHMARKS:
         items = find_benchmark(where).select().items
         return [TrainingRow(item.id, item.question, item.pictures, item.broken) for item in items]
     if where.startswith(MARK):
