@@ -26,7 +26,7 @@ class AlgoPuzzleVqa(TableBenchmark):
     name = "algopuzzlevqa"
     title = "AlgoPuzzleVQA, 18 puzzles, 100 questions each"
     source = "declare-lab/AlgoPuzzleVQA on the Hugging Face hub; github.com/declare-lab/LLM-PuzzleTest"
-    licence = "MIT"
+    licence = "MIT (GitHub), Apache-2.0 (hub)"
     rule = "the last (A) to (D), else the last capital A to D, of <answer> or the whole response; equal to the answer"
     get = (
         "hub:declare-lab/AlgoPuzzleVQA, or the folder AlgoPuzzleVQA of github.com/declare-lab/LLM-PuzzleTest"

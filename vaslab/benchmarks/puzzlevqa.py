@@ -14,4 +14,5 @@ class PuzzleVqa(AlgoPuzzleVqa):
     name = "puzzlevqa"
     title = "PuzzleVQA, 20 patterns, 100 questions each"
     source = "declare-lab/PuzzleVQA on the Hugging Face hub; github.com/declare-lab/LLM-PuzzleTest"
+    licence = "MIT"
     get = "hub:declare-lab/PuzzleVQA, or the folder PuzzleVQA of github.com/declare-lab/LLM-PuzzleTest"
