@@ -67,6 +67,7 @@ lint: .venv/.dev
 
 bench: .venv/.run
 	@$(BIN)/python -m bench.attention
+	$(BIN)/python -m bench.generation
 
 figures: .venv/.run
 	@$(BIN)/python figures/make.py
