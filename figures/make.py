@@ -1,4 +1,4 @@
-"""Regenerate the gallery: the figures of the shipped model on both picture sets, with their numbers beside them."""
+"""Regenerate the gallery: the shipped model on both picture sets, and the published numbers; numbers beside each."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def commands() -> list[list[str]]:
         made.append(["measure", "--model", "organism:base", *options])
         for name in ("heads", "lazy"):
             made.append(["figure", name, folder, "--out", str(HERE), "--stem", f"{name}{ending}"])
+    made.append(["figure", "published", "--out", str(HERE)])
     return made
 
 
