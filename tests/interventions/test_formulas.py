@@ -36,30 +36,39 @@ def check(vlm, encoded, reference, name, moves=True, **settings):
     return plain, found
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "layers"),
-    [
-        ("avar", {"alpha": 0.15, "beta": 0.4}, (0, 1, 2)),
-        ("vaf", {}, (1,)),
-        ("enhance", {"alpha": 0.5}, (0, 1, 2)),
-        ("suppress", {"beta": 0.6, "layers": [0, -1]}, (0, 2)),
-    ],
-)
-def test_the_paper_form_multiplies_scores(vlm, encoded, name, settings, layers):
+def multiplied(encoded, layers, enhance, keep):
     at = places(encoded)
-    enhance = 1 + {"avar": 0.15, "vaf": 0.15, "enhance": 0.5, "suppress": 0.0}[name]
-    keep = 1 - {"avar": 0.4, "vaf": 0.05, "enhance": 0.0, "suppress": 0.6}[name]
 
     def before(layer, item, head, row, scores):
         if layer in layers and at[item].after_image(row):
             scores[at[item].visual] *= enhance
             scores[at[item].system] *= keep
 
+    return before
+
+
+def test_the_paper_form_multiplies_scores(vlm, encoded):
     def reference():
-        with direct(vlm.model, before):
+        with direct(vlm.model, multiplied(encoded, (0, 1, 2), 1.15, 0.6)):
             return generated(vlm, encoded.inputs)
 
-    check(vlm, encoded, reference, name, **settings)
+    check(vlm, encoded, reference, "avar", alpha=0.15, beta=0.4)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "changed"),
+    [
+        ("vaf", {}, ((1,), 1.15, 0.95)),
+        ("enhance", {"alpha": 0.5}, ((0, 1, 2), 1.5, 1)),
+        ("suppress", {"beta": 0.6, "layers": [0, -1]}, ((0, 2), 1, 0.4)),
+    ],
+)
+def test_its_middle_layers_and_halves(qwen, encoded, name, settings, changed):
+    def reference():
+        with direct(qwen.model, multiplied(encoded, *changed)):
+            return generated(qwen, encoded.inputs)
+
+    check(qwen, encoded, reference, name, **settings)
 
 
 @pytest.mark.parametrize("name", ["additive", "reweight"])
