@@ -33,7 +33,7 @@ ALLOWED = {
         "interventions",
         "benchmarks",
     },
-    "plots": {"errors", "metrics", "statistics"},
+    "plots": {"errors", "prompts.roles", "metrics", "statistics"},
     "cli": {
         "errors",
         "attention",

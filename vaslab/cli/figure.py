@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,6 @@ from vaslab.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
     import xarray as xr
 
 figures = typer.Typer(
@@ -235,7 +234,7 @@ def _decoding(found: dict[str, Finished]) -> str | None:
     return said.pop() if len(said) == 1 else None
 
 
-def _write(figure: go.Figure, table: pd.DataFrame, stem: Path, kinds: list[str]) -> None:
+def _write(figure: Any, table: pd.DataFrame, stem: Path, kinds: list[str]) -> None:
     from vaslab.plots import write_figure
 
     with warnings_as_notes():
