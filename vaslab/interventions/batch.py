@@ -177,6 +177,13 @@ def _grids(
             tuple(_sides(positions[-2:, item, row == number]) for number in range(len(here)))
             for item, (row, here) in enumerate(zip(image, counts, strict=True))
         ]
+        # A model that counts visual tokens in one line has no rows and columns to read.
+        if any(
+            r * c != n
+            for here, grids in zip(counts, found, strict=True)
+            for n, (r, c) in zip(here, grids, strict=True)
+        ):
+            return tuple(() for _ in counts)
     else:
         return tuple(() for _ in counts)
     for here, grids in zip(counts, found, strict=True):
