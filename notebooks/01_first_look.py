@@ -23,7 +23,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 
 import vaslab
-from vaslab.benchmarks import BENCHMARKS
+from vaslab.benchmarks import find_benchmark
 from vaslab.metrics import vas_per_head
 from vaslab.plots import CONFIG, heads
 from vaslab.prompts.encode import encode
@@ -47,8 +47,8 @@ pd.DataFrame([vars(check) for check in vlm.proof.checks]).drop(columns="limit")
 # The first held-out glyph question that asks where a thing is, and the first official easy-VQA test question.
 
 # %%
-glyph = next(item for item in BENCHMARKS["glyph"].select().items if item.kind == "locate")
-easy = BENCHMARKS["easy-vqa"].select().items[0]
+glyph = next(item for item in find_benchmark("glyph").select().items if item.kind == "locate")
+easy = find_benchmark("easy-vqa").select().items[0]
 items = {"glyph": glyph, "easy-vqa": easy}
 prompts = {name: item.prompt() for name, item in items.items()}
 prompts["glyph"].images[0]
@@ -66,7 +66,7 @@ for name, item in items.items():
             "picture": name,
             "question": item.question,
             "says": told.text,
-            "right": BENCHMARKS[name].grade(item, told.text).right,
+            "right": find_benchmark(name).grade(item, told.text).right,
             "VAS (mean of ratios)": float(vaslab.vas(captures[name])),
             "VAS (ratio of means)": float(vaslab.vas(captures[name], form="ratio_of_means")),
             **{f"{role} mass": float(mass.sel(role=role)) for role in ("image", "system", "user")},
@@ -80,7 +80,7 @@ answers.T
 # VAS of one head is its visual mass over its system mass. One item says little about a head, so we take more of them.
 
 # %%
-many = BENCHMARKS["glyph"].select(limit=N_ITEMS, seed=0).items
+many = find_benchmark("glyph").select(limit=N_ITEMS, seed=0).items
 capture = vaslab.capture(
     vlm, [item.prompt() for item in many], batch_size=16, item_ids=[item.id for item in many]
 )

@@ -175,4 +175,4 @@ def test_options_are_the_fields_of_the_config():
     from vaslab.studies.config import FIELDS
 
     names = {parameter.name for parameter in get_command(app).commands["measure"].params}
-    assert names - {"config", "dry_run", "overwrite"} == set(FIELDS)
+    assert names - {"config", "dry_run", "timed", "overwrite"} == set(FIELDS)
