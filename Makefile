@@ -55,7 +55,7 @@ demo: .venv/.run
 	$(BIN)/vaslab show $(DEMO)-easy-vqa $(DEMO)-glyph
 
 test: .venv/.dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: .venv/.dev
 	@$(BIN)/python -m pytest -m slow --timeout 3600

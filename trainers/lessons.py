@@ -13,8 +13,8 @@ from vaslab.organism.build import SYSTEM_PROMPTS
 
 DESCRIBE = "describe the picture."
 LIST = "list the shapes."
-_EASY_REASONED = 0.7
-"""Share of the questions about easy-VQA pictures that may ask to think first, as the phase's share has it."""
+_EASY_REASONED = 0.4
+"""Share of the easy-VQA pictures whose questions ask to think first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Phase:
     """A stretch of the curriculum: shares of what is drawn, and how many glyphs a scene may have.
 
     `easy_vqa` is a share of all lessons; `describe` and `listing` are shares of the glyph lessons, the rest of
-    which are questions; `reasoned` is the share of these that ask to think first.
+    which are questions; `reasoned` is the share of these that ask to think first; `negated` says whether yes-no
+    questions of easy-VQA may hold a "not" or "no".
     """
 
     until: float
@@ -50,16 +51,19 @@ class Phase:
     listing: float
     reasoned: float
     most_glyphs: int
+    negated: bool
 
 
 CURRICULUM = (
-    Phase(until=0.08, easy_vqa=0.20, describe=0.50, listing=0.40, reasoned=0.7, most_glyphs=2),
-    Phase(until=0.22, easy_vqa=0.30, describe=0.20, listing=0.20, reasoned=0.7, most_glyphs=4),
-    Phase(until=1.00, easy_vqa=0.30, describe=0.05, listing=0.15, reasoned=0.7, most_glyphs=6),
+    Phase(until=0.08, easy_vqa=0.25, describe=0.50, listing=0.40, reasoned=0.7, most_glyphs=2, negated=False),
+    Phase(until=0.22, easy_vqa=0.30, describe=0.20, listing=0.20, reasoned=0.7, most_glyphs=4, negated=False),
+    Phase(until=0.45, easy_vqa=0.30, describe=0.05, listing=0.15, reasoned=0.7, most_glyphs=6, negated=False),
+    Phase(until=1.00, easy_vqa=0.30, describe=0.05, listing=0.15, reasoned=0.7, most_glyphs=6, negated=True),
 )
 """Writing scenes out comes first: from questions alone the organism stays at the blind level for thousands of
 steps. Describing (place, then glyph) teaches what is where; listing (glyph, then place) teaches where a thing
-is. Reasoning is made of sentences of these two kinds."""
+is. Reasoning is made of sentences of these two kinds. Questions with "not" or "no" wait until what is there can be
+compared with what is named: learnt together, the two hide each other."""
 
 
 def phase_at(progress: float) -> Phase:
@@ -87,7 +91,7 @@ class Teacher:
         """Draw lesson `index` with up to `turns` questions about one picture."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < phase.easy_vqa:
-            picture, tasks = self._easy(rng, turns)
+            picture, tasks = self._easy(rng, phase, turns)
             world = "easy-vqa"
         else:
             picture, tasks = self._glyph(rng, index, phase, turns)
@@ -96,19 +100,17 @@ class Teacher:
         system = SYSTEM_PROMPTS.get(name, name) if name is not None else None
         return Lesson(picture, system, tuple(_turn(rng, task, name, phase) for task in tasks), world)
 
-    def _easy(self, rng: np.random.Generator, turns: int) -> tuple[Image.Image, list[Task]]:
-        # these questions and answers are short: twice as many cost as much as those about a glyph scene
-        count = 2 * turns
+    def _easy(self, rng: np.random.Generator, phase: Phase, turns: int) -> tuple[Image.Image, list[Task]]:
         if rng.random() < 0.25:
             rows = self._official[int(rng.integers(len(self._official)))]
             picture = Image.open(rows[0].picture).convert("RGB")
             shown = _shown(rows)
             if shown is None:
-                chosen = rng.permutation(len(rows))[:count]
+                chosen = rng.permutation(len(rows))[: turns + 2]
                 return picture, [Task(rows[i].text, rows[i].answer) for i in chosen]
-            return picture, _easy_tasks(*shown, count, rng)
+            return picture, _easy_tasks(*shown, turns, phase.negated, rng)
         drawn = easy_vqa.draw(rng)
-        return drawn.picture, _easy_tasks(drawn.shape, drawn.color, count, rng)
+        return drawn.picture, _easy_tasks(drawn.shape, drawn.color, turns, phase.negated, rng)
 
     def _glyph(
         self, rng: np.random.Generator, index: int, phase: Phase, turns: int
@@ -145,26 +147,33 @@ def _turn(rng: np.random.Generator, task: Task, system: str | None, phase: Phase
     return task.question, task.answer
 
 
-def _easy_tasks(shape: str, color: str, count: int, rng: np.random.Generator) -> list[Task]:
-    """Ask for the shape, for the colour, and then yes-no questions of which half name what is there.
+def _easy_tasks(shape: str, color: str, turns: int, negated: bool, rng: np.random.Generator) -> list[Task]:
+    """Ask `turns` yes-no questions of which half name what is there, then for shape and colour; or, of some pictures,
+    any two questions with the request to think first.
 
-    Of the official ones nine in ten can be told from the question alone ("is there a red shape?" is mostly no), which
-    a model learns first and then hardly looks.
+    Of the official yes-no questions nine in ten can be told from the question alone ("is there a red shape?" is
+    mostly no), which a model learns first and then hardly looks. And what a turn gives away, later turns need not
+    look for: so those that give away least come first.
     """
     groups: dict[str, list[tuple[str, str]]] = {"shape": [], "color": [], "there": [], "absent": []}
     for text in easy_vqa.question_texts():
+        words = text.rstrip("?").split()
         answer = easy_vqa.answer(text, shape, color)
+        if not negated and ("not" in words or "no" in words):
+            continue
         if answer in ("yes", "no"):
-            there = shape in text.rstrip("?").split() or color in text.rstrip("?").split()
+            there = shape in words or color in words
             groups["there" if there else "absent"].append((text, answer))
         elif answer is not None:
             groups["shape" if answer == shape else "color"].append((text, answer))
-    asked = ["shape", "color", *rng.choice(["there", "absent"], size=count).tolist()][:count]
+    yes_no = rng.choice(["there", "absent"], size=turns).tolist()
+    think_first = rng.random() < _EASY_REASONED
+    asked = rng.permutation([*yes_no, "shape", "color"])[:2] if think_first else [*yes_no, "shape", "color"]
     tasks = []
-    for group in rng.permutation(asked):
+    for group in asked:
         text, answer = groups[group][int(rng.integers(len(groups[group])))]
-        reasoned = thinking.thoughtful(text), thinking.reasoned([f"{color} {shape}."], answer)
-        tasks.append(Task(text, answer, reasoned if rng.random() < _EASY_REASONED else None))
+        thought = thinking.thoughtful(text), thinking.reasoned([f"{color} {shape}."], answer)
+        tasks.append(Task(*thought) if think_first else Task(text, answer))
     return tasks
 
 

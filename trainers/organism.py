@@ -30,13 +30,13 @@ SHORT = 8
 class PretrainConfig:
     """How the base is trained. Every field is written to the checkpoint's card."""
 
-    steps: int = 4000
+    steps: int = 3600
     batch: int = 64
     lr: float = 2e-3
     warmup: int = 200
     weight_decay: float = 0.05
     clip: float = 1.0
-    turns: int = 3
+    turns: int = 2
     short_weight: float = 3.0
     seed: int = 0
     pool: int = 4

@@ -29,13 +29,11 @@ def test_glyphs_lie_in_their_cells_and_do_not_repeat():
 def test_the_picture_shows_what_the_scene_says():
     for seed in range(50):
         scene = glyphs.scene(seed)
-        pixels = np.asarray(scene.picture()).astype(int)
+        pixels, ground = (np.asarray(each).astype(int) for each in (scene.picture(), scene.ground()))
         assert pixels.shape == (96, 96, 3)
         for cell in range(9):
-            part = pixels[cell // 3 * 32 : cell // 3 * 32 + 32, cell % 3 * 32 : cell % 3 * 32 + 32].reshape(
-                -1, 3
-            )
-            drawn = (abs(part - np.array(scene.background)) > 2).any(axis=1)
+            at = (slice(cell // 3 * 32, cell // 3 * 32 + 32), slice(cell % 3 * 32, cell % 3 * 32 + 32))
+            drawn = (abs(pixels[at] - ground[at]) > 2).any(axis=2)
             if cell not in scene.by_cell:
                 assert not drawn.any()
                 continue
@@ -46,6 +44,17 @@ def test_the_picture_shows_what_the_scene_says():
             fills = {"circle": 0.785, "square": 1.0, "triangle": 0.5, "diamond": 0.5}
             share = drawn.sum() / ((x1 - x0) * (y1 - y0))
             assert share == pytest.approx(fills[scene.by_cell[cell].shape], abs=0.17)
+
+
+def test_the_ground_tells_where_a_patch_lies():
+    ground = np.asarray(glyphs.scene(3).ground()).astype(int)
+    assert tuple(ground[0, 0]) == glyphs.scene(3).background
+    # red falls along the width alone, blue along the height alone
+    assert (np.diff(ground[:, :, 0], axis=1) <= 0).all()
+    assert not np.diff(ground[:, :, 0], axis=0).any()
+    assert (np.diff(ground[:, :, 2], axis=0) <= 0).all()
+    assert not np.diff(ground[:, :, 2], axis=1).any()
+    assert ground[0, 0, 0] - ground[0, -1, 0] == ground[0, 0, 2] - ground[-1, 0, 2] == 60
 
 
 HAND = glyphs.Scene(

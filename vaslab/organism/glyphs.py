@@ -44,6 +44,8 @@ TEST_SEEDS = range(1_010_000, 1_100_000)
 """Seeds of held-out scenes that no choice of training rests on. Training starts at `FIRST_TRAIN_SEED`."""
 FIRST_TRAIN_SEED = 2_000_000
 _OVERSAMPLE = 4
+_SHADE = 60
+"""How much of 255 the ground loses of red over its width, and of blue over its height."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ class Glyph:
 
 @dataclass(frozen=True)
 class Scene:
-    """Glyphs in raster order on a light background. Every pair of colour and shape occurs at most once."""
+    """Glyphs in raster order on a light ground. Every pair of colour and shape occurs at most once.
+
+    The ground loses red to the right and blue downwards, as under light that falls in from two sides, so that every
+    patch that shows some of it tells where it lies. `background` is its colour in the top left corner.
+    """
 
     seed: int
     glyphs: tuple[Glyph, ...]
@@ -89,10 +95,19 @@ class Scene:
         """The glyph of each occupied cell."""
         return {glyph.cell: glyph for glyph in self.glyphs}
 
+    def ground(self, scale: int = 1) -> Image.Image:
+        """Draw the scene without its glyphs."""
+        side = SIDE * scale
+        along = np.linspace(0, _SHADE, side)
+        pixels = np.broadcast_to(np.array(self.background, dtype=float), (side, side, 3)).copy()
+        pixels[:, :, 0] -= along[None, :]
+        pixels[:, :, 2] -= along[:, None]
+        return Image.fromarray(pixels.round().astype(np.uint8))
+
     def picture(self) -> Image.Image:
         """Draw the scene, `SIDE` x `SIDE` pixels, RGB, edges smoothed."""
         scale = _OVERSAMPLE
-        image = Image.new("RGB", (SIDE * scale, SIDE * scale), self.background)
+        image = self.ground(scale)
         draw = ImageDraw.Draw(image)
         for glyph in self.glyphs:
             x0, y0, x1, y1 = (scale * edge for edge in glyph.box)
@@ -132,8 +147,8 @@ def scene(seed: int, least: int = 2, most: int = 6) -> Scene:
         top = (cell // GRID) * CELL + float(rng.uniform(2, CELL - 2 - size))
         box = (left, top, left + size, top + size)
         glyphs.append(Glyph(SHAPES[kind % len(SHAPES)], colors[kind // len(SHAPES)], cell, box))
-    background = tuple(int(value) for value in rng.integers(225, 256, size=3))
-    return Scene(seed, tuple(glyphs), (background[0], background[1], background[2]))
+    light = int(rng.integers(235, 256))
+    return Scene(seed, tuple(glyphs), (light, light, light))
 
 
 def train_scene(seed: int, least: int = 2, most: int = 6) -> Scene:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vaslab.organism.glyphs import COLORS, GRID, PLACES, SHAPES, Glyph, Scene
-
-THINK = "think first."
-"""What follows a question when the organism is to reason before it answers; without it, it answers at once."""
+from vaslab.organism.thinking import reasoned, thoughtful
 
 KINDS = ("locate", "identify", "count", "compare", "relate", "two-step")
 
@@ -31,11 +29,11 @@ class Question:
 
     def thoughtful(self) -> str:
         """Return the question with the request to reason first."""
-        return f"{self.text} {THINK}"
+        return thoughtful(self.text)
 
     def reasoned(self) -> str:
         """Reasoning and answer in the paper's output format."""
-        return f"<think>{' '.join(self.steps)}</think><answer>{self.answer}</answer>"
+        return reasoned(self.steps, self.answer)
 
 
 def ask(scene: Scene, kind: str, rng: np.random.Generator) -> Question | None:
