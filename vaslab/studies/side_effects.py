@@ -14,12 +14,12 @@ from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.capture.capture import answer
 from vaslab.models import Vlm
 from vaslab.organism.build import SYSTEM_PROMPTS
+from vaslab.organism.thinking import THINK
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 from vaslab.prompts.roles import Role
 
 # The organism's request to reason. Prompts on the form of the answer are asked without it, as it has met them.
-_THINK = " think first."
 _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 
 
@@ -76,7 +76,7 @@ def side_effects(
             asked = [
                 Prompt(
                     system=SYSTEM_PROMPTS[name],
-                    user=item.question.removesuffix(_THINK),
+                    user=item.question.removesuffix(THINK).rstrip(),
                     images=item.prompt().images,
                 )
                 for item in part
