@@ -15,10 +15,6 @@ from vaslab.organism import questions
 
 pytestmark = pytest.mark.organism
 BASE = _CHECKPOINTS / "base"
-below_the_bar = pytest.mark.xfail(
-    reason="the shipped base is an early state: 14 of 25 and 17 of 35 points above blank pictures",
-    strict=True,
-)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +32,6 @@ def test_it_passes_its_proof():
     assert vaslab.load("organism:base").proof.passed
 
 
-@below_the_bar
 @pytest.mark.parametrize(("world", "margin"), [("easy-vqa", 0.25), ("glyph", 0.35)])
 def test_it_reads_pictures(base, world, margin):
     """On every twentieth official easy-VQA test question, and 400 held-out glyph questions."""
@@ -58,7 +53,6 @@ def test_its_pictures_help_it(base, world):
     assert gained > lost
 
 
-@below_the_bar
 def test_its_card_holds_the_bar_on_all_questions():
     card = json.loads((BASE / "card.json").read_text())
     assert card["seen"]["easy_vqa"] - card["blank"]["easy_vqa"] > 0.25
