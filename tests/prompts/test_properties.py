@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vaslab.organism.build import build_processor
+from vaslab.organism.build import SPECIAL_TOKENS, build_processor
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt, Turn
 from vaslab.prompts.roles import Role
@@ -136,8 +136,9 @@ def test_a_batch_equals_its_items(chats_of):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(min_size=1, max_size=40))
+@given(st.text(min_size=1, max_size=40).filter(lambda text: not any(each in text for each in SPECIAL_TOKENS)))
 def test_ids_are_the_tokenizers_own(text):
+    """Of texts without special tokens, which the tokenizer alone would take for markers."""
     system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     rendered = f"{system}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
     encoded = encode(PROCESSOR, [Prompt(user=text)])
