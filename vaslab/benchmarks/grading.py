@@ -11,26 +11,15 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from vaslab.benchmarks.answered import Answered
-from vaslab.benchmarks.item import Benchmark, Grade, Item, JudgedBenchmark
+from vaslab.benchmarks.item import UNFIT, Benchmark, Grade, JudgedBenchmark, not_graded
 from vaslab.benchmarks.judge import Judge, PromptRefusedError
-from vaslab.errors import UsageError, VaslabError, one_line
+from vaslab.errors import UsageError, VaslabError
 
 JOBS = 8
 """Prompts that lie before a judge at once."""
 
 Watch: TypeAlias = Callable[[int, int], None]
 """Hears after each answer how many of this round's prompts are answered, and of how many."""
-
-_UNFIT = (VaslabError, ValueError, ArithmeticError, RecursionError)
-"""What a rule may raise on a response that it cannot take."""
-
-
-def graded(benchmark: Benchmark, item: Item, response: str) -> Grade:
-    """Grade a response; one that the rule cannot take has no verdict, and why."""
-    try:
-        return benchmark.grade(item, response)
-    except _UNFIT as error:
-        return _not_graded(error)
 
 
 def by_rule(benchmark: Benchmark, answered: Sequence[Answered]) -> list[Grade]:
@@ -113,8 +102,8 @@ def _judged(
         grade = benchmark.judge(each.item, each.response, ask)
     except PromptRefusedError as error:
         grade = Grade(None, None, str(error))
-    except _UNFIT as error:
-        grade = _not_graded(error)
+    except UNFIT as error:
+        grade = not_graded(error)
     return replace(grade, by=judge.model) if asked else grade
 
 
@@ -220,10 +209,6 @@ def counts(benchmark: Benchmark, answered: Sequence[Answered], grades: Sequence[
         "scores": benchmark.scores(items, judged) if items else {},
         "chance": benchmark.chance(items) if items else None,
     }
-
-
-def _not_graded(error: Exception) -> Grade:
-    return Grade(None, None, f"not graded: {type(error).__name__}: {one_line(error)}")
 
 
 def _broken(each: Answered) -> Grade:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from PIL import Image
 
-from vaslab.errors import VaslabError
+from vaslab.errors import VaslabError, one_line
 from vaslab.prompts.images import open_image
 from vaslab.prompts.prompt import Prompt, Turn
 
@@ -161,6 +161,23 @@ class Benchmark(Protocol):
     def chance(self, items: Sequence[Item]) -> float | None:
         """Return the accuracy expected of guessing, in parts of one; None where answers are free."""
         ...
+
+
+UNFIT = (VaslabError, ValueError, ArithmeticError, RecursionError)
+"""What a rule may raise on a response that it cannot take."""
+
+
+def graded(benchmark: Benchmark, item: Item, response: str) -> Grade:
+    """Grade a response; one that the rule cannot take has no verdict, and why."""
+    try:
+        return benchmark.grade(item, response)
+    except UNFIT as error:
+        return not_graded(error)
+
+
+def not_graded(error: Exception) -> Grade:
+    """Return no verdict, and why."""
+    return Grade(None, None, f"not graded: {type(error).__name__}: {one_line(error)}")
 
 
 Ask: TypeAlias = Callable[[str], str]

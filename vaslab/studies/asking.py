@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import torch
 import xarray as xr
 
-from vaslab.benchmarks import Benchmark, Grade, Item
+from vaslab.benchmarks import Benchmark, Item
+from vaslab.benchmarks.item import graded
 from vaslab.capture.capture import Answer, answer
 from vaslab.capture.sampling import Sampling
 from vaslab.errors import VaslabError, one_line
@@ -113,7 +114,7 @@ def _row(benchmark: Benchmark, item: Item, told: Answer | None, error: str | Non
         "error_kind": _kind_of(error or "", item),
     }
     if told is not None:
-        grade = _graded(benchmark, item, told.text)
+        grade = graded(benchmark, item, told.text)
         row |= {
             "response": told.text,
             "n_tokens": len(told.ids),
@@ -125,14 +126,6 @@ def _row(benchmark: Benchmark, item: Item, told: Answer | None, error: str | Non
             "by": grade.by,
         }
     return row
-
-
-def _graded(benchmark: Benchmark, item: Item, response: str) -> Grade:
-    """Grade a response; one that the rule cannot take is a row without a verdict, and why."""
-    try:
-        return benchmark.grade(item, response)
-    except (VaslabError, ValueError, ArithmeticError, RecursionError) as error:
-        return Grade(None, None, f"not graded: {type(error).__name__}: {one_line(error)}")
 
 
 def _kind_of(error: str, item: Item) -> str:
