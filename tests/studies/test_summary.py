@@ -71,6 +71,16 @@ ROWS = [
 ]
 
 
+def test_masses_are_those_of_items_with_a_picture():
+    capture = capture_of([0.4, 0.0], [0.1, 0.6], [4.0, np.nan])
+    capture["n_keys"].loc[{"item": "b", "key_role": "image"}] = 0
+    found = summarise(ROWS[:2], capture, {}, seed=0)["queries"]["user"]["masses"]
+    assert (found["image"]["estimate"], found["image"]["n"]) == (pytest.approx(0.4), 1)
+    assert found["system"]["estimate"] == pytest.approx(0.1)
+    capture["n_keys"].loc[{"key_role": "image"}] = 0
+    assert summarise(ROWS[:2], capture, {}, seed=0)["queries"]["user"]["masses"]["system"]["n"] == 2
+
+
 def test_a_summary_by_hand():
     found = summarise(ROWS, capture_of([0.4, 0.2], [0.1, 0.4], [4.5, 0.5]), {"model": "m"}, seed=0)
     assert found["model"] == "m"

@@ -48,8 +48,9 @@ def summarise(
 
     Returns:
         Numbers ready for JSON; None stands for what is undefined, with a reason beside it. Masses, accuracy,
-        scores and chance are in parts of one, S = system_sink + system; VAS is dimensionless. Intervals are
-        95 %: Wilson for the accuracy, bootstrap over items for the others.
+        scores and chance are in parts of one, S = system_sink + system; VAS is dimensionless. Masses are over the
+        items that have a picture, unless none has. Intervals are 95 %: Wilson for the accuracy, bootstrap over
+        items for the others.
     """
     failed = Counter(str(row["error_kind"]) for row in rows if row["error"])
     return {
@@ -88,6 +89,10 @@ def _correctness(benchmark: Benchmark, items: Sequence[Item], rows: Sequence[Row
 
 def _of_queries(capture: xr.Dataset, queries: str, seed: int) -> dict[str, Any]:
     share = masses(capture, queries, over=("layer", "head"))
+    pictured = capture["n_keys"].sel(key_role="image", drop=True) > 0
+    if pictured.any():
+        # a question without a picture would count as one whose picture gets no attention
+        share = share.where(pictured)
     intervals = mean_interval(share, seed=seed)
     found: dict[str, Any] = {
         "masses": {role: _numbers(intervals.sel(role=role)) for role in SHOWN_ROLES},
