@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from trainers.commands.options import command
+from trainers.commands.stages import stages
 from trainers.commands.synthesize import synthesize
-from trainers.commands.train import grpo, sft, stages
+from trainers.commands.train import grpo, sft
 from trainers.config import keep_to
 from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
 from vaslab.cli.exits import INTERRUPTED, fail, run

@@ -181,8 +181,9 @@ class StagesRun:
         seeds: a run of all stages for each: of records, their order and the answers.
         records: chats of each cold start.
         prompts: prompts of reinforcement learning.
-        measure: benchmarks that every stage and the base is measured on, by `vaslab measure`; () measures nothing.
-        limit: items of each benchmark.
+        workers: processes at once: stages whose parents are done, then measurements.
+        study: what the base and every stage are measured on, as in a file of `vaslab study`, less `models` and `out`;
+            without it nothing is measured.
         stages: the stages, as a list of `name`, `method` (sft or grpo), `parent` (an earlier stage, or base), `kind`
             of records, and any field of the method's own run.
     """
@@ -192,6 +193,6 @@ class StagesRun:
     seeds: tuple[int, ...] = (0,)
     records: int = 4000
     prompts: int = 1000
-    measure: tuple[str, ...] = ("glyph",)
-    limit: int = 400
+    workers: int = 1
+    study: dict[str, object] | None = None
     stages: tuple[dict[str, object], ...] = ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,15 @@ from trainers.config import build, keep_to, plain
 from trainers.data.glyph import glyph_records
 from trainers.data.record import write_records
 from trainers.runs import GrpoRun, SftRun, StagesRun
+from trainers.stage_table import Measured, write_stage_table
 from vaslab.errors import UsageError, VaslabError
+from vaslab.studies.study_config import StudyConfig
+from vaslab.studies.study_file import study_of
 
 BASE = "base"
 _SET_HERE = ("model", "data", "out", "seed")
+_TOLD = 5
+"""Last lines of a log that are shown where its command failed."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,29 @@ class Stage:
         return build(SftRun, given, where) if self.method == "sft" else build(GrpoRun, given, where)
 
 
+@dataclass(frozen=True)
+class Job:
+    """One stage of one seed: its run, and where its words go."""
+
+    stage: Stage
+    seed: int
+    run: SftRun | GrpoRun
+    log: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether its checkpoint is there: the card is in it, and the folder came whole or not at all."""
+        return (Path(self.run.out) / "checkpoint" / CARD).is_file()
+
+
 def read_stages(config: StagesRun) -> list[Stage]:
     """Check the stages of a config, in order, before any of them runs. Raises UsageError naming what is wrong."""
     if not config.stages:
         raise UsageError("there are no stages; list them under `stages` in the --config file")
+    if config.workers < 1 or not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise UsageError(
+            f"workers is {config.workers} and seeds {list(config.seeds)}; expected at least 1, and each seed once"
+        )
     found: dict[str, Stage] = {}
     for number, given in enumerate(config.stages, start=1):
         own = {name: value for name, value in given.items() if name in ("name", "method", "kind", "parent")}
@@ -81,78 +107,128 @@ def read_stages(config: StagesRun) -> list[Stage]:
 
 
 def run_stages(config: StagesRun) -> Path:
-    """Run what is not done yet; return the path of results.json.
+    """Train what is not trained yet, measure what is not measured yet; return the folder with its tables.
 
-    Every stage goes on after a kill, and one with a card is done. Stages run in processes of their own: what a stage
-    leaves behind must not reach the next.
+    Killed at any moment, the same call goes on. Stages run in processes of their own: what a stage leaves behind must
+    not reach the next.
+
+    Raises:
+        UsageError: stages or a study that cannot be, or a folder that holds stages of another config.
+        VaslabError: a stage or measurement that failed; what was done stays.
     """
     stages = read_stages(config)
+    models = _models(config, stages)
+    study = _study(config, models)
+    jobs = [_job(config, stage, seed) for seed in config.seeds for stage in stages]
+    for job in jobs:
+        _prepare(config, job)
+    _train(jobs, config.workers)
     out = Path(config.out)
-    for seed in config.seeds:
-        for stage in stages:
-            _run(stage, config, out / f"seed-{seed}", seed)
-    rows = list(_measured(config, stages))
-    results = out / "results.json"
-    results.write_text(json.dumps({"config": plain(config), "rows": rows}, indent=2) + "\n", encoding="utf-8")
-    return results
+    if study is not None:
+        path = out / "study.yaml"
+        path.write_text(yaml.safe_dump(study.to_dict(), sort_keys=False), encoding="utf-8")
+        _measure(path, config.workers)
+        write_stage_table(Path(study.out), models, out)
+    return out
 
 
-def _run(stage: Stage, config: StagesRun, folder: Path, seed: int) -> None:
-    out = folder / stage.name
-    if (out / "checkpoint" / CARD).is_file():
-        return
-    data = folder / "data" / stage.kind
+def _job(config: StagesRun, stage: Stage, seed: int) -> Job:
+    folder = Path(config.out) / f"seed-{seed}"
+    model = config.base if stage.parent == BASE else str(folder / stage.parent / "checkpoint")
+    run = stage.run(model, folder / "data" / stage.kind, folder / stage.name, seed)
+    return Job(stage, seed, run, folder / f"{stage.name}.log")
+
+
+def _prepare(config: StagesRun, job: Job) -> None:
+    """Hold the job's folder to its config, and draw its records where they are not there."""
+    keep_to(Path(job.run.out), plain(job.run))
+    data = Path(job.run.data)
+    count = config.prompts if job.stage.kind == "rl" else config.records
+    keep_to(data, {"kind": job.stage.kind, "count": count, "seed": job.seed})
     if not (data / "records.jsonl").is_file():
-        count = config.prompts if stage.kind == "rl" else config.records
-        write_records(glyph_records(stage.kind, count, seed), data)
-    run = stage.run(_model(stage.parent, config, folder), data, out, seed)
-    path = folder / f"{stage.name}.yaml"
-    path.write_text(yaml.safe_dump(plain(run)), encoding="utf-8")
-    keep_to(out, plain(run))
-    print(f"note: seed {seed}, stage {stage.name}", file=sys.stderr)
-    _call("trainers.cli", stage.method, "--config", str(path))
+        write_records(glyph_records(job.stage.kind, count, job.seed), data)
 
 
-def _model(name: str, config: StagesRun, folder: Path) -> str:
-    return config.base if name == BASE else str(folder / name / "checkpoint")
+def _train(jobs: Sequence[Job], workers: int) -> None:
+    """Run what is not done, so many at once, a stage after its parent, the longest chain of stages first."""
+    left = [job for job in jobs if not job.done]
+    running: dict[Future[None], Job] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        while left or running:
+            busy = {(job.seed, job.stage.name) for job in [*left, *running.values()]}
+            ready = [job for job in left if (job.seed, job.stage.parent) not in busy]
+            for job in sorted(ready, key=lambda job: -_chain(job, jobs))[: workers - len(running)]:
+                left.remove(job)
+                running[pool.submit(_run, job)] = job
+            # a failure reaches the caller once what runs beside it has ended; nothing new begins
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                del running[future]
+                future.result()
 
 
-def _call(module: str, *words: str) -> None:
-    """Run a command line of this project; its words go to stderr. Raises VaslabError where it fails."""
-    program = f"import sys; from {module} import main; sys.argv[0] = 'avar'; main()"
-    done = subprocess.run([sys.executable, "-c", program, *words], stdout=sys.stderr)
-    if done.returncode:
-        raise VaslabError(
-            f"{' '.join(words[:3])} ended with exit code {done.returncode}; its own words stand above"
-        )
+def _chain(job: Job, jobs: Sequence[Job]) -> int:
+    """How many stages wait for this one, one after the other."""
+    after = [each for each in jobs if (each.seed, each.stage.parent) == (job.seed, job.stage.name)]
+    return max((1 + _chain(each, jobs) for each in after), default=0)
 
 
-def _measured(config: StagesRun, stages: list[Stage]) -> Iterator[dict[str, Any]]:
-    """Accuracy, VAS and masses of the base and of every stage, each with its interval over items."""
-    base = Path(config.out) / BASE
-    yield from _of_model(config, {"stage": BASE, "seed": None}, config.base, base)
-    for seed in config.seeds:
-        folder = Path(config.out) / f"seed-{seed}"
-        for stage in stages:
-            row = {"stage": stage.name, "seed": seed}
-            yield from _of_model(config, row, _model(stage.name, config, folder), folder / stage.name)
+def _run(job: Job) -> None:
+    path = job.log.with_suffix(".yaml")
+    path.write_text(yaml.safe_dump(plain(job.run), sort_keys=False), encoding="utf-8")
+    name = f"seed {job.seed}, stage {job.stage.name}"
+    print(f"note: {name} begins; its log is {job.log}", file=sys.stderr)
+    begun = time.monotonic()
+    with job.log.open("a", encoding="utf-8") as log:
+        process = _started("trainers.cli", (job.stage.method, "--config", str(path)), log=log)
+        code = process.wait()
+    if code:
+        last = job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TOLD:]
+        raise VaslabError(f"{name} ended with exit code {code}: {' '.join(last)}")
+    print(f"note: {name} took {time.monotonic() - begun:.0f} s", file=sys.stderr)
 
 
-def _of_model(config: StagesRun, row: dict[str, Any], model: str, folder: Path) -> Iterator[dict[str, Any]]:
-    for benchmark in config.measure:
-        run = folder / f"measured-{benchmark}-{config.limit}"
-        if not (run / "summary.json").is_file():
-            words = ("--model", model, "--data", benchmark, "--limit", str(config.limit), "--out", str(run))
-            _call("vaslab.cli.app", "measure", *words)
-        summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-        asked = summary["queries"]["user"]
-        yield {
-            **row,
-            "benchmark": benchmark,
-            "n": summary["n"],
-            "accuracy": summary["accuracy"],
-            "vas": asked["vas"],
-            "vas_ratio_of_means": asked["vas_ratio_of_means"],
-            "visual_mass": asked["masses"]["image"],
-            "system_mass": asked["masses"]["system"],
-        }
+def _started(
+    module: str, words: Sequence[str], *, environment: Mapping[str, str] | None = None, log: Any = None
+) -> subprocess.Popen[bytes]:
+    """Start a command line of this project in a process of its own; its words go to `log`, or to stderr."""
+    program = f"import sys; from {module} import main; sys.argv[0] = 'avar'; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stdout=log or sys.stderr,
+        stderr=log or sys.stderr,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def _models(config: StagesRun, stages: Sequence[Stage]) -> list[Measured]:
+    """The base and every stage of every seed, in order."""
+    made = [
+        Measured(stage.name, seed, str(Path(_job(config, stage, seed).run.out) / "checkpoint"))
+        for seed in config.seeds
+        for stage in stages
+    ]
+    return [Measured(BASE, None, config.base), *made]
+
+
+def _study(config: StagesRun, models: Sequence[Measured]) -> StudyConfig | None:
+    """What is measured, as a study. Raises UsageError for a study that cannot be."""
+    if config.study is None:
+        return None
+    taken = [name for name in ("models", "out") if name in config.study]
+    if taken:
+        raise UsageError(f"study: {taken[0]} is set by avar stages; leave it out")
+    entries = [{"name": model.name, "label": model.label} for model in models]
+    whole = {**config.study, "models": entries, "out": str(Path(config.out) / "study")}
+    return study_of(whole, Path("study"))
+
+
+def _measure(path: Path, workers: int) -> None:
+    """Run `vaslab study`, in so many processes that share the work."""
+    started = []
+    for rank in range(workers):
+        told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": workers, "LOCAL_WORLD_SIZE": workers}
+        environment = {name: str(value) for name, value in told.items()} if workers > 1 else {}
+        started.append(_started("vaslab.cli.app", ("study", str(path)), environment=environment))
+    codes = [process.wait() for process in started]
+    if any(codes):
+        raise VaslabError(f"vaslab study {path} ended with exit code {max(codes)}; its own words stand above")

@@ -1,21 +1,57 @@
-"""`avar stages`: what is asked is checked before anything runs; done stages are not done again."""
+"""`avar stages`: what is asked is checked before anything runs; what is done is not done again."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 from trainers import stages
+from trainers.cli import app as avar
 from trainers.config import build, read_yaml
 from trainers.data.glyph import glyph_records
 from trainers.data.readers import read_records
 from trainers.data.record import digest
 from trainers.runs import StagesRun
 from trainers.stages import read_stages, run_stages
+from vaslab.cli.app import app as vaslab_app
+from vaslab.cli.exits import run
 from vaslab.errors import UsageError, VaslabError
+from vaslab.models import load_model
 
 from .test_config import CONFIGS
 
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
+RL = {"name": "rl", "method": "grpo", "kind": "rl", "parent": "cold"}
+STUDY = {"data": [{"name": "glyph", "limit": 3, "max_new_tokens": 4}]}
+SHORT_COLD = {
+    **COLD,
+    "max_steps": 1,
+    "batch": 2,
+    "per_device": 2,
+    "checkpointing": False,
+    "lr": 1e-3,
+    "warmup": 0.0,
+}
+SHORT_RL = {
+    **RL,
+    "max_steps": 1,
+    "prompts": 1,
+    "rollouts": 2,
+    "per_device": 2,
+    "max_new_tokens": 4,
+    "form": "share",
+    "grader": "exact",
+    "checkpointing": False,
+    "save_steps": 1,
+}
 
 
 def config(out, *given, **fields):
@@ -66,63 +102,152 @@ def test_wrong_stages_are_named_before_anything_runs(tmp_path, given, told):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"workers": 0}, "workers is 0"),
+        ({"seeds": [1, 1]}, "each seed once"),
+        ({"study": {"data": ["glyph"], "models": ["m"]}}, "models is set by avar stages"),
+        ({"study": {"dta": ["glyph"]}}, "study: unknown key 'dta'; did you mean 'data'"),
+        ({"study": {}}, "no data"),
+    ],
+)
+def test_wrong_fields_are_named_before_anything_runs(tmp_path, fields, told):
+    with pytest.raises(UsageError, match=told):
+        run_stages(config(tmp_path / "out", COLD, **fields))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
-def calls(monkeypatch):
-    """Commands that would run; each leaves what the real one does."""
+def begun(monkeypatch):
+    """Names of the stages that would run, in order; each leaves a card, as the real one does."""
     seen = []
 
-    def called(module, *words):
-        seen.append(words)
-        if words[0] == "measure":
-            out = words[words.index("--out") + 1]
-            number = {"estimate": 0.5, "low": 0.4, "high": 0.6}
-            masses = {
-                "masses": {"image": number, "system": number},
-                "vas": number,
-                "vas_ratio_of_means": number,
-            }
-            write(out, "summary.json", {"n": 4, "accuracy": number, "queries": {"user": masses}})
-        else:
-            run = read_yaml(stages.Path(words[words.index("--config") + 1]))
-            write(f"{run['out']}/checkpoint", "card.json", {})
+    class Process:
+        def __init__(self, folder):
+            (folder / "checkpoint").mkdir(parents=True)
+            (folder / "checkpoint" / "card.json").write_text("{}")
 
-    def write(folder, name, value):
-        stages.Path(folder).mkdir(parents=True)
-        (stages.Path(folder) / name).write_text(json.dumps(value))
+        def wait(self):
+            return 0
 
-    monkeypatch.setattr(stages, "_call", called)
+    def started(module, words, **_):
+        path = Path(words[-1])
+        seen.append((words[0], int(path.parent.name.removeprefix("seed-")), path.stem))
+        return Process(Path(read_yaml(path)["out"]))
+
+    monkeypatch.setattr(stages, "_started", started)
     return seen
 
 
-def test_stages_run_in_order_from_their_parents_and_once(tmp_path, calls):
-    asked = config(
-        tmp_path / "out",
-        {**COLD, "alpha": 0.5},
-        {"name": "rl", "method": "grpo", "kind": "rl", "parent": "cold"},
-        seeds=[0, 4],
-        limit=4,
-    )
-    results = run_stages(asked)
-    assert [words[0] for words in calls] == ["sft", "grpo", "sft", "grpo", *["measure"] * 5]
+def test_stages_run_from_their_parents_and_once(tmp_path, begun):
+    text = {"name": "text", "method": "sft", "kind": "text-cold-start"}
+    asked = config(tmp_path / "out", text, {**COLD, "alpha": 0.5}, RL, seeds=[0, 4])
+    run_stages(asked)
+    # what another stage waits for comes first
+    assert begun == [
+        ("sft", 0, "cold"),
+        ("sft", 4, "cold"),
+        ("sft", 0, "text"),
+        ("grpo", 0, "rl"),
+        ("sft", 4, "text"),
+        ("grpo", 4, "rl"),
+    ]
     second = read_yaml(tmp_path / "out" / "seed-4" / "rl.yaml")
     assert second["model"] == str(tmp_path / "out" / "seed-4" / "cold" / "checkpoint")
     assert second["seed"] == 4
     assert read_yaml(tmp_path / "out" / "seed-4" / "cold.yaml")["alpha"] == 0.5
     data = read_records(tmp_path / "out" / "seed-4" / "data" / "vard").records
     assert digest(data) == digest(glyph_records("vard", 3, 4))
-    rows = json.loads(results.read_text())["rows"]
-    assert [(row["stage"], row["seed"]) for row in rows] == [
-        ("base", None),
-        ("cold", 0),
-        ("rl", 0),
-        ("cold", 4),
-        ("rl", 4),
-    ]
-    done = len(calls)
+    run_stages(replace(asked, seeds=(0, 4, 7)))
+    assert [each[1] for each in begun[6:]] == [7, 7, 7]
+
+
+def test_a_folder_keeps_to_its_stages_and_records(tmp_path, begun):
+    run_stages(config(tmp_path / "out", COLD))
+    with pytest.raises(UsageError, match=r"alpha is 0\.15 there and 0\.3 here"):
+        run_stages(config(tmp_path / "out", {**COLD, "alpha": 0.3}))
+    with pytest.raises(UsageError, match="count is 3 there and 4 here"):
+        run_stages(config(tmp_path / "out", COLD, records=4))
+    assert len(begun) == 1
+
+
+def test_a_stage_that_fails_ends_the_run_with_its_name_and_its_last_words(tmp_path):
+    """The base is not there: the real command says so, and the stage that would follow does not begin."""
+    asked = config(tmp_path / "out", COLD, RL, base=str(tmp_path / "gone"))
+    with pytest.raises(VaslabError, match=r"seed 0, stage cold ended with exit code 3: .*there is no model"):
+        run_stages(asked)
+    assert not (tmp_path / "out" / "seed-0" / "rl.log").exists()
+
+
+@pytest.mark.tiny
+def test_stages_leave_checkpoints_with_cards_and_a_table(tmp_path, tiny_folder, monkeypatch):
+    """One step of each method on a tiny model, in this process; then measured, and not trained again."""
+    calls = []
+
+    class Ended:
+        def __init__(self, code):
+            self.code = code
+
+        def wait(self):
+            return self.code
+
+    def started(module, words, **_):
+        calls.append(words[0])
+        return Ended(run({"trainers.cli": avar, "vaslab.cli.app": vaslab_app}[module], words))
+
+    monkeypatch.setattr(stages, "_started", started)
+    asked = config(tmp_path / "out", SHORT_COLD, SHORT_RL, base=str(tiny_folder), study=STUDY)
+    out = run_stages(asked)
+    assert calls == ["sft", "grpo", "study"]
+    cold, rl = (out / "seed-0" / name / "checkpoint" for name in ("cold", "rl"))
+    cards = [json.loads((each / "card.json").read_text()) for each in (cold, rl)]
+    assert cards[0]["parent"] == {"name": str(tiny_folder), "revision": load_model(tiny_folder).revision}
+    assert cards[1]["parent"] == {"name": str(cold), "revision": load_model(cold).revision}
+    assert cards[0]["data"]["digest"] == digest(glyph_records("vard", 3, 0))
+    assert cards[1]["data"]["digest"] == digest(glyph_records("rl", 2, 0))
+    assert cards[0]["config"]["alpha"] == 0.15
+    assert all(card["metrics"] for card in cards)
+    table = pd.read_csv(out / "table.csv")
+    assert table["stage"].tolist() == ["base", "cold", "rl"]
+    assert (table["visual_mass"] > 0).all()
+    assert "| rl | 0 |" in (out / "table.md").read_text()
     run_stages(asked)
-    assert len(calls) == done
+    assert calls == ["sft", "grpo", "study", "study"]
 
 
-def test_a_stage_that_fails_ends_the_run_with_its_name():
-    with pytest.raises(VaslabError, match=r"sft --config gone\.yaml ended with exit code 3"):
-        stages._call("trainers.cli", "sft", "--config", "gone.yaml")
+@pytest.mark.slow
+@pytest.mark.tiny
+def test_the_command_goes_on_after_a_kill(tmp_path, tiny_folder):
+    """As a user runs it: killed while the second stage trains, the same command ends with one table."""
+    given = {
+        "base": str(tiny_folder),
+        "records": 3,
+        "prompts": 2,
+        "workers": 2,
+        "study": STUDY,
+        "stages": [SHORT_COLD, SHORT_RL],
+    }
+    (tmp_path / "stages.yaml").write_text(yaml.safe_dump(given))
+    out = tmp_path / "out"
+    words = [
+        sys.executable,
+        "-m",
+        "trainers",
+        "stages",
+        "--config",
+        str(tmp_path / "stages.yaml"),
+        "--out",
+        str(out),
+    ]
+    first = subprocess.Popen(words, start_new_session=True, stdout=subprocess.PIPE, text=True)
+    while not (out / "seed-0" / "rl.log").exists():
+        assert first.poll() is None
+        time.sleep(0.2)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    trained = (out / "seed-0" / "cold" / "checkpoint" / "card.json").stat().st_mtime_ns
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(out)
+    assert (out / "seed-0" / "cold" / "checkpoint" / "card.json").stat().st_mtime_ns == trained
+    assert pd.read_csv(out / "table.csv")["stage"].tolist() == ["base", "cold", "rl"]

@@ -67,7 +67,7 @@ def command(kind: type[Config], run: Callable[[Config], int], summary: str) -> C
 
 
 def _holds_mappings(hint: Any) -> bool:
-    return get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is dict
+    return get_origin(hint) is dict or any(map(_holds_mappings, get_args(hint)))
 
 
 def _flag(hint: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.config import keep_to, plain
-from trainers.runs import GrpoRun, SftRun, StagesRun
+from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
 
@@ -52,15 +52,4 @@ def in_folder(config: Any, train: Callable[[Any], Path]) -> int:
         return fail(f"interrupted; the same command goes on from the last state in {config.out}", INTERRUPTED)
     if int(os.environ.get("RANK", "0")) == 0:
         print(checkpoint)
-    return 0
-
-
-def stages(config: StagesRun) -> int:
-    """Run `avar stages`; print the path of its results."""
-    from trainers.commands.results import show
-    from trainers.stages import run_stages
-
-    results = run_stages(config)
-    show(results)
-    print(results)
     return 0
