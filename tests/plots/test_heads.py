@@ -55,6 +55,8 @@ def test_limit_is_the_smallest_power_that_clips_at_most_two_percent() -> None:
     value[2] = 5  # 3 of 100 above 4: 8 is needed
     assert limit_of(value) == 3
     assert limit_of(np.array([0.0, 0.0, 1.0])) == 1
+    assert limit_of(np.r_[np.full(47, 3.0), 1000]) == 2  # one of 48, though it is more than 2 %
+    assert limit_of(np.r_[np.full(23, 3.0), 1000]) == 10
 
 
 def test_clipped_ends_say_so_and_open_ends_do_not() -> None:
