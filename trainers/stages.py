@@ -150,14 +150,16 @@ def _prepare(config: StagesRun, job: Job) -> None:
 
 
 def _train(jobs: Sequence[Job], workers: int) -> None:
-    """Run what is not done, so many at once, a stage after its parent, the longest chain of stages first."""
+    """Run what is not done, so many at once: seed by seed, a stage after its parent, what others wait for first."""
+    seeds = list(dict.fromkeys(job.seed for job in jobs))
     left = [job for job in jobs if not job.done]
     running: dict[Future[None], Job] = {}
     with ThreadPoolExecutor(workers) as pool:
         while left or running:
             busy = {(job.seed, job.stage.name) for job in [*left, *running.values()]}
             ready = [job for job in left if (job.seed, job.stage.parent) not in busy]
-            for job in sorted(ready, key=lambda job: -_chain(job, jobs))[: workers - len(running)]:
+            ready.sort(key=lambda job: (seeds.index(job.seed), -_chain(job, jobs)))
+            for job in ready[: workers - len(running)]:
                 left.remove(job)
                 running[pool.submit(_run, job)] = job
             # a failure reaches the caller once what runs beside it has ended; nothing new begins
