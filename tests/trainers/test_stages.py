@@ -39,6 +39,7 @@ SHORT_COLD = {
     "checkpointing": False,
     "lr": 1e-3,
     "warmup": 0.0,
+    "log_steps": 1,
 }
 SHORT_RL = {
     **RL,
