@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -39,23 +40,30 @@ def run(workload: Workload, subject: str) -> None:
             workload.plain(grad=subject == "sdpa_grad")
 
 
+def extra_peak(work: Callable[[], object]) -> int:
+    """Extra peak of one call in this process, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    work()
+    return _status("VmHWM") - before
+
+
 def peak_bytes(subject: str, length: int) -> int:
     """Extra peak of one forward in this process, after a short one that loads what loads once."""
     model = build(SMALL, "cpu", torch.float32)
     run(Workload(model, 64), subject)
     model.zero_grad(set_to_none=True)
     workload = Workload(model, length)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    run(workload, subject)
-    return _status("VmHWM") - before
+    return extra_peak(lambda: run(workload, subject))
 
 
-def fresh_peaks(subject: str, length: int, repeats: int, threads: int) -> list[int]:
-    """Extra peaks of so many fresh processes, in bytes."""
+def fresh_peaks(
+    subject: str, length: int, repeats: int, threads: int, module: str = "bench.memory"
+) -> list[int]:
+    """Extra peaks of so many fresh processes, each of which runs `module` and prints its own last, in bytes."""
     # A fixed threshold returns freed tensors to the system at once, so that the mark counts what is alive.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "262144", "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "bench.memory", subject, str(length)]
+    command = [sys.executable, "-m", module, subject, str(length)]
     found = []
     for _ in range(repeats):
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

@@ -1,0 +1,57 @@
+"""What the training bench compares is the same step: equal losses and gradients, by our way and by whole maps."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.tiny
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_both_guided_steps_are_one_step_and_the_plain_one_is_another(checkpointed):
+    from bench.training_step import Training
+
+    training = Training(32, checkpointed=checkpointed)
+    found = {}
+    for subject in ("sft", "agto", "eager"):
+        if checkpointed and subject == "eager":
+            continue
+        # the learning rate is 1e-6, and the weights are put back
+        kept = {name: value.clone() for name, value in training.model.state_dict().items()}
+        with training.on(subject) as step:
+            loss = step()
+        gradient = torch.cat([p.grad.flatten() for p in training.model.parameters() if p.grad is not None])
+        found[subject] = (loss, gradient)
+        training.model.load_state_dict(kept)
+    # at random weights the two losses of the guidance nearly cancel; their gradients do not
+    plain, guided = found["sft"][1], found["agto"][1]
+    assert (guided - plain).norm() > 1e-2 * plain.norm()
+    if not checkpointed:
+        assert torch.allclose(found["agto"][0], found["eager"][0], rtol=1e-5)
+        assert torch.allclose(found["agto"][1], found["eager"][1], rtol=1e-3, atol=1e-6)
+
+
+def test_the_lines_carry_interval_target_and_machine(capsys, tmp_path):
+    from bench.training import main
+
+    out = tmp_path / "lines.jsonl"
+    options = ["--length", "48", "--pairs", "1", "--metrics", "time", "--threads", "1", "--out", str(out)]
+    assert main(options) == 0
+    lines = [json.loads(text) for text in out.read_text().splitlines()]
+    assert capsys.readouterr().out == out.read_text()
+    assert [line["comparison"] for line in lines] == [
+        "agto / sft",
+        "eager / agto",
+        "agto-checkpointed / sft-checkpointed",
+    ]
+    assert all(line["low"] <= line["median"] <= line["high"] for line in lines)
+    assert all(line["target"] is None for line in lines)  # promised at 2,048 tokens
+    assert {"machine", "load", "threads", "torch", "date"} <= lines[0].keys()
