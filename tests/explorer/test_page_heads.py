@@ -1,0 +1,128 @@
+"""The head map: its numbers, its colours, mouse and keys."""
+
+import re
+
+import numpy as np
+import pytest
+
+from vaslab.plots import theme
+
+from . import made_page as made
+
+pytestmark = pytest.mark.browser
+
+MAP = ".vx-map"
+
+
+def place(page, layer: int, head: int, board: int = 0) -> tuple[float, float]:
+    return tuple(page.evaluate(f"probe.place({board}, {layer}, {head})"))
+
+
+def known(layers: int = 6, heads: int = 8) -> np.ndarray:
+    """VAS from 1/16 to 16, no two the same."""
+    return 2.0 ** np.linspace(-4, 4, layers * heads).reshape(1, layers, heads)
+
+
+def test_the_number_on_the_page_is_the_number_given(page) -> None:
+    vas = known()
+    given = made.traits(vas=vas, selected=[3, 5], low=made.b64(vas * 0.9), high=made.b64(vas * 1.2))
+    shown = page(given | {"map": given["map"] | {"band": "95 % CI"}})
+    value = vas[0, 3, 5]
+    written = shown.text(".vx-head")
+    assert float(re.search(r"VAS ([\d.]+)", written)[1]) == pytest.approx(value, rel=5e-3)
+    assert f"(95 % CI {value * 0.9:#.3g}–{value * 1.2:#.3g})" in written
+    assert "KV head 2" in written
+    # 3 x 8 + 5 = place 29 from the lowest, of 48
+    assert "rank 19 of 48" in written
+    assert f"picture {80 * value / (1 + value):.1f}%" in shown.text(".vx-masses")
+    shown.focus(MAP)
+    shown.press("t")
+    rows = shown.evaluate(
+        "[...document.querySelectorAll('.vx-numbers table')[0].querySelectorAll('tbody tr')]"
+        ".map((tr) => [...tr.children].map((td) => td.textContent))"
+    )
+    found = {(int(layer), int(head)): float(v) for layer, head, v, *_ in rows}
+    every = {(layer, head): vas[0, layer, head] for layer in range(6) for head in range(8)}
+    assert found == pytest.approx(every, rel=1e-5)
+
+
+def test_cells_have_the_colour_of_their_value(page) -> None:
+    vas = np.ones((1, 6, 8))
+    vas[0, 0, 0], vas[0, 5, 7], vas[0, 2, 3], vas[0, 1, 1], vas[0, 0, 4] = 1 / 64, 64, 2, np.nan, 0
+    shown = page(made.traits(vas=vas, selected=[4, 4]))
+    expected = {
+        (0, 0): theme.LEVEL[0],
+        (0, 4): theme.LEVEL[0],
+        (5, 7): theme.LEVEL[-1],
+        (2, 3): theme.sampled(theme.LEVEL, (1 / 3 + 1) / 2),
+        (3, 3): theme.LEVEL[8],
+        (1, 1): theme.THEMES["light"].missing,
+    }
+    colours = shown.evaluate(f"probe.cells(0, {[list(each) for each in expected]})")
+    for (at, colour), seen in zip(expected.items(), colours, strict=True):
+        assert np.abs(np.array(seen) - theme.rgb(colour)).max() <= 2, at
+
+
+def test_a_click_selects_the_head_under_the_mouse(page) -> None:
+    shown = page(made.traits())
+    shown.click(MAP, place(shown, 4, 6))
+    assert shown.evaluate("model.get('selected')") == [4, 6]
+    assert shown.text(".vx-head b") == "Layer 4 · head 6"
+    assert shown.text("[aria-live]").startswith("Layer 4, head 6: VAS ")
+    shown.hover(MAP, place(shown, 1, 2))
+    assert shown.text(".vx-tip").startswith("layer 1 · head 2\nVAS ")
+    assert shown.evaluate("model.get('selected')") == [4, 6]
+
+
+def test_arrow_keys_move_the_head_and_wrap(page) -> None:
+    shown = page(made.traits(selected=[0, 0]))
+    shown.focus(MAP)
+    shown.press("ArrowRight", "ArrowDown", "ArrowDown")
+    assert shown.evaluate("model.get('selected')") == [1, 2]
+    shown.press("ArrowLeft", "ArrowLeft", "ArrowUp", "ArrowUp", "ArrowUp")
+    assert shown.evaluate("model.get('selected')") == [5, 7]
+
+
+def test_p_pins_heads_to_a_list_and_takes_them_off(page) -> None:
+    shown = page(made.traits(selected=[2, 3]))
+    shown.focus(MAP)
+    shown.press("p", "ArrowRight", "p")
+    assert shown.evaluate("model.get('pinned')") == [[2, 3], [3, 3]]
+    chips = shown.texts(".vx-pins span button:first-child")
+    assert [chip.split("  ")[0] for chip in chips] == ["L2 H3", "L3 H3"]
+    shown.click(".vx-pins span button")
+    assert shown.evaluate("model.get('selected')") == [2, 3]
+    shown.focus(MAP)
+    shown.press("p")
+    assert shown.evaluate("model.get('pinned')") == [[3, 3]]
+
+
+def test_keys_do_not_reach_the_notebook_and_typing_pins_nothing(page) -> None:
+    script = "window.leaked = []; document.body.addEventListener('keydown', (e) => leaked.push(e.key));"
+    shown = page(made.traits(), script=script)
+    shown.focus(MAP)
+    shown.press("d", "d", "ArrowUp", "ArrowLeft", "p")
+    shown.click(".vx-nav button:nth-child(2)")
+    shown.click(".vx-bar input")
+    shown.press("p", "e", "t")
+    assert shown.evaluate("model.get('pinned').length") == 1
+    assert shown.evaluate("document.querySelector('.vx-bar input').value") == "pet"
+    assert shown.evaluate("leaked") == []
+
+
+def test_five_thousand_heads_are_drawn_and_each_can_be_hit(page) -> None:
+    vas = np.ones((1, 80, 64))
+    vas[0, 79, 63], vas[0, 0, 0] = 1 / 64, 64
+    shown = page(made.traits(layers=80, heads=64, kv_group=8, vas=vas, selected=[40, 30]))
+    for layer, head in [(0, 0), (79, 63), (17, 44)]:
+        shown.click(MAP, place(shown, layer, head))
+        assert shown.evaluate("model.get('selected')") == [layer, head]
+
+
+def test_ends_that_were_clipped_say_so(page) -> None:
+    """Ink of the legend's first label: more with "≤ " before it."""
+    first_label = "probe.ink('.vx-legend', 0, 0.66, 0.25, 0.82)"
+    inside = page(made.traits(vas=np.ones((1, 6, 8)))).evaluate(first_label)
+    vas = np.ones((1, 6, 8))
+    vas[0, 1, 1] = 1 / 32
+    assert page(made.traits(vas=vas)).evaluate(first_label) > inside + 5

@@ -1,0 +1,140 @@
+"""Choosing items; two checkpoints side by side; asking the model."""
+
+import numpy as np
+import pytest
+
+from . import made_page as made
+
+pytestmark = pytest.mark.browser
+
+NAMES = ".vx-items tbody tr button"
+OPEN = ".vx-nav button:nth-child(2)"
+
+
+def two(**more) -> tuple[dict, dict]:
+    maps = [made.attention(np.full((7, 16), share)) for share in (0.01, 0.03)]
+    return made.traits(pair=True, **more), {"any": maps}
+
+
+def living() -> dict:
+    given = made.traits()
+    given["meta"]["live"] = True
+    given["live"] |= {"shapes": ["circle", "square"], "colors": ["red", "blue"]}
+    return given
+
+
+def test_items_are_found_by_words_and_by_verdict(page) -> None:
+    shown = page(made.traits())
+    shown.click(OPEN)
+    assert shown.texts(NAMES) == ["item-0", "item-1", "item-2"]
+    shown.click(".vx-items input")
+    shown.type("RED circle")
+    assert shown.texts(NAMES) == ["item-1"]
+    shown.enter(".vx-items input", "")
+    found = {}
+    for kind in ("right", "wrong", "ungraded", "highest", "lowest"):
+        shown.enter(".vx-items select", kind)
+        found[kind] = shown.texts(NAMES)
+    assert found == {
+        "right": ["item-0"],
+        "wrong": ["item-1"],
+        "ungraded": ["item-2"],
+        "highest": ["item-2", "item-1", "item-0"],
+        "lowest": ["item-0", "item-1", "item-2"],
+    }
+    shown.click(".vx-items tbody tr:nth-child(2) td:nth-child(2)")
+    assert shown.evaluate("[model.get('item'), model.get('token')]") == [1, -1]
+    assert "is there a red circle?" in shown.text(".vx-question")
+
+
+def test_items_by_keys_alone(page) -> None:
+    shown = page(made.traits())
+    shown.focus(OPEN)
+    shown.press("Enter")
+    shown.focus(NAMES)
+    shown.press("ArrowDown", "ArrowDown", "Enter")
+    assert shown.evaluate("model.get('item')") == 2
+
+
+def test_ten_thousand_items_are_searched_at_once(page) -> None:
+    given = made.traits()
+    item = given["items"][0]
+    given["items"] = [{**item, "id": f"n{i}", "question": f"question {i}"} for i in range(10_000)]
+    shown = page(given)
+    shown.click(OPEN)
+    assert len(shown.texts(NAMES)) == 100
+    shown.evaluate("window.began = performance.now()")
+    shown.enter(".vx-items input", "question 7777")
+    assert shown.evaluate("performance.now() - began") < 600
+    assert shown.texts(NAMES) == ["n7777"]
+
+
+def test_two_checkpoints_share_one_selection(page) -> None:
+    shown = page(*two(selected=[1, 1]))
+    assert shown.evaluate("document.querySelectorAll('.vx-map').length") == 3
+    x, y = shown.evaluate("probe.place(2, 4, 2)")
+    shown.click(".vx-mapbox:nth-child(3) .vx-map", (x, y))
+    assert shown.evaluate("model.get('selected')") == [4, 2]
+    assert "Layer 4 · head 2" in shown.text(".vx-head")
+    peaks = shown.texts(".vx-peak")
+    assert "1.00% of attention" in peaks[0]
+    assert "3.00% of attention" in peaks[1]
+
+
+def test_changes_without_significance_are_pale(page) -> None:
+    vas = np.ones((2, 6, 8))
+    vas[1] = 4.0
+    flags = np.tile([1, 0], 24).astype(np.uint8)
+    shown = page(*two(vas=vas, significant=made.b64(flags.tobytes())))
+    strong, pale = shown.evaluate("probe.cells(2, [[3, 2], [3, 3]])")
+    assert np.ptp(strong) > 60
+    assert np.ptp(pale) < 20
+    assert "50% of heads differ" in shown.text(".vx-mapbox", 2)
+
+
+def test_what_the_second_checkpoint_fixed_and_broke(page) -> None:
+    shown = page(*two())
+    found = {}
+    for kind in ("fixed", "broken", "change"):
+        shown.enter(".vx-items select", kind)
+        found[kind] = shown.texts(NAMES)
+    assert found == {"fixed": ["item-1"], "broken": ["item-0"], "change": ["item-2", "item-1", "item-0"]}
+    assert "fixed by multimodal" in shown.text(".vx-items select")
+
+
+def test_a_question_is_sent_as_it_was_set(page) -> None:
+    shown = page(living())
+    shown.click(".vx-controls button[title^='ask']")
+    question = "document.querySelector('.vx-live textarea').value"
+    assert shown.evaluate(question) == "what shape is in the image?"
+    shown.enter(".vx-live textarea", "what is <b>there</b>?")
+    shown.enter(".vx-live textarea", "be brief", 1)
+    shown.enter(".vx-live input[type=range]", "9")
+    assert shown.text(".vx-live output") == "×2"
+    shown.click(".vx-live .vx-main")
+    expected = {"type": "ask", "question": "what is <b>there</b>?", "system": "be brief"}
+    assert shown.evaluate("model.sent") == [expected | {"visual": 2, "system_factor": 1, "picture": None}]
+    shown.evaluate("model.put({live: {...model.get('live'), state: 'busy'}})")
+    shown.settle()
+    assert shown.evaluate("document.querySelector('.vx-live .vx-main').disabled")
+    done = "{state: 'done', seconds: 0.4321, answer: 'a <i>circle</i>'}"
+    shown.evaluate(f"model.put({{live: {{...model.get('live'), ...{done}}}}})")
+    shown.settle()
+    assert shown.text(".vx-said") == "answered in 0.43 s"
+    assert shown.text(".vx-reply") == "a <i>circle</i>"
+
+
+def test_a_scene_can_be_drawn_and_a_picture_dropped(page) -> None:
+    shown = page(living())
+    shown.click(".vx-controls button[title^='ask']")
+    for cell in (5, 9, 9):
+        shown.click(f".vx-cell:nth-child({cell})")
+    shown.click(".vx-live .vx-main")
+    assert shown.evaluate("model.sent[0].glyphs") == [{"shape": "circle", "color": "red", "cell": 4}]
+    assert shown.evaluate("'picture' in model.sent[0]") is False
+    uri = made.data_uri(made.Image.new("RGB", (8, 8), "green"))
+    shown.evaluate(f"probe.drop('{uri}', 'green.png')")
+    shown.until("document.querySelector('.vx-drop').textContent.includes('green.png')")
+    shown.click(".vx-live .vx-main")
+    assert shown.evaluate("model.sent[1].picture") == uri
+    assert shown.evaluate("'glyphs' in model.sent[1]") is False
