@@ -71,9 +71,8 @@ def test_its_middle_layers_and_halves(qwen, encoded, name, settings, changed):
     check(qwen, encoded, reference, name, **settings)
 
 
-@pytest.mark.parametrize("name", ["additive", "reweight"])
-@pytest.mark.parametrize("stage", ["scores", "weights"])
-def test_the_monotone_forms_are_one(qwen, encoded, name, stage):
+@pytest.mark.parametrize(("name", "stage"), [("additive", "scores"), ("reweight", "weights")])
+def test_the_monotone_forms_are_one(vlm, encoded, name, stage):
     """The same edit, said of scores and of weights."""
     at = places(encoded)
     heads = [(0, 1), (2, 3)]
@@ -90,10 +89,10 @@ def test_the_monotone_forms_are_one(qwen, encoded, name, stage):
             weights /= weights.sum()
 
     def reference():
-        with direct(qwen.model, before) if stage == "scores" else direct(qwen.model, after=after):
-            return generated(qwen, encoded.inputs)
+        with direct(vlm.model, before) if stage == "scores" else direct(vlm.model, after=after):
+            return generated(vlm, encoded.inputs)
 
-    check(qwen, encoded, reference, name, alpha=0.5, beta=0.4, heads=heads)
+    check(vlm, encoded, reference, name, alpha=0.5, beta=0.4, heads=heads)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +154,16 @@ REGIONS = [Region((0, 0, 32, 32), (96, 96)), Region((40, 20, 70, 64), (96, 64))]
 PATCHES = [[0, 1, 6, 7], [8, 9, 10, 14, 15, 16, 20, 21, 22]]
 
 
-@pytest.mark.parametrize("mode", ["boost_suppress", "suppress_image"])
-@pytest.mark.parametrize("bias", [2.0, 1e4])
-@pytest.mark.parametrize("queries", ["response", "after_image"])
-def test_steering_biases_scores_of_the_region(qwen, encoded, mode, bias, queries):
+@pytest.mark.parametrize(
+    ("mode", "bias", "queries"),
+    [
+        ("boost_suppress", 2.0, "response"),
+        ("boost_suppress", 1e4, "after_image"),
+        ("suppress_image", 2.0, "after_image"),
+        ("suppress_image", 1e4, "response"),
+    ],
+)
+def test_steering_biases_scores_of_the_region(vlm, encoded, mode, bias, queries):
     at = places(encoded)
     heads = [(0, 0), (1, 2), (2, 1)]
 
@@ -171,25 +176,25 @@ def test_steering_biases_scores_of_the_region(qwen, encoded, mode, bias, queries
                 scores[inside] += bias
 
     def reference():
-        with direct(qwen.model, before):
-            return generated(qwen, encoded.inputs)
+        with direct(vlm.model, before):
+            return generated(vlm, encoded.inputs)
 
     settings = {"mode": mode, "bias": bias, "queries": queries, "heads": heads}
-    check(qwen, encoded, reference, "steer", regions=REGIONS, **settings)
+    check(vlm, encoded, reference, "steer", regions=REGIONS, **settings)
 
 
-def test_ablated_heads(qwen, encoded, prompts):
+def test_ablated_heads(vlm, encoded, prompts):
     at = places(encoded)
     heads = [(0, 1), (1, 0), (1, 3)]
-    means = head_means(qwen, prompts)
+    means = head_means(vlm, prompts)
     seen = {}
 
     def watch(layer, item, head, row, out):
         if at[item].first <= row < at[item].length:
             seen.setdefault((layer, head), []).append(out.clone())
 
-    with torch.no_grad(), direct(qwen.model, output=watch):
-        qwen.model(**encoded.inputs, use_cache=False)
+    with torch.no_grad(), direct(vlm.model, output=watch):
+        vlm.model(**encoded.inputs, use_cache=False)
     by_hand = {place: torch.stack(outs).mean(0) for place, outs in seen.items()}
     for (layer, head), mean in by_hand.items():
         assert torch.allclose(means[layer, head], mean, atol=1e-5)
@@ -210,11 +215,11 @@ def test_ablated_heads(qwen, encoded, prompts):
     for mode, changes in (("zero", {"output": zero}), ("mean", {"output": mean}), ("sink", {"after": sink})):
 
         def reference(changes=changes):
-            with direct(qwen.model, **changes):
-                return generated(qwen, encoded.inputs)
+            with direct(vlm.model, **changes):
+                return generated(vlm, encoded.inputs)
 
         settings = {"means": means} if mode == "mean" else {}
-        check(qwen, encoded, reference, "ablate", heads=heads, mode=mode, **settings)
+        check(vlm, encoded, reference, "ablate", heads=heads, mode=mode, **settings)
 
 
 def test_pai_amplifies_by_magnitude(vlm, encoded):

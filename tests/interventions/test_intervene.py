@@ -32,6 +32,10 @@ def state(model):
             list(module._forward_hooks),
             "forward" in vars(module),
             getattr(module, "rope_deltas", None) is None or module.rope_deltas.tolist(),
+            [
+                (each.data_ptr(), each._version)
+                for each in (*module.parameters(False), *module.buffers(False))
+            ],
         )
         for name, module in model.named_modules()
     ]
@@ -43,18 +47,21 @@ def logits(vlm, encoded):
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
-def test_strength_zero_changes_no_bit(qwen, encoded, name):
+def test_strength_zero_changes_no_bit(vlm, encoded, name):
+    """Each mode and every number that says how strong, on every family."""
     entry = INTERVENTIONS[name]
     settings = {**NEEDED.get(name, {}), entry.strength: entry.none}
     if name in ("avar", "vaf", "additive", "reweight"):
         settings["beta"] = 0
     if name == "pai":
         settings["gamma"] = 1
-    plain = generated(qwen, encoded.inputs)
-    with vaslab.intervene(qwen, name, **settings):
-        found = generated(qwen, encoded.inputs)
-    assert torch.equal(found.sequences, plain.sequences)
-    assert all(torch.equal(a, b) for a, b in zip(found.logits, plain.logits, strict=True))
+    modes = {"steer": [{"mode": "suppress_image"}], "ablate": [{"mode": "sink"}]}.get(name, [])
+    plain = generated(vlm, encoded.inputs)
+    for more in ({}, *modes):
+        with vaslab.intervene(vlm, name, **settings, **more):
+            found = generated(vlm, encoded.inputs)
+        assert torch.equal(found.sequences, plain.sequences)
+        assert all(torch.equal(a, b) for a, b in zip(found.logits, plain.logits, strict=True))
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)

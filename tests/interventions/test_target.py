@@ -1,11 +1,12 @@
 """Whom an intervention touches, found by hand."""
 
+import numpy as np
 import pytest
 import torch
 
 import vaslab
 from vaslab.errors import UsageError
-from vaslab.interventions import Region, top_heads
+from vaslab.interventions import Region, heads_of_role, top_heads
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.target import head_mask, layer_indices, region_mask
 from vaslab.prompts.roles import Role
@@ -85,6 +86,34 @@ def test_regions_are_boxes_of_the_original_picture():
         region_mask(each[:1], BATCH)
     with pytest.raises(UsageError, match="has 1 pictures"):
         region_mask(Region((0, 0, 50, 80), (100, 80), picture=1), BATCH)
+
+
+def test_no_region_is_an_empty_one():
+    mask = region_mask([None, Region((0, 0, 50, 80), (100, 80))], BATCH)
+    assert mask.nonzero().tolist() == [[1, 2], [1, 3]]
+
+
+@pytest.mark.tiny
+def test_heads_by_role(tiny, prompts):
+    """A visual head gives the picture more than its share of the keys; a sink head the first token over 0.3."""
+    capture = vaslab.capture(tiny, prompts)
+    keys = capture["n_keys"].sum("item")
+    even = float(keys.sel(key_role="image") / keys.sum())
+    look = {"key_role": "image", "layer": 0}
+    capture["mass"].loc[{**look, "head": 1}] = even + 0.01
+    capture["mass"].loc[{**look, "head": 3}] = even - 0.01
+    image = capture["mass"].sel(query_role="user", key_role="image").mean("item").values
+    assert heads_of_role(capture, "visual") == [(int(a), int(b)) for a, b in np.argwhere(image > even)]
+    assert (0, 1) in heads_of_role(capture, "visual")
+    assert (0, 3) not in heads_of_role(capture, "visual")
+    with pytest.raises(UsageError, match="none of the 8 heads is a sink head"):
+        heads_of_role(capture, "sink")
+    parked = capture.copy(deep=True)
+    parked["mass"][:, 1, 2] = 0
+    parked["mass"].loc[{"key_role": "system_sink", "layer": 1, "head": 2}] = 1
+    assert heads_of_role(parked, "sink") == [(1, 2)]
+    with pytest.raises(UsageError, match="expected visual, sink"):
+        heads_of_role(capture, "system")
 
 
 @pytest.mark.tiny

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-import transformers
 from PIL import Image
+from random_models import random_model
 
 import vaslab
 from vaslab.errors import MissingError, UsageError, VaslabError
@@ -122,43 +122,9 @@ def test_a_folder_laid_out_like_the_published_checkpoints(tiny_folder, tmp_path)
     assert one.mass.equals(other.mass)
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_vl"])
-def test_the_other_families_of_the_table_are_proved(family, processor, tmp_path):
-    text = {
-        "vocab_size": 640,
-        "hidden_size": 64,
-        "intermediate_size": 96,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
-        "pad_token_id": processor.tokenizer.pad_token_id,
-        "eos_token_id": processor.tokenizer.eos_token_id,
-        "bos_token_id": None,
-    }
-    vision = {"depth": 1, "patch_size": 8, "spatial_merge_size": 2, "temporal_patch_size": 2}
-    tokens = {"image_token_id": processor.image_token_id, "video_token_id": processor.video_token_id}
-    tokens |= {
-        f"vision_{end}_token_id": processor.tokenizer.convert_tokens_to_ids(f"<|vision_{end}|>")
-        for end in ("start", "end")
-    }
-    if family == "qwen2_vl":
-        vision |= {"embed_dim": 32, "hidden_size": 64, "num_heads": 2}
-        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **tokens)
-        model = transformers.Qwen2VLForConditionalGeneration(config)
-    else:
-        text["head_dim"] = 16
-        vision |= {
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_heads": 2,
-            "out_hidden_size": 64,
-            "deepstack_visual_indexes": [0],
-            "num_position_embeddings": 64,
-        }
-        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **tokens)
-        model = transformers.Qwen3VLForConditionalGeneration(config)
-    model.save_pretrained(tmp_path)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_the_table_is_proved(family, processor, tmp_path):
+    random_model(family, processor, layers=2).save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     vlm = vaslab.load(tmp_path)
     assert vlm.family.model_type == family

@@ -5,7 +5,7 @@ from vaslab.interventions.intervene import intervene
 from vaslab.interventions.intervention import Intervention
 from vaslab.interventions.means import head_means
 from vaslab.interventions.registry import INTERVENTIONS, make_intervention
-from vaslab.interventions.target import Region, top_heads
+from vaslab.interventions.target import Region, heads_of_role, top_heads
 
 __all__ = [
     "INTERVENTIONS",
@@ -13,6 +13,7 @@ __all__ = [
     "Intervention",
     "Region",
     "head_means",
+    "heads_of_role",
     "intervene",
     "make_intervention",
     "top_heads",

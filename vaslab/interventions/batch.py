@@ -38,6 +38,8 @@ class Batch:
         n_layers: decoder layers.
         n_heads: query heads per layer.
         inputs: keywords of the model's call.
+        moved: called with the row that each row becomes when beams change places; who keeps something of each row
+            adds a function here.
     """
 
     roles: Int[Tensor, "batch seq"]
@@ -47,6 +49,7 @@ class Batch:
     n_layers: int
     n_heads: int
     inputs: dict[str, Any] = field(default_factory=dict, repr=False)
+    moved: list[Callable[[Tensor], None]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         """Count the items."""

@@ -15,7 +15,7 @@ from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.intervention import Intervention, number_in
-from vaslab.interventions.target import Region, region_mask
+from vaslab.interventions.target import Regions, region_mask
 from vaslab.prompts.roles import KEY_ROLES, Role
 
 
@@ -25,13 +25,14 @@ class Block(Intervention):
 
     Args:
         keys: names of the roles whose keys are blocked.
-        regions: block only visual tokens in these boxes instead; one an item, or one for all.
+        regions: block only visual tokens in these boxes instead: one for all items, or one an item, None for an item
+            that is left alone.
         strength: share of the weights that is taken away, 0 to 1.
     """
 
     queries: Any = "text"
     keys: Any = ("image", "video")
-    regions: Region | Sequence[Region] | None = None
+    regions: Regions | None = None
     strength: int | float = 1.0
 
     def __post_init__(self) -> None:

@@ -12,11 +12,14 @@ from vaslab.interventions.intervene import running
 from vaslab.interventions.intervention import Intervention
 from vaslab.interventions.registry import make_intervention
 
+_RETURN_THE_MODEL = ("to", "eval", "train", "requires_grad_", "cuda", "cpu", "half", "float", "bfloat16")
+
 
 class EditedModel:
-    """A transformers model whose calls and generations run under an intervention; all else is the model's own.
+    """A transformers model whose calls and generations run under an intervention; all else is the model's own, also
+    what is set on it.
 
-    The model itself is changed only while a call runs. Each `generate` reads roles off its own input_ids.
+    The model itself, as `plain`, is changed only while a call runs. Each `generate` reads roles off its own input_ids.
 
         model = EditedModel(model, processor, "vaf", alpha=0.15)
         model.generate(**inputs)
@@ -45,27 +48,36 @@ class EditedModel:
             raise UsageError(
                 f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
             )
-        self.model = model
-        self.intervention = (
+        chosen = (
             make_intervention(intervention, **settings) if isinstance(intervention, str) else intervention
         )
-        self._read_roles = read_roles or chatml_roles(processor, model.config)
+        vars(self).update(
+            plain=model,
+            intervention=chosen,
+            _read_roles=read_roles or chatml_roles(processor, model.config),
+        )
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """As the model's own, under the intervention."""
-        return self._under(self.model.generate, *args, **kwargs)
+        return self._under(self.plain.generate, *args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """As the model's own, under the intervention."""
-        return self._under(self.model, *args, **kwargs)
+        return self._under(self.plain, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the model's."""
-        found = getattr(self.__dict__["model"], name)
-        return self._chained(found) if name in ("to", "eval", "cuda", "cpu", "half", "float") else found
+        if "plain" not in vars(self):  # a copy that is being made
+            raise AttributeError(name)
+        found = getattr(self.plain, name)
+        return self._chained(found) if name in _RETURN_THE_MODEL else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What a harness sets, such as a generation config, reaches the model."""
+        setattr(self.plain, name, value)
 
     def _under(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with running(self.model, self._read_roles, self.intervention):
+        with running(self.plain, self._read_roles, self.intervention):
             return call(*args, **kwargs)
 
     def _chained(self, call: Callable[..., Any]) -> Callable[..., EditedModel]:

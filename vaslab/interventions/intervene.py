@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from vaslab.attention import AnyEdit, attached, editing
@@ -59,6 +59,7 @@ def running(model: PreTrainedModel, read_roles: ReadRoles, intervention: Interve
                 yield
         finally:
             handle.remove()
+            follower.let_go()
 
 
 def _chosen(intervention: str | Intervention, settings: dict[str, Any]) -> Intervention:
@@ -79,6 +80,7 @@ class _Follower:
         self.batch: Batch | None = None
         self.edits: Sequence[AnyEdit] = ()
         self.passed = 0
+        self.cache: Any = None
 
     def see(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at a call before it runs."""
@@ -91,13 +93,39 @@ class _Follower:
             self.batch = None
             batch = read_batch(kwargs, self.read_roles, self.model.config)
             self.batch, self.edits, self.passed = batch, self.begin(batch), batch.roles.shape[1]
+            self.let_go()
+            if past is not None and batch.moved:
+                self._follow_beams(past, batch)
             return
         if self.batch is None or length != self.passed or ids is None or len(ids) != len(self.batch):
             raise UsageError(
                 f"the call goes on after {length} positions, and inside this intervene block {self.passed} have "
                 "passed; begin each generation with its whole prompt, inside the block"
             )
-        self.passed += ids.shape[1]
+        if ids.shape[1] > 1:
+            raise UsageError(
+                f"the call goes on with {ids.shape[1]} positions at once, and whose they are cannot be told; give the "
+                "whole prompt in one call, and generate without chunked prefill or an assistant model"
+            )
+        self.passed += 1
+
+    def _follow_beams(self, cache: Any, batch: Batch) -> None:
+        """Move what is kept of each row where the cache moves its rows."""
+        reorder = cache.reorder_cache
+
+        def reorder_cache(rows: Tensor) -> None:
+            reorder(rows)
+            for move in batch.moved:
+                move(rows)
+
+        cache.reorder_cache = reorder_cache
+        self.cache = cache
+
+    def let_go(self) -> None:
+        """Leave the cache that was followed as its class made it."""
+        if self.cache is not None:
+            vars(self.cache).pop("reorder_cache", None)
+        self.cache = None
 
     def current(self) -> Sequence[AnyEdit]:
         """Edits of the call that is about to run."""

@@ -112,6 +112,7 @@ class _Blind:
 
     def begin(self, batch: Batch) -> None:
         """Start a prompt: its ids without visual tokens and their markers, left-padded again."""
+        batch.moved.append(self._move)
         ids, config = batch.inputs["input_ids"], self.model.config
         names = ("vision_start_token_id", "vision_end_token_id")
         marks = [getattr(config, name) for name in names if getattr(config, name, None) is not None]
@@ -124,6 +125,10 @@ class _Blind:
             self.pending[row, length - len(found) :] = found
             self.mask[row, length - len(found) :] = 1
         self.cache = DynamicCache(config=config.get_text_config(decoder=True))
+
+    def _move(self, rows: Int[Tensor, " batch"]) -> None:
+        self.mask = self.mask[rows.to(self.mask.device)]
+        self.cache.reorder_cache(rows)
 
     def refine(self, _: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:  # noqa: ARG002
         """Take the prior off the logits of the last position."""

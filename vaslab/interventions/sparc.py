@@ -81,6 +81,12 @@ class _Recalibrated(CustomEdit):
         self.selected = torch.zeros_like(batch.visual)
         self.average: Tensor | None = None
         self.last = -1
+        batch.moved.append(self._move)
+
+    def _move(self, rows: Int[Tensor, " batch"]) -> None:
+        rows = rows.to(self.gains.device)
+        self.gains, self.selected = self.gains[rows], self.selected[rows]
+        self.average = None if self.average is None else self.average[rows.to(self.average.device)]
 
     def gain(self, layer: int, n_keys: int) -> Float[Tensor, "batch key"] | None:
         """See `CustomEdit`. The first layer of a step takes over what the step before selected."""

@@ -15,7 +15,7 @@ from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.intervention import Intervention, number_in
-from vaslab.interventions.target import Region, region_mask
+from vaslab.interventions.target import Regions, region_mask
 
 MODES = ("boost_suppress", "suppress_image")
 # exp(2 * 80) is beyond float32: the keys that are left out weigh nothing.
@@ -27,7 +27,7 @@ class Steer(Intervention):
     """Settings of the steering.
 
     Args:
-        regions: where to look: one an item, or one for all.
+        regions: where to look: one for all items, or one an item, None for an item that is left alone.
         bias: what is added and taken away; from 80 on it saturates.
         mode: `boost_suppress` (paper) or `suppress_image`, which takes the bias away outside the region and adds
             none inside.
@@ -35,7 +35,7 @@ class Steer(Intervention):
     """
 
     queries: Any = "response"
-    regions: Region | Sequence[Region] | None = None
+    regions: Regions | None = None
     bias: int | float = 1e4
     mode: str = "boost_suppress"
 
@@ -51,14 +51,18 @@ class Steer(Intervention):
         """One table of factors on weights: a bias is the logarithm of a factor."""
         assert self.regions is not None
         inside = region_mask(self.regions, batch)
+        steered = inside.any(1, keepdim=True)
         groups = {
             "inside": inside,
-            "outside": batch.visual & ~inside,
-            "other": batch.real & ~batch.visual,
+            "outside": batch.visual & ~inside & steered,
+            "other": batch.real & ~batch.visual & steered,
         }
         boosts = self.mode == "boost_suppress"
-        if self.bias >= _SATURATED:
-            factors = {"inside": 1.0, "outside": 0.0, "other": 0.0 if boosts else 1.0}
-        else:
+        if self.bias < _SATURATED:
             factors = {"inside": exp(self.bias) if boosts else 1.0, "outside": exp(-self.bias), "other": 1.0}
+        elif boosts and not bool(steered.all()):
+            # Tokens of the answer are in one group for all items: removing them would reach those left alone.
+            factors = {"inside": exp(_SATURATED), "outside": 0.0, "other": 1.0}
+        else:
+            factors = {"inside": 1.0, "outside": 0.0, "other": 0.0 if boosts else 1.0}
         return [self.table(batch, groups, factors, "prob", new="other")]

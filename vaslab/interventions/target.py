@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import QUERIES, Batch
+from vaslab.metrics.head_roles import head_shares
 from vaslab.metrics.vas import masses, vas_per_head
 from vaslab.prompts.patches import Box, PatchGrid
 
@@ -119,6 +120,35 @@ def top_heads(
     return [(int(place) // values.sizes["head"], int(place) % values.sizes["head"]) for place in order]
 
 
+HEAD_ROLES = {"visual": "visual", "sink": "sink_head"}
+"""Roles of heads -> the column of `vaslab.metrics.head_roles.head_shares` that tells them."""
+
+
+def heads_of_role(capture: xr.Dataset, role: str, queries: str = "user") -> list[tuple[int, int]]:
+    """The heads of a role, by layer and head.
+
+    Args:
+        capture: what `vaslab.capture` returned.
+        role: `visual` (more attention on the picture than spread evenly) or `sink` (more than 0.3 on the first token).
+        queries: query role of the capture.
+
+    Raises:
+        UsageError: an unknown role or query role, or no head has it.
+    """
+    check_head_role(role)
+    table = head_shares(capture, queries)
+    found = table.loc[table[HEAD_ROLES[role]], ["layer", "head"]].to_numpy()
+    if not len(found):
+        raise UsageError(f"none of the {len(table)} heads is a {role} head; choose heads by score")
+    return [(int(layer), int(head)) for layer, head in found]
+
+
+def check_head_role(role: Any) -> None:
+    """Raise UsageError for a role of heads that is unknown."""
+    if role not in HEAD_ROLES:
+        raise UsageError(f"unknown role {role!r} of heads; expected {', '.join(HEAD_ROLES)}")
+
+
 @dataclass(frozen=True)
 class Region:
     """A box of a picture.
@@ -156,8 +186,12 @@ class Region:
         return inside & (batch.image[item] == self.picture)
 
 
-def region_mask(regions: Region | Sequence[Region], batch: Batch) -> Bool[Tensor, "batch seq"]:
-    """Visual tokens in each item's region; one region holds for all items.
+Regions: TypeAlias = Region | Sequence[Region | None]
+"""One region for all items, or one an item; None leaves that item alone."""
+
+
+def region_mask(regions: Regions, batch: Batch) -> Bool[Tensor, "batch seq"]:
+    """Visual tokens in each item's region; one region holds for all items, and None is an empty one.
 
     Raises:
         UsageError: another number of regions than items.
@@ -165,4 +199,7 @@ def region_mask(regions: Region | Sequence[Region], batch: Batch) -> Bool[Tensor
     given = [regions] * len(batch) if isinstance(regions, Region) else list(regions)
     if len(given) != len(batch):
         raise UsageError(f"{len(given)} regions for a batch of {len(batch)} items; give one an item, or one")
-    return torch.stack([region.mask(batch, item) for item, region in enumerate(given)])
+    nothing = torch.zeros_like(batch.visual[0])
+    return torch.stack(
+        [nothing if region is None else region.mask(batch, item) for item, region in enumerate(given)]
+    )

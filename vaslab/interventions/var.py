@@ -70,7 +70,11 @@ class Var(Intervention):
             sinks.clear()
             if self.p == 1:
                 return []
+            batch.moved.append(move)
             return [_Redistributed(self, batch, sinks)]
+
+        def move(rows: Int[Tensor, " batch"]) -> None:
+            sinks.update({index: found[rows.to(found.device)] for index, found in sinks.items()})
 
         def watch(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
