@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,15 +24,20 @@ from vaslab.studies.rows import Row
 Ask: TypeAlias = Callable[[Sequence[Item]], tuple[list[Row], xr.Dataset | None]]
 """Batch of items -> a row for each, and the capture of those that could be measured."""
 
+Around: TypeAlias = Callable[[Sequence[str]], AbstractContextManager[Any]]
+"""Ids of the items of a batch -> the context in which they are answered."""
 
-def asker(vlm: Vlm, benchmark: Benchmark, config: MeasureConfig) -> Ask:
-    """Return the function that asks batches of one model."""
+
+def asker(
+    vlm: Vlm, benchmark: Benchmark, config: MeasureConfig, around: Around = lambda _: nullcontext()
+) -> Ask:
+    """Return the function that asks batches of one model, each answered inside `around`."""
 
     def ask(items: Sequence[Item]) -> tuple[list[Row], xr.Dataset | None]:
         prompts, errors = _readable(items)
         # the whole batch's own seed: neither kills nor processes change what is drawn
         sampling = config.sampling([item.id for item in items])
-        told, dataset = _answered(vlm, prompts, errors, config, sampling)
+        told, dataset = _answered(vlm, prompts, errors, config, sampling, around)
         return [_row(benchmark, item, told.get(item.id), errors.get(item.id)) for item in items], dataset
 
     return ask
@@ -55,19 +61,21 @@ def _answered(
     errors: dict[str, str],
     config: MeasureConfig,
     sampling: Sampling | None,
+    around: Around,
 ) -> tuple[dict[str, Answer], xr.Dataset | None]:
     """Answer the batch; where an item cannot be encoded, move it to `errors` and answer the others."""
     if not prompts:
         return {}, None
     try:
-        answers, dataset = answer(
-            vlm,
-            list(prompts.values()),
-            config.queries,
-            max_new_tokens=config.max_new_tokens,
-            sampling=sampling,
-            item_ids=list(prompts),
-        )
+        with around(list(prompts)):
+            answers, dataset = answer(
+                vlm,
+                list(prompts.values()),
+                config.queries,
+                max_new_tokens=config.max_new_tokens,
+                sampling=sampling,
+                item_ids=list(prompts),
+            )
         return dict(zip(prompts, answers, strict=True)), dataset
     except VaslabError:
         unfit = _unfit(vlm, prompts)
@@ -75,7 +83,7 @@ def _answered(
             raise
         errors |= unfit
         rest = {name: prompt for name, prompt in prompts.items() if name not in unfit}
-        return _answered(vlm, rest, errors, config, sampling)
+        return _answered(vlm, rest, errors, config, sampling, around)
     except torch.OutOfMemoryError as error:
         raise VaslabError(
             f"out of memory on {vlm.device} with {len(prompts)} items at once; begin again with a smaller "

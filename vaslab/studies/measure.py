@@ -18,7 +18,7 @@ from vaslab.capture.proof import prove
 from vaslab.capture.sampling import decoding_words
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm
-from vaslab.studies.asking import Ask, asker
+from vaslab.studies.asking import Around, Ask, asker
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.ledger import Ledger
 from vaslab.studies.processes import Process, this_process
@@ -40,6 +40,7 @@ class _Run:
     selection: Selection
     resolved: dict[str, Any]
     folder: RunFolder
+    around: Around
 
     @property
     def parts(self) -> list[list[Item]]:
@@ -65,6 +66,7 @@ def measure(
     watch: Watcher | None = None,
     overwrite: bool = False,
     load: Loader | None = None,
+    around: Around = lambda _: nullcontext(),
 ) -> Path:
     """Ask every item, measure it, grade it; return the run folder.
 
@@ -81,6 +83,7 @@ def measure(
         watch: is told how the run goes.
         overwrite: replace the run that is there.
         load: returns the model of a config, loaded and proved; a study keeps one for several runs.
+        around: given the ids of a batch, returns the context in which it is answered, such as `vaslab.intervene`.
 
     Raises:
         UsageError: a wrong config, a folder that holds another run (unless `overwrite`), or one that another
@@ -107,7 +110,7 @@ def measure(
         "items_digest": selection.digest,
         "grading": benchmark.rule,
     }
-    run = _Run(config, benchmark, selection, resolved, RunFolder(config.out))
+    run = _Run(config, benchmark, selection, resolved, RunFolder(config.out), around)
     if not process.main:
         _help(run, process, load or load_for)
         return run.folder.path
@@ -143,7 +146,7 @@ def _help(run: _Run, process: Process, load: Loader) -> None:
         run.check(vlm)
         return Ledger(run.folder.path, run.ids, process.rank)
 
-    help_out(run.folder, open_ledger, run.parts, asker(vlm, run.benchmark, run.config))
+    help_out(run.folder, open_ledger, run.parts, asker(vlm, run.benchmark, run.config, run.around))
 
 
 def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrite: bool) -> None:
@@ -162,7 +165,7 @@ def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrit
     else:
         folder.add_session(now)
     with folder.locked(), _named_in_errors(folder):
-        _fill(run, vlm, asker(vlm, run.benchmark, config), watch)
+        _fill(run, vlm, asker(vlm, run.benchmark, config, run.around), watch)
 
 
 def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:

@@ -18,6 +18,7 @@ from vaslab.organism.thinking import THINK
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 from vaslab.prompts.roles import Role
+from vaslab.studies.asking import Around
 
 # The organism's request to reason. Prompts on the form of the answer are asked without it, as it has met them.
 _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
@@ -55,15 +56,17 @@ def text_answers(vlm: Vlm, items: Sequence[Item], batch_size: int) -> list[list[
 
 
 def side_effects(
-    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int
+    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int, around: Around
 ) -> dict[str, Any]:
-    """Measure the model as it is at the moment, edited or not.
+    """Measure the model inside `around`, edited or not.
 
     Args:
-        vlm: the model, inside or outside of `intervene`.
+        vlm: the model.
         items: whose questions are asked.
         texts: what `text_answers` returned for them.
         batch_size: items in one forward.
+        around: given the ids of a batch, the context in which it is answered; given none, that of prompts without
+            pictures.
 
     Returns:
         obeys_NAME: share of the items whose answer obeys that system prompt. perplexity: exp of the mean negative
@@ -81,9 +84,11 @@ def side_effects(
                 )
                 for item in part
             ]
-            right += sum(obeyed(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0])
+            with around([item.id for item in part]):
+                right += sum(obeyed(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0])
         found[f"obeys_{name}"] = right / len(items)
-    found["perplexity"] = _perplexity(vlm, items, texts, batch_size)
+    with around([]):
+        found["perplexity"] = _perplexity(vlm, items, texts, batch_size)
     return found
 
 

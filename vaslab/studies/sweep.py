@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,9 @@ import yaml
 from vaslab.benchmarks import Item
 from vaslab.capture.files import load_capture
 from vaslab.errors import UsageError, VaslabError
-from vaslab.interventions import intervene, top_heads
+from vaslab.interventions import head_means, heads_of_role, intervene, top_heads
 from vaslab.models import Vlm
+from vaslab.studies.asking import Around
 from vaslab.studies.measure import load_for, measure
 from vaslab.studies.processes import this_process
 from vaslab.studies.run import CAPTURE, read_json, write_json
@@ -24,9 +25,18 @@ from vaslab.studies.side_effects import side_effects, text_answers
 from vaslab.studies.study import StudyWatcher
 from vaslab.studies.study_config import StudyRun
 from vaslab.studies.sweep_config import Cell, SweepConfig
-from vaslab.studies.sweep_table import Measured, read_measured, table_row, write_sweep_table
+from vaslab.studies.sweep_regions import Place, item_places
+from vaslab.studies.sweep_table import (
+    Measured,
+    other_rate,
+    read_measured,
+    table_row,
+    write_sweep_table,
+)
 
 SWEEP, SIDES = "sweep.yaml", "sides"
+_MEAN_OVER = 64
+"""Items whose prompts give the mean outputs of heads that `ablate` with mode mean puts in place."""
 
 
 @dataclass
@@ -52,14 +62,17 @@ def sweep(config: SweepConfig, *, watch: StudyWatcher | None = None) -> Outcome:
     if this_process().world > 1:
         raise UsageError("a sweep runs in one process; start one a GPU, each with models of its own")
     runs = config.study.runs()
-    sizes = {run.name: len(run.config.selection(run.config.benchmark()).items) for run in runs}
+    selections = {run.name: run.config.selection(run.config.benchmark()).items for run in runs}
+    for run in runs:
+        for where in {str(cell.settings["regions"]) for cell in config.cells if "regions" in cell.settings}:
+            item_places(run.config.benchmark().name, selections[run.name], where)
     folder = Path(config.study.out)
     _begin(folder, config)
     each = 1 + len(config.cells)
-    watch.plan(each * sum(sizes.values()), each * len(runs))
+    watch.plan(each * sum(map(len, selections.values())), each * len(runs))
     work = _Work(config, folder, watch)
     for run in runs:
-        work.do(run, sizes[run.name])
+        work.do(run, selections[run.name])
     if not work.rows:
         raise VaslabError(f"no run could be made: {next(iter(work.failed.values()))}")
     return Outcome(write_sweep_table(folder, work.rows), work.failed)
@@ -75,32 +88,36 @@ class _Work:
         self.number = 0
         self.held: tuple[tuple[object, ...], Vlm] | None = None
 
-    def do(self, base: StudyRun, size: int) -> None:
+    def do(self, base: StudyRun, items: Sequence[Item]) -> None:
         """Measure the plain run and all its interventions, and keep their rows."""
-        items = base.config.selection(base.config.benchmark()).items[: self.config.side_items]
-        plain = self._measured(base, None, size, items)
+        plain = self._measured(base, None, items, {})
         if plain is None:
             return
         self.rows.append(table_row(base, None, None, plain[0], plain[1]))
         for cell in self.config.cells:
-            found = self._measured(base, cell, size, items)
+            where = cell.settings.get("regions")
+            places = {} if where is None else item_places(base.config.benchmark().name, items, where)
+            found = self._measured(base, cell, items, places)
             if found is not None:
-                self.rows.append(table_row(base, cell, found[0], plain[0], found[1]))
+                row = table_row(base, cell, found[0], plain[0], found[1])
+                if where == "other":
+                    row |= other_rate(base, plain[0], found[0], items, places)
+                self.rows.append(row)
                 write_sweep_table(self.folder, self.rows)
 
     def _measured(
-        self, base: StudyRun, cell: Cell | None, size: int, items: Sequence[Item]
+        self, base: StudyRun, cell: Cell | None, items: Sequence[Item], places: Mapping[str, Place]
     ) -> tuple[Measured, dict[str, Any]] | None:
         run = base if cell is None else cell.run(base)
         self.number += 1
-        self.watch.run(run.name, self.number, size)
+        self.watch.run(run.name, self.number, len(items))
         try:
             vlm = self._load(base)
-            texts = self._texts(vlm, base, items)
-            with _under(vlm, base, cell):
-                measure(run.config, watch=self.watch, load=lambda _: vlm)
-                sides = self._sides(vlm, run, items, texts)
-            found = read_measured(run), sides
+            asked = items[: self.config.side_items]
+            texts = self._texts(vlm, base, asked)
+            around = _around(vlm, base, cell, items, places)
+            measure(run.config, watch=self.watch, load=lambda _: vlm, around=around)
+            found = read_measured(run), self._sides(vlm, run, asked, texts, around)
         except VaslabError as error:
             self.failed[run.name] = str(error)
             self.watch.ran(run.name, str(error))
@@ -124,25 +141,40 @@ class _Work:
         return read_json(path) if items else []
 
     def _sides(
-        self, vlm: Vlm, run: StudyRun, items: Sequence[Item], texts: list[list[int]]
+        self, vlm: Vlm, run: StudyRun, items: Sequence[Item], texts: list[list[int]], around: Around
     ) -> dict[str, Any]:
         path = self.folder / SIDES / f"{run.name}.json"
         if items and not path.is_file():
-            write_json(path, side_effects(vlm, items, texts, run.config.batch_size))
+            write_json(path, side_effects(vlm, items, texts, run.config.batch_size, around))
         return read_json(path) if items else {}
 
 
-def _under(vlm: Vlm, base: StudyRun, cell: Cell | None) -> AbstractContextManager[Any]:
-    """The intervention of a cell; heads that are to be measured are read off the plain run."""
+def _around(
+    vlm: Vlm, base: StudyRun, cell: Cell | None, items: Sequence[Item], places: Mapping[str, Place]
+) -> Around:
+    """The intervention of a cell for a batch; heads that are to be measured are read off the plain run."""
     if cell is None:
-        return nullcontext()
+        return lambda _: nullcontext()
     settings = dict(cell.settings)
     heads = settings.get("heads")
     if isinstance(heads, dict):
         options = {"queries": base.config.queries[0], **heads}
         capture = load_capture(Path(base.config.out) / CAPTURE)
-        settings["heads"] = top_heads(capture, options.pop("top"), **options)
-    return intervene(vlm, cell.name, **settings)
+        if "role" in options:
+            settings["heads"] = heads_of_role(capture, **options)
+        else:
+            settings["heads"] = top_heads(capture, options.pop("top"), **options)
+    if settings.get("mode") == "mean":
+        settings["means"] = head_means(vlm, [item.prompt() for item in items[:_MEAN_OVER] if not item.broken])
+
+    def around(ids: Sequence[str]) -> AbstractContextManager[Any]:
+        if not places:
+            return intervene(vlm, cell.name, **settings)
+        regions = [places[name].region if name in places else None for name in ids]
+        # without pictures there is no region either
+        return intervene(vlm, cell.name, **{**settings, "regions": regions}) if ids else nullcontext()
+
+    return around
 
 
 def _begin(folder: Path, config: SweepConfig) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vaslab.errors import UsageError
-from vaslab.interventions.registry import make_intervention
+from vaslab.interventions import INTERVENTIONS, Region, make_intervention
+from vaslab.interventions.target import check_head_role
 from vaslab.studies.study_config import StudyConfig, StudyRun
 from vaslab.studies.study_file import read_mapping, study_of
+from vaslab.studies.sweep_regions import PLACES
 
-_MEASURED = ("top", "score", "queries", "lowest")
+_BY_SCORE, _BY_ROLE = ("top", "score", "queries", "lowest"), ("role", "queries")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,30 @@ class Cell:
     @property
     def label(self) -> str:
         """The name, with what was set."""
-        return " ".join([self.name, *(f"{key}={_word(value)}" for key, value in self.settings.items())])
+        return self._told(self.settings)
+
+    @property
+    def axis(self) -> str:
+        """The setting that figures put on their axis: the number that varies, or the one that says how strong."""
+        own = INTERVENTIONS[self.name].strength
+        numbers = [name for name in self.varied if isinstance(self.settings[name], int | float)]
+        return own if own in numbers or not numbers else numbers[0]
+
+    @property
+    def strength(self) -> int | float:
+        """Value of that setting, the default one where it was not set."""
+        entry = INTERVENTIONS[self.name]
+        defaults = {each.name: each.default for each in fields(entry.kind)}
+        value: int | float = {**defaults, **entry.settings, **self.settings}[self.axis]
+        return value
+
+    @property
+    def line(self) -> str:
+        """The label without the strength: cells of one line differ in nothing else."""
+        return self._told({key: value for key, value in self.settings.items() if key != self.axis})
+
+    def _told(self, settings: Mapping[str, Any]) -> str:
+        return " ".join([self.name, *(f"{key}={_word(value)}" for key, value in settings.items())])
 
     def run(self, base: StudyRun) -> StudyRun:
         """The run of this cell beside that of the plain model; the folder names every setting, or their digest."""
@@ -80,7 +107,8 @@ def read_sweep(path: Path, **flags: Any) -> SweepConfig:
     """Read a sweep from a YAML file: the keys of a study, `interventions` and `side_items`.
 
     Each intervention has a name and settings; `vary` maps a setting to the list of its values, and every
-    combination is a cell. `heads: {top: 16, score: image}` takes the heads that score highest in the plain run.
+    combination is a cell. `heads: {top: 16, score: image}` takes the heads that score highest in the plain run,
+    `heads: {role: visual}` those of a role; `regions: answer` and `regions: other` are boxes of each item.
 
     Raises:
         MissingError: there is no file.
@@ -122,25 +150,44 @@ def _cells(entry: Any, number: int) -> Iterator[Cell]:
 def _check(cell: Cell, where: str) -> None:
     """Raise what the intervention would raise, before any model is loaded."""
     settings = dict(cell.settings)
-    heads = settings.get("heads")
+    heads, regions = settings.get("heads"), settings.get("regions")
     if isinstance(heads, dict):
-        for key in heads:
-            if key not in _MEASURED:
-                close = get_close_matches(key, _MEASURED, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(_MEASURED)}"
-                raise UsageError(f"{where}.heads has no {key!r}; {hint}")
-        if isinstance(heads.get("top"), bool) or not isinstance(heads.get("top"), int):
-            raise UsageError(f"{where}.heads is {heads!r}; say how many, as heads: {{top: 16, score: image}}")
+        _check_heads(heads, f"{where}.heads")
         settings["heads"] = [(0, 0)]
-    if cell.name == "steer" or "regions" in settings:
-        raise UsageError(f"{where}: regions differ from item to item, and a sweep has none; steer in Python")
+    if regions is not None or cell.name == "steer":
+        if regions not in PLACES:
+            raise UsageError(
+                f"{where}: regions is {regions!r}; expected {' or '.join(PLACES)}: boxes differ from item to item"
+            )
+        settings["regions"] = Region((0, 0, 1, 1), (1, 1))
+    if settings.get("mode") == "mean":
+        settings["means"] = torch.zeros(1, 1, 1)  # measured when the model is there
     try:
         make_intervention(cell.name, **settings)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
 
 
+def _check_heads(heads: dict[Any, Any], where: str) -> None:
+    known = _BY_ROLE if "role" in heads else _BY_SCORE
+    for key in heads:
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(known)}"
+            raise UsageError(f"{where} has no {key!r}; {hint}")
+    if "role" in heads:
+        check_head_role(heads["role"])
+    elif isinstance(heads.get("top"), bool) or not isinstance(heads.get("top"), int):
+        raise UsageError(f"{where} is {heads!r}; say how many, as heads: {{top: 16, score: image}}")
+
+
 def _word(value: Any) -> str:
     if isinstance(value, dict):
-        return "".join(f"{key}{each}" for key, each in value.items())
+        return "-".join(_part(key, each) for key, each in value.items())
     return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _part(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return key if value is True else f"{key}{value}"
