@@ -15,7 +15,9 @@ def test_an_unknown_intervention_is_a_wrong_call(vaslab, tmp_path):
     assert "did you mean 'block'?" in err
 
 
-def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny):
+def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny, monkeypatch):
+    """Without a browser: figures are HTML then, and told so."""
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
     file = tmp_path / "sweep.yaml"
     file.write_text(
         f"models: [{{name: {tiny}, label: tiny}}]\n"
@@ -27,3 +29,17 @@ def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny):
     assert (code, told.strip()) == (0, str(tmp_path / "out"))
     assert "tiny on easy-vqa" in err
     assert "enhance alpha=0.5: no change of accuracy shown" in err
+    drawn = {path.name for path in (tmp_path / "out/figures").iterdir()}
+    assert drawn == {"sweep.html", "sweep.csv", "dose.html", "dose.csv", "plotly.min.js"}
+    code, told, err = vaslab(
+        "figure", "sweep", tmp_path / "out", "--out", tmp_path / "again", "--dark", "-f", "html"
+    )
+    assert (code, told.strip()) == (0, str(tmp_path / "again/sweep.html"))
+    first, again = ((tmp_path / folder / "dose.csv").read_text() for folder in ("out/figures", "again"))
+    assert first == again
+
+
+def test_a_folder_that_is_no_sweep(vaslab, tmp_path):
+    code, told, err = vaslab("figure", "sweep", tmp_path)
+    assert (code, told) == (3, "")
+    assert "holds no table.parquet" in err

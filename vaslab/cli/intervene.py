@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vaslab.cli.console import console, quiet_libraries, table
+from vaslab.cli.console import console, note, quiet_libraries, table
 from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.cli.sweep_figure import draw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,8 @@ COLUMNS = (
     "n",
     "accuracy %",
     "change, points",
-    "VAS change",
+    "VAS, ratio",
+    "of means",
     "visual mass change, points",
     "system mass change, points",
     "format %",
@@ -52,7 +54,8 @@ def intervene(
     vaslab intervene sweeps/paper.yaml
 
     The file is a study's, with interventions: `vaslab ls interventions` names them. Killed or interrupted, the same
-    command goes on where it stopped. In the sweep folder: sweep.yaml, runs/, sides/, table.parquet and table.csv.
+    command goes on where it stopped. In the sweep folder: sweep.yaml, runs/, sides/, table.parquet, table.csv and
+    figures/.
 
     \b
     models: [organism:base]
@@ -60,6 +63,7 @@ def intervene(
     interventions:
       - {name: avar, alpha: 0.15, vary: {beta: [0, 0.05, 0.4, 0.6]}}
       - {name: block, heads: {top: 16, score: image}}
+      - {name: steer, regions: other, queries: emitting}
     side_items: 40
     """
     from vaslab.cli.progress import StudyBar
@@ -78,6 +82,10 @@ def intervene(
             INTERRUPTED,
         )
     _shown(outcome.table)
+    if (outcome.table["intervention"] != "none").any():
+        folder = Path(config.study.out)
+        for path in draw(outcome.table, folder.name, folder / "figures", ["html", "png"]):
+            note(f"wrote {path}")
     if outcome.failed:
         return fail(
             f"{len(outcome.failed)} runs failed ({', '.join(outcome.failed)}), for the reasons above; correct them "
@@ -92,12 +100,14 @@ def _shown(found: pd.DataFrame) -> None:
     """Print one table for each model and benchmark, and the verdicts under it."""
     from vaslab.studies.sweep_table import records
 
-    for (model, data, system), part in found.groupby(["model", "data", "system"], sort=False):
+    for (model, data, system, seed), part in found.groupby(["model", "data", "system", "seed"], sort=False):
         found_rows = records(part)
         rows = [_cells(row) for row in found_rows]
         name = f"{model} on {data}" + ("" if system == "default" else f", system prompt {system}")
+        name += f", seed {seed}" if found["seed"].nunique() > 1 else ""
         caption = (
-            "Changes against none, mean over items with 95 % bootstrap intervals over pictures. VAS: mean of ratios. "
+            "Changes against none, mean over items with 95 % bootstrap intervals over pictures. VAS: mean of ratios, "
+            "edited over plain; of means: as a ratio of means. "
             "format: <think> and <answer>. capitals, end: obeys that system prompt. perplexity: of the plain model's "
             "answers, questions without pictures."
         )
@@ -113,7 +123,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
         str(row["n"]),
         f"{100 * row['accuracy']:.1f}",
         _change(row, "accuracy", 100),
-        _change(row, "vas", 1, 3),
+        _ratio(row, "vas_ratio"),
+        _ratio(row, "vas_means_ratio"),
         _change(row, "visual", 100),
         _change(row, "system", 100),
         f"{100 * row['formatted']:.0f}",
@@ -128,9 +139,20 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.0f}"
 
 
-def _change(row: dict[str, Any], name: str, scale: int, digits: int = 1) -> str:
-    values = [row.get(f"{name}_change{part}") for part in ("", "_low", "_high")]
-    if any(value is None or value != value for value in values[:1]):
+def _change(row: dict[str, Any], name: str, scale: int) -> str:
+    values = _three(row, f"{name}_change")
+    if values is None:
         return ""
-    estimate, low, high = (scale * float(value) for value in values)  # type: ignore[arg-type]
-    return f"{estimate:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    estimate, low, high = (scale * value for value in values)
+    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _ratio(row: dict[str, Any], name: str) -> str:
+    values = _three(row, name)
+    return "" if values is None else "{:.2f} [{:.2f}, {:.2f}]".format(*values)
+
+
+def _three(row: dict[str, Any], name: str) -> tuple[float, float, float] | None:
+    """A number and its interval; None where the row has none."""
+    estimate, low, high = (float(row.get(f"{name}{part}", "nan")) for part in ("", "_low", "_high"))
+    return None if estimate != estimate else (estimate, low, high)

@@ -1,0 +1,74 @@
+"""Axes of the sweep's figures: a change in points, or a ratio on log2; and what a cell says when pointed at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.text import escape, number, points, ratio_text, ratio_ticks
+
+TITLES = {
+    "accuracy_change": "accuracy, points",
+    "vas_ratio": "VAS, ratio",
+    "visual_change": "visual mass, points",
+    "system_change": "system mass, points",
+}
+"""Kinds of change, with their units."""
+
+
+def shown(cells: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Change, lower end, whether nothing is left (a ratio of 0), and upper end, in the units of the axis: points, or
+    log2 of a ratio.
+    """
+    value, low, high = (cells[f"{name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
+    gone = np.zeros(len(cells), dtype=bool)
+    if name != "vas_ratio":
+        return 100 * value, 100 * low, gone, 100 * high
+    gone = value == 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, low, high = (np.log2(each) for each in (value, low, high))
+    return np.where(gone, np.nan, value), np.where(gone, np.nan, low), gone, np.where(gone, np.nan, high)
+
+
+def reach(ends: list[np.ndarray], least: float) -> tuple[float, float]:
+    """Range of an axis that holds 0 and every finite end, with some room."""
+    every = np.concatenate([*ends, [0.0]])
+    every = every[np.isfinite(every)]
+    low, high = float(every.min()), float(every.max())
+    pad = 0.08 * max(high - low, least)
+    if high - low < least:
+        low, high = low - least / 2, high + least / 2
+    return low - pad, high + pad
+
+
+def change_ticks(span: tuple[float, float], name: str, most: int = 4) -> list[float]:
+    """About so many round places on an axis of a change: points, or log2 of a ratio."""
+    low, high = span
+    if name == "vas_ratio" and high - low >= 2:
+        return [float(tick) for tick in ratio_ticks(low, high, most)]
+    rough = (high - low) / most
+    size = 10.0 ** np.floor(np.log10(rough))
+    step = next(float(size * k) for k in (1, 2, 5, 10) if size * k >= rough)
+    return [float(k * step) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
+
+
+def tick_text(value: float, name: str) -> str:
+    """A place on an axis of a change, in words."""
+    if name == "vas_ratio":
+        return ratio_text(value) if float(value).is_integer() else f"{2.0**value:.2g}"
+    return "0" if value == 0 else f"{'−' if value < 0 else '+'}{abs(value):g}"
+
+
+def hover(row: Mapping[Any, Any]) -> str:
+    """The hover box of a cell: every change with its interval and adjusted p."""
+    text = f"<b>{escape(row['label'])}</b><br>{escape(row['axis'])} = {row['strength']:g}, n = {row['n']:,}"
+    for name, title in TITLES.items():
+        value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+        if not np.isfinite(value):
+            continue
+        say = number if name == "vas_ratio" else points
+        ends = f" ({say(low)} – {say(high)})" if np.isfinite(low) else ""
+        text += f"<br>{title} {say(value)}{ends}"
+    p = row["p_adjusted"]
+    return f"{text}<br>adjusted p of accuracy {p:.2g}" if np.isfinite(p) else text

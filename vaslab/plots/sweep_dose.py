@@ -1,0 +1,233 @@
+"""The dose-response figure: change of attention against change of accuracy, one point an intervention and strength."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.point_labels import SIZE, Box, place_labels
+from vaslab.plots.sweep_axes import change_ticks, hover, reach, shown, tick_text
+from vaslab.plots.sweep_numbers import stands
+from vaslab.plots.sweep_words import dose_title, foot_of, subtitle_of
+from vaslab.plots.text import escape, shortened, text_width
+
+LEFT, WIDE, BETWEEN, HIGH, LINE = 84, 430, 34, 400, 24
+DOSES = {"visual_change": "change of visual mass, points", "vas_ratio": "change of VAS, ratio"}
+
+_INKS = ("#0b7a75", "#c2255c", "#8a5a00", "#3f51b5", "#7a3e9d", "#66717f", "#17202e")
+_SYMBOLS = (
+    *("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon"),
+    *("star", "cross", "x", "star-triangle-up", "star-square", "hourglass", "bowtie"),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one intervention is drawn: a symbol of its own, and a colour."""
+
+    ink: str
+    text: str
+    symbol: str
+
+
+def dose_response(cells: pd.DataFrame, theme: str = "light", run: str | None = None) -> go.Figure:
+    """Change of visual mass, and of VAS, against change of accuracy, with paired 95 % intervals both ways.
+
+    Filled and named points are changes of accuracy that stand at a false discovery rate of 5 % over the sweep.
+
+    Args:
+        cells: one table of `sweep_cells`.
+        theme: "light" or "dark".
+        run: the sweep's name, for the foot.
+
+    Returns:
+        A figure of fixed size; the finding is its title.
+
+    Raises:
+        UsageError: an unknown theme.
+    """
+    look = themes.named(theme)
+    width = LEFT + 2 * WIDE + BETWEEN + EDGE
+    foot = foot_of(cells, "One point an intervention and strength; filled points are named.", run)
+    subtitle = subtitle_of(cells, "Change of attention against change of accuracy")
+    canvas = Canvas(look, width, dose_title(cells), subtitle, foot)
+    marks = _marks(cells, look)
+    key = _key_places(marks, width - LEFT - EDGE)
+    rows = key[-1][2] + 1
+    top = canvas.body_at + rows * LINE + 16
+    canvas.close(rows * LINE + 16 + HIGH + 56)
+    _key(canvas, marks, key)
+    accuracy = shown(cells, "accuracy_change")
+    up = reach([accuracy[0], accuracy[1], accuracy[3]], 4.0)
+    for place, dose in enumerate(DOSES):
+        left = LEFT + place * (WIDE + BETWEEN)
+        _panel(canvas, place + 1, (left, top), cells, dose, up, marks)
+        canvas.text(DOSES[dose], left + WIDE / 2, top + HIGH + 42, xanchor="center")
+    canvas.text("change of accuracy, points", 24, top + HIGH / 2, textangle=-90, xanchor="center")
+    return canvas.figure
+
+
+def _marks(cells: pd.DataFrame, look: themes.Theme) -> dict[str, Mark]:
+    out = {}
+    for number, name in enumerate(dict.fromkeys(map(str, cells["intervention"]))):
+        ink = themes.on_page(_INKS[number % len(_INKS)], look)
+        text = themes.readable(ink, look.background)
+        out[name] = Mark(ink, text, _SYMBOLS[number % len(_SYMBOLS)])
+    return out
+
+
+def _key_places(marks: dict[str, Mark], room: float | int) -> list[tuple[str, float, int]]:
+    x, line, out = 0.0, 0, []
+    for name in marks:
+        wide = 20 + text_width(name, 13) + 22
+        if x and x + wide > room:
+            x, line = 0.0, line + 1
+        out.append((name, LEFT + x, line))
+        x += wide
+    return out
+
+
+def _key(canvas: Canvas, marks: dict[str, Mark], places: list[tuple[str, float, int]]) -> None:
+    high = (places[-1][2] + 1) * LINE
+    bare = {"visible": False, "fixedrange": True}
+    on = canvas.axes(
+        len(DOSES) + 1,
+        0,
+        canvas.body_at,
+        canvas.width,
+        high,
+        {"range": [0, canvas.width], **bare},
+        {"range": [high, 0], **bare},
+    )
+    for name, x, line in places:
+        canvas.figure.add_scatter(
+            x=[x + 7],
+            y=[line * LINE + LINE / 2],
+            mode="markers",
+            marker=_marker(marks[name], True, canvas.theme),
+            hoverinfo="skip",
+            **on,
+        )
+        canvas.text(escape(name), x + 20, canvas.body_at + line * LINE + LINE / 2, color=marks[name].text)
+
+
+def _marker(mark: Mark, filled: bool, look: themes.Theme) -> dict[str, object]:
+    fill = mark.ink if filled else themes.faded(look.background, 0.6)
+    return {"symbol": mark.symbol, "size": 10, "color": fill, "line": {"width": 1.7, "color": mark.ink}}
+
+
+def _panel(
+    canvas: Canvas,
+    place: int,
+    corner: tuple[float | int, float],
+    cells: pd.DataFrame,
+    dose: str,
+    up: tuple[float, float],
+    marks: dict[str, Mark],
+) -> None:
+    look, figure = canvas.theme, canvas.figure
+    left, top = corner
+    x, x_low, gone, x_high = shown(cells, dose)
+    y, y_low, _, y_high = shown(cells, "accuracy_change")
+    span = reach([x, x_low, x_high], 0.3 if dose == "vas_ratio" else 1.0)
+    x = np.where(gone, span[0], x)
+    across, along = change_ticks(span, dose, 7), change_ticks(up, "accuracy_change", 7)
+    grid = {"showgrid": True, "gridcolor": look.grid}
+    on = canvas.axes(
+        place,
+        left,
+        top,
+        WIDE,
+        HIGH,
+        {"range": list(span), "tickvals": across, "ticktext": [tick_text(t, dose) for t in across], **grid},
+        {
+            "range": list(up),
+            "tickvals": along,
+            "ticktext": [tick_text(t, "accuracy_change") for t in along],
+            "showticklabels": place == 1,
+            "ticks": "outside" if place == 1 else "",
+            **grid,
+        },
+    )
+    for line in (([0, 0], list(up)), (list(span), [0, 0])):
+        figure.add_scatter(
+            x=line[0],
+            y=line[1],
+            mode="lines",
+            line={"color": look.reference, "width": 1.2},
+            hoverinfo="skip",
+            **on,
+        )
+    solid = stands(cells, "accuracy_change")
+    boxes = [hover(row) for row in cells.to_dict("records")]
+    # what stands lies on top of what does not
+    for row in sorted(np.flatnonzero(np.isfinite(x) & np.isfinite(y)), key=lambda row: bool(solid[row])):
+        mark = marks[str(cells.at[row, "intervention"])]
+        ink = mark.ink if solid[row] else themes.faded(mark.ink, 0.55)
+        figure.add_scatter(
+            x=[x[row]],
+            y=[y[row]],
+            mode="markers",
+            marker=_marker(mark, bool(solid[row]), look),
+            error_x=_error(x[row], x_low[row], x_high[row], ink),
+            error_y=_error(y[row], y_low[row], y_high[row], ink),
+            customdata=[boxes[row]],
+            hovertemplate="%{customdata}<extra></extra>",
+            cliponaxis=False,
+            **on,
+        )
+    _name(canvas, corner, cells, (x, y), solid, (span, up), marks)
+
+
+def _error(middle: float, low: float, high: float, ink: str) -> dict[str, object]:
+    # a missing interval is no bar
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": np.nan_to_num([high - middle]),
+        "arrayminus": np.nan_to_num([middle - low]),
+        "color": ink,
+        "thickness": 1.3,
+        "width": 0,
+    }
+
+
+def _name(
+    canvas: Canvas,
+    corner: tuple[float | int, float],
+    cells: pd.DataFrame,
+    at: tuple[np.ndarray, np.ndarray],
+    solid: np.ndarray,
+    spans: tuple[tuple[float, float], tuple[float, float]],
+    marks: dict[str, Mark],
+) -> None:
+    """Names beside what stands; one without room is left to its hover box."""
+    (low, high), (floor, ceiling) = spans
+    left, top = corner
+    drawn = np.flatnonzero(np.isfinite(at[0]) & np.isfinite(at[1]))
+    order = [*(row for row in drawn if solid[row]), *(row for row in drawn if not solid[row])]
+    points = [
+        (
+            left + float((at[0][row] - low) / (high - low)) * WIDE,
+            top + float((ceiling - at[1][row]) / (ceiling - floor)) * HIGH,
+        )
+        for row in order
+    ]
+    page: Box = (left, top, left + WIDE, top + HIGH)
+    told = [str(name) for name in cells["name"]]
+    names = [shortened(told[row], WIDE / 2, SIZE) for row in order]
+    places = place_labels(points, names, page)
+    for row, name, place in zip(order, names, places, strict=True):
+        if solid[row] and place is not None:
+            canvas.text(
+                escape(name),
+                *place,
+                size=SIZE,
+                color=marks[str(cells.at[row, "intervention"])].text,
+                xanchor="center",
+                align="center",
+                bgcolor=themes.faded(canvas.theme.background, 0.72),
+            )
