@@ -51,15 +51,13 @@ def test_heads_that_changed_are_found_and_others_are_pale() -> None:
     assert found.loc[found["layer"] == 2, "changed"].all()
     assert not found.loc[found["layer"] != 2, "changed"].any()
     fig = compare(first, second, table=found)
-    third = [t for t in fig.data if t.type == "heatmap" and t.customdata is not None and t.xaxis == "x10"]
-    strong, pale = third
-    assert np.isfinite(np.array(strong.z, dtype=float)).sum() == 4
-    assert np.isfinite(np.array(pale.z, dtype=float)).sum() == 20
-    assert (
-        themes.contrast(pale.colorscale[0][1], "#ffffff")
-        < 1.6
-        < themes.contrast(strong.colorscale[0][1], "#ffffff")
-    )
+    drawn, veil = [t for t in fig.data if t.type == "heatmap" and t.xaxis == "x10"]
+    assert np.isfinite(np.array(drawn.z, dtype=float)).sum() == 24
+    assert np.isfinite(np.array(veil.z, dtype=float)).sum() == 20
+    assert veil.hoverinfo == "skip"
+    strong = drawn.colorscale[0][1]
+    pale = themes.mixed(strong, veil.colorscale[0][1], veil.opacity)
+    assert themes.contrast(pale, "#ffffff") < 1.6 < themes.contrast(strong, "#ffffff")
 
 
 @pytest.mark.parametrize(

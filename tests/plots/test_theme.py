@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from every_figure import every_figure
 
 from vaslab.errors import UsageError
 from vaslab.plots import theme as themes
+from vaslab.plots.changes import INKS
+from vaslab.plots.head_marks import VEIL
+from vaslab.plots.kinds import PATTERNS, kind_styles
+from vaslab.plots.training_log import INKS as LOG_INKS
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB
 MACHADO = {
@@ -106,3 +111,31 @@ def test_checkpoints_are_told_apart_without_colour() -> None:
 def test_unknown_theme_names_the_known() -> None:
     with pytest.raises(UsageError, match="unknown theme 'blue'; expected one of light, dark"):
         themes.named("blue")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("vision", list(MACHADO))
+def test_visual_and_system_parts_differ_for_every_vision(vision: str, theme: str) -> None:
+    """Stacked bars of a change, and the two lines of a training log, which touch."""
+    page = themes.named(theme).background
+    for inks, least in ((INKS, 3.0), ({name: ink for name, ink in LOG_INKS.items() if ink}, 4.5)):
+        seen = lab([themes.readable(inks[name], page, least) for name in ("visual", "system")], vision)
+        assert np.linalg.norm(seen[0] - seen[1]) > 25
+
+
+@pytest.mark.parametrize("vision", list(MACHADO))
+def test_a_pale_cell_is_taken_for_no_clear_one_by_any_vision(vision: str) -> None:
+    """What lies under the veil of unchanged cells is nearer to its middle than any clear change of a fifth."""
+    middle = themes.CHANGE[len(themes.CHANGE) // 2]
+    pale = [themes.mixed(colour, middle, VEIL) for colour in themes.CHANGE]
+    seen = lab([middle, *pale, themes.CHANGE[5], themes.CHANGE[-6]], vision)
+    far = np.linalg.norm(seen - seen[0], axis=1)
+    assert far[1:-2].max() < far[-2:].min()
+
+
+def test_kinds_and_strips_have_shapes_of_their_own() -> None:
+    styles = kind_styles([kind for _, kind in PATTERNS] + ["other"], themes.named("light"))
+    assert len({style.symbol for style in styles.values()}) == len(styles)
+    fig = every_figure(items=4, layers=3, heads=2)["training"]()[0]
+    lines = [t for t in fig.data if t.type == "scatter" and t.mode == "lines+markers"]
+    assert {t.marker.symbol for t in lines} == {"square", "circle"}

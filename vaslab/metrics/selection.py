@@ -61,7 +61,8 @@ def no_vas_reason(part: xr.Dataset, sink: str = "include") -> xr.DataArray:
     n_system = part["n_keys"].sel(key_role=system_roles(sink)).sum("key_role")
     n_image = part["n_keys"].sel(key_role=Role.image.name)
     reason = np.full(part.sizes["item"], "", dtype=object)
-    lost = part["vas" if sink == "include" else "vas_no_sink"].isnull().all(("layer", "head")).values
+    ratio = part["vas" if sink == "include" else "vas_no_sink"]
+    lost = ~np.isfinite(ratio.transpose("item", ...).values).reshape(part.sizes["item"], -1).any(1)
     reason[lost] = "not a number in the capture"
     reason[(n_image == 0).values] = "no image"
     if sink == "include":

@@ -139,8 +139,9 @@ def vas_per_item(
 
 
 def _stored(part: xr.Dataset, sink: str, reason: xr.DataArray) -> xr.DataArray:
-    """The capture's mean of ratios per (item, layer, head); NaN for items without a VAS."""
-    return part["vas" if sink == "include" else "vas_no_sink"].astype("float64").where(reason == "")
+    """The capture's mean of ratios per (item, layer, head); NaN for items without a VAS, and where it is infinite."""
+    ratio = part["vas" if sink == "include" else "vas_no_sink"].astype("float64").where(reason == "")
+    return ratio.where(np.isfinite(ratio.values))
 
 
 def _key_counts(part: xr.Dataset, sink: str, reason: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

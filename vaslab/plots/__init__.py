@@ -7,6 +7,8 @@ from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.export import CONFIG, browser, save, write_figure
 from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.heads import heads
+from vaslab.plots.items import items
+from vaslab.plots.items_numbers import ItemWords, items_table
 from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import lazy_table
 from vaslab.plots.published import published
@@ -16,12 +18,19 @@ from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
 from vaslab.plots.sensitivity import sensitivity
 from vaslab.plots.sensitivity_numbers import sensitivity_table
+from vaslab.plots.system_prompts import system_prompts
+from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
 from vaslab.plots.tokens import tokens
 from vaslab.plots.tokens_numbers import tokens_table
+from vaslab.plots.training import training
+from vaslab.plots.training_log import training_log, training_log_table
+from vaslab.plots.training_numbers import training_table
 
 __all__ = [
     "CONFIG",
     "Checkpoint",
+    "ItemWords",
+    "Prompted",
     "browser",
     "changes",
     "changes_table",
@@ -30,6 +39,8 @@ __all__ = [
     "findings",
     "heads",
     "heads_table",
+    "items",
+    "items_table",
     "lazy",
     "lazy_table",
     "published",
@@ -40,7 +51,13 @@ __all__ = [
     "scatter_table",
     "sensitivity",
     "sensitivity_table",
+    "system_prompts",
+    "system_prompts_table",
     "tokens",
     "tokens_table",
+    "training",
+    "training_log",
+    "training_log_table",
+    "training_table",
     "write_figure",
 ]

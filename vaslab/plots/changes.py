@@ -18,11 +18,12 @@ from vaslab.plots.text import (
     counted,
     dotted,
     escape,
-    number,
+    fold,
     percent,
     ratio_ticks,
     shortened,
     text_width,
+    times_text,
     unbroken,
 )
 
@@ -117,7 +118,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         if clear["visual"] and clear["system"]:
             return f"VAS of {second} is not clearly changed: {moves['visual']} and {moves['system']}"
         return f"No clear change of VAS from {first} to {second}"
-    way = f"{second} {'raises' if row['total'] > 0 else 'lowers'} VAS {_fold(2.0 ** abs(row['total']))}"
+    way = f"{second} {'raises' if row['total'] > 0 else 'lowers'} VAS {fold(2.0 ** abs(row['total']))}"
     if row["spread"] * row["total"] > 0 and abs(row["spread"]) > max(abs(row["visual"]), abs(row["system"])):
         return f"{way}, mostly because the ratios spread differently at their masses"
     own = [part for part in ("visual", "system") if clear[part] and row[part] * row["total"] > 0]
@@ -131,10 +132,6 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         text = f"{way}, because {moves[own[0]]}"
         return f"{text}, though {moves[against[0]]} too" if against else text
     return f"{way}, and neither mass alone moves clearly"
-
-
-def _fold(ratio: float) -> str:
-    return f"{number(ratio)}-fold" if ratio >= 1.095 else f"by {percent(ratio - 1)}"
 
 
 def _span(table: pd.DataFrame, parts: list[str]) -> tuple[float, float]:
@@ -245,27 +242,23 @@ def _panel(
 
 
 def _tick(power: float) -> str:
-    return change_text(power) if float(power).is_integer() else _times(2.0**power)
-
-
-def _times(ratio: float) -> str:
-    return f"×{ratio:.2f}" if ratio >= 1 else f"÷{1 / ratio:.2f}"
+    return change_text(power) if float(power).is_integer() else times_text(2.0**power)
 
 
 def _hover(row: Mapping[Any, Any], parts: list[str]) -> str:
     text = "<b>all layers</b>" if row["layer"] == "all" else f"<b>layer {escape(row['layer'])}</b>"
     if not np.isfinite(row["total"]):
         return f"{text}<br>no value"
-    text += f"<br>VAS {_times(2.0 ** row['total'])}{_range(row, 'total')}"
+    text += f"<br>VAS {times_text(2.0 ** row['total'])}{_range(row, 'total')}"
     for part in parts:
-        text += f"<br>{WORDS[part]} {_times(2.0 ** row[part])}{_range(row, part)}"
+        text += f"<br>{WORDS[part]} {times_text(2.0 ** row[part])}{_range(row, part)}"
     return text
 
 
 def _range(row: Mapping[Any, Any], part: str) -> str:
     if not np.isfinite(row.get(f"{part}_low", np.nan)):
         return ""
-    return f" (95% CI {_times(2.0 ** row[f'{part}_low'])} – {_times(2.0 ** row[f'{part}_high'])})"
+    return f" (95% CI {times_text(2.0 ** row[f'{part}_low'])} – {times_text(2.0 ** row[f'{part}_high'])})"
 
 
 def _subtitle(table: pd.DataFrame, words: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.compare_words import MANY, differ_words, foot_of, subtitle_of, title_of
 from vaslab.plots.head_grid import limit_of
-from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares
+from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_veil
 from vaslab.plots.strips import draw_histogram, draw_medians, median_range
 from vaslab.plots.text import axis_ticks, escape, number, shortened, text_width
 
@@ -220,26 +220,22 @@ def _map(
         figure.update_layout({f"xaxis{number_of}": {"matches": "x2"}, f"yaxis{number_of}": {"matches": "y2"}})
     with np.errstate(divide="ignore"):
         level = np.clip(np.log2(value), -limit, limit)
-    pale = (~maps.changed & np.isfinite(value)) if panel == 2 else np.zeros(value.shape, dtype=bool)
-    for shown, colours in (
-        (~pale, stops),
-        (pale, tuple(themes.mixed(c, stops[len(stops) // 2], 0.85) for c in stops)),
-    ):
-        if not shown.any():
-            continue
-        figure.add_heatmap(
-            x=np.arange(len(maps.layers)),
-            y=np.arange(len(maps.heads)),
-            z=np.where(shown, level, np.nan).T.astype("float32"),
-            zmin=-limit,
-            zmax=limit,
-            colorscale=themes.colorscale(colours),
-            showscale=False,
-            hoverongaps=False,
-            customdata=np.swapaxes(hover, 0, 1) if told else None,
-            hovertemplate=HOVER if told else LEVEL_ONLY,
-            **on,
-        )
+    x, y = np.arange(len(maps.layers)), np.arange(len(maps.heads))
+    figure.add_heatmap(
+        x=x,
+        y=y,
+        z=level.T.astype("float32"),
+        zmin=-limit,
+        zmax=limit,
+        colorscale=themes.colorscale(stops),
+        showscale=False,
+        hoverongaps=False,
+        customdata=np.swapaxes(hover, 0, 1) if told else None,
+        hovertemplate=HOVER if told else LEVEL_ONLY,
+        **on,
+    )
+    if panel == 2:
+        draw_veil(figure, ~maps.changed & np.isfinite(value), x, y, stops, on)
     draw_hatch(figure, value, look, on)
     if maps.per_group is not None:
         edges = np.arange(maps.per_group, len(maps.heads), maps.per_group) - 0.5

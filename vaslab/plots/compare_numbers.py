@@ -5,10 +5,9 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas, vas_masses, vas_per_head
-from vaslab.statistics import aligned, fdr, product_interval
-
-FALSE_FINDINGS = 0.05
+from vaslab.metrics import vas_per_head
+from vaslab.plots.levels import add_change, change_terms
+from vaslab.statistics import aligned, product_interval
 
 
 def compare_table(
@@ -38,22 +37,8 @@ def compare_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    per_item, terms = [], []
-    for capture in (first, second):
-        if form == "ratio_of_means":
-            parts = vas_masses(capture, queries, sink, per_token)
-            per_item.append(parts["image"])
-            terms.append([parts["image"], parts["system"]])
-        else:
-            values = vas(capture, queries, form, sink, per_token, over=())
-            per_item.append(values)
-            terms.append([values])
-    aligned(per_item[0], per_item[1])
-    powered = [
-        (each, sign if at == 0 else -sign)
-        for side, sign in ((1, 1), (0, -1))
-        for at, each in enumerate(terms[side])
-    ]
+    powered = change_terms(first, second, queries, form, sink, per_token)
+    aligned(powered[-1][0], powered[0][0])
     change = product_interval(powered, seed=seed, cluster=cluster).transpose("layer", "head")
     levels = [vas_per_head(capture, queries, form, sink, per_token) for capture in (first, second)]
     layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
@@ -63,28 +48,14 @@ def compare_table(
         table["kv_group"] = np.broadcast_to(group, layer.shape).ravel()
     for name, level in zip(("first", "second"), levels, strict=True):
         table[name] = level.transpose("layer", "head").values.ravel()
-    _add_change(table, change)
+    add_change(table, change)
     table.attrs["vas"] = dict(levels[1].attrs)
     over_heads = [(each.mean("head"), power) for each, power in powered]
     layers = pd.DataFrame({"layer": levels[0]["layer"].values})
-    _add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
+    add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
     table.attrs["layers"] = layers
     table.attrs["clustered"] = cluster is not None
     return table
-
-
-def _add_change(table: pd.DataFrame, change: xr.Dataset) -> None:
-    adjusted = fdr(change["p"])
-    for column, values in (
-        ("ratio", change["estimate"]),
-        ("low", change["low"]),
-        ("high", change["high"]),
-        ("p", change["p"]),
-        ("p_adjusted", adjusted),
-        ("changed", adjusted <= FALSE_FINDINGS),
-        ("n_items", change["n"]),
-    ):
-        table[column] = values.values.ravel()
 
 
 def _groups(first: xr.Dataset, second: xr.Dataset) -> np.ndarray | None:

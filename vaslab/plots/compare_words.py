@@ -1,12 +1,12 @@
 """What the compare figure says: its finding, subtitle and foot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from vaslab.plots.compare_numbers import changed_layers
-from vaslab.plots.text import counted, dotted, number, percent, shortened, unbroken
+from vaslab.plots.text import counted, dotted, fold, percent, shortened, unbroken
 
 MANY = 1000
 """Heads beyond which only one of the maps carries the numbers of its hover boxes."""
@@ -22,6 +22,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if changed == 0:
         return f"No head of {second} differs clearly from {first}"
     runs = changed_layers(table.attrs["layers"])
+    every = list(table.attrs["layers"]["layer"])
     rise = next((run for run in runs if run[2] > 1), None)
     fall = next((run for run in runs if run[2] < 1), None)
     if rise is None and fall is None:
@@ -29,23 +30,19 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         return f"{second} differs from {first} in {share}, but in no layer as a whole"
     parts = []
     if rise is not None:
-        parts.append(f"raises VAS {_fold(rise[2])} in {_layers(rise, table)}")
+        parts.append(f"raises VAS {fold(rise[2])} in {layers_words(rise, every)}")
     if fall is not None:
         parts.append(
-            f"lowers it {_fold(1 / fall[2])} in {_layers(fall, table)}"
+            f"lowers it {fold(1 / fall[2])} in {layers_words(fall, every)}"
             if parts
-            else f"lowers VAS {_fold(1 / fall[2])} in {_layers(fall, table)}"
+            else f"lowers VAS {fold(1 / fall[2])} in {layers_words(fall, every)}"
         )
     return f"{second} {' and '.join(parts)}"
 
 
-def _fold(ratio: float) -> str:
-    return f"{number(ratio)}-fold" if ratio >= 1.095 else f"by {percent(ratio - 1)}"
-
-
-def _layers(run: tuple[object, object, float], table: pd.DataFrame) -> str:
-    every = table.attrs["layers"]["layer"]
-    if run[0] == every.iloc[0] and run[1] == every.iloc[-1]:
+def layers_words(run: tuple[object, object, float], every: Sequence[object]) -> str:
+    """Which of `every` layer a run of neighbouring ones is (see `changed_layers`)."""
+    if run[0] == every[0] and run[1] == every[-1]:
         return "all layers" if len(every) > 1 else f"layer {run[0]}"
     return f"layer {run[0]}" if run[0] == run[1] else f"layers {run[0]}–{run[1]}"
 

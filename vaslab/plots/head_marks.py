@@ -12,6 +12,8 @@ from vaslab.plots.text import number, text_width
 Floats = NDArray[np.float64]
 
 DARK_INK, LIGHT_INK = "#17202e", "#ffffff"
+VEIL = 0.85
+"""How much of a pale cell is the middle colour of its scale."""
 
 
 @dataclass
@@ -96,15 +98,52 @@ def draw_values(
     )
 
 
-def draw_hatch(figure: go.Figure, value: Floats, look: themes.Theme, on: dict[str, str]) -> None:
-    """Grey cells with diagonal lines where a head has no value: no colour of the scale can be taken for them."""
-    layers, heads = np.nonzero(~np.isfinite(value))
-    if not layers.size:
+def draw_veil(
+    figure: go.Figure,
+    pale: NDArray[np.bool_],
+    x: NDArray[np.generic],
+    y: NDArray[np.generic],
+    stops: tuple[str, ...],
+    on: dict[str, str],
+) -> None:
+    """Make cells (x, y) of a map pale: its middle colour lies over them, and hover boxes go through.
+
+    Args:
+        figure: where the map is. pale: which cells. x, y: as of the map. stops: its colours. on: its axes.
+    """
+    if not pale.any():
         return
+    middle = stops[len(stops) // 2]
     figure.add_heatmap(
-        x=np.arange(value.shape[0]),
+        x=x,
+        y=y,
+        z=np.where(pale, 0.0, np.nan).T.astype("float32"),
+        opacity=VEIL,
+        colorscale=[(0, middle), (1, middle)],
+        showscale=False,
+        hoverongaps=False,
+        hoverinfo="skip",
+        **on,
+    )
+
+
+def draw_hatch(
+    figure: go.Figure, value: Floats, look: themes.Theme, on: dict[str, str], edges: Floats | None = None
+) -> None:
+    """Grey cells with diagonal lines where a cell has no value: no colour of the scale can be taken for them.
+
+    Args:
+        figure, look, on: where. value: (x, y), NaN or infinite where there is none. edges: of the columns; by default
+            they are one apart.
+    """
+    columns, rows = np.nonzero(~np.isfinite(value))
+    if not columns.size:
+        return
+    ends = (np.arange(len(value) + 1) - 0.5 if edges is None else edges).tolist()
+    figure.add_heatmap(
+        x=ends,
         y=np.arange(value.shape[1]),
-        z=np.where(np.isfinite(value), np.nan, 0.0).T,
+        z=np.where(np.isfinite(value), np.nan, 0.0).T.astype("float32"),
         colorscale=[(0, look.missing), (1, look.missing)],
         showscale=False,
         hoverongaps=False,
@@ -113,10 +152,11 @@ def draw_hatch(figure: go.Figure, value: Floats, look: themes.Theme, on: dict[st
     )
     x: list[float | None] = []
     y: list[float | None] = []
-    for layer, head in zip(layers.tolist(), heads.tolist(), strict=True):
-        for start, end in (((-0.5, 0.0), (0.0, -0.5)), ((-0.5, 0.5), (0.5, -0.5)), ((0.0, 0.5), (0.5, 0.0))):
-            x += [layer + start[0], layer + end[0], None]
-            y += [head + start[1], head + end[1], None]
+    for column, row in zip(columns.tolist(), rows.tolist(), strict=True):
+        left, wide = ends[column], ends[column + 1] - ends[column]
+        for start, end in (((0.0, 0.0), (0.5, -0.5)), ((0.0, 0.5), (1.0, -0.5)), ((0.5, 0.5), (1.0, 0.0))):
+            x += [left + start[0] * wide, left + end[0] * wide, None]
+            y += [row + start[1], row + end[1], None]
     figure.add_scatter(x=x, y=y, mode="lines", line={"color": look.hatch, "width": 1}, hoverinfo="skip", **on)
 
 

@@ -9,7 +9,7 @@ PATTERNS = (
     (r"vars", "+VARS"),
     (r"agto", "+AGTO"),
     (r"vard", "+VARD"),
-    (r"text[ _-]*only", "text-only cold start"),
+    (r"text[ _-]*only|\btext\b", "text-only cold start"),
     (r"multi[ _-]*modal", "multimodal cold start"),
     (r"\bbase\b", "base"),
 )

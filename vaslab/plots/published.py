@@ -9,8 +9,7 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.kinds import kind_of, kind_styles
 from vaslab.plots.published_numbers import PRINTED_P, PRINTED_R, SOURCE, models_that_fit, published_table
-from vaslab.plots.scatter_words import coefficient
-from vaslab.plots.text import escape, spelled, text_width
+from vaslab.plots.text import coefficient, escape, spelled, text_width
 
 LEFT, STAGES, ROWS, ROW, BETWEEN = 74, 330, 250, 26, 56
 

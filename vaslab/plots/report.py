@@ -11,18 +11,23 @@ from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import vas
 from vaslab.plots.changes import changes, title_of
 from vaslab.plots.changes_numbers import changes_table
+from vaslab.plots.compare import compare
+from vaslab.plots.compare_numbers import compare_table
+from vaslab.plots.compare_words import title_of as compare_title
 from vaslab.plots.heads import heads
 from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import base_of
 from vaslab.plots.page import Section, page
+from vaslab.plots.report_prompts import prompt_section
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
-from vaslab.plots.scatter_words import coefficient, p_text, statistics_of
+from vaslab.plots.scatter_words import statistics_of
 from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.sensitivity import sensitivity
 from vaslab.plots.sensitivity import title_of as sensitivity_title
 from vaslab.plots.sensitivity_numbers import sensitivity_table
-from vaslab.plots.text import counted
+from vaslab.plots.system_prompts_numbers import Prompted
+from vaslab.plots.text import coefficient, counted, p_text
 from vaslab.statistics import checkpoints_needed, correlation_map, paired_accuracy, partial_correlation
 from vaslab.statistics.correlation import FEWEST
 
@@ -54,14 +59,17 @@ def report(
     data: str | None = None,
     decoding: str | None = None,
     seed: int = 0,
+    prompted: Sequence[Prompted] = (),
 ) -> str:
     """Lay out what the checkpoints say: does VAS track accuracy; which layers and heads carry it; rise of visual or
-    fall of system attention; does it survive other definitions and named confounders.
+    fall of system attention; does it survive other definitions, named confounders, and other system prompts.
 
     Args:
         checkpoints: one or more; comparisons need the same items in all, r needs 4.
         queries: the query set. cluster: picture of each item. base: the checkpoint that others are compared with.
         data, decoding: words. seed: of every resample.
+        prompted: all runs, where checkpoints were measured under several system prompts; `checkpoints` are those of
+            the first prompt.
 
     Returns:
         One page of HTML, self-contained; see `page`.
@@ -89,6 +97,9 @@ def report(
             sections.append(_carries(graded, table, queries))
             sections.append(_survives(graded, table, told))
     sections += _changed(ordered, queries, cluster, told, seed)
+    asked = prompt_section(prompted, queries, cluster, {**told, "decoding": decoding}, seed)
+    if asked is not None:
+        sections.append(asked)
     sections.append(
         Section(
             f"Heads of {reference}",
@@ -275,9 +286,21 @@ def _changed(
         run=told["run"],
     )
     section.figures.append(stacked)
+    heads_changed = compare_table(first.capture, other.capture, queries, cluster=cluster, seed=seed)
+    compared = compare(
+        first.capture, other.capture, pair, table=heads_changed, data=told["data"], run=told["run"]
+    )
+    where = Section(
+        f"Where does {widest} differ from {first.name}?",
+        f"{compare_title(heads_changed, pair)}.",
+        [f"Of the checkpoints, {widest} is the one whose VAS lies farthest from that of {first.name}."]
+        if len(tables) > 1
+        else [],
+        figures=[compared],
+    )
     captures = {each.name: each.capture for each in ordered if each is first or each.name in tables}
     drawn = lazy(captures, queries, first.name, run=told["run"], seed=seed)
-    return [section, Section("Where do they look, layer by layer?", figures=[drawn])]
+    return [section, where, Section("Where do they look, layer by layer?", figures=[drawn])]
 
 
 def _methods(cluster: xr.DataArray | None, table: pd.DataFrame | None) -> Section:

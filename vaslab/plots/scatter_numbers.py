@@ -8,19 +8,17 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas_masses, vas_per_item
+from vaslab.metrics import vas_per_item
 from vaslab.plots.kinds import kind_of
+from vaslab.plots.levels import accuracy_level, row_of, vas_level
 from vaslab.statistics import (
     Correlation,
     LeaveOneOut,
     Line,
     TwoLevel,
-    accuracy_interval,
     correlate,
     fit_line,
     leave_one_out,
-    mean_interval,
-    ratio_interval,
     two_level,
 )
 from vaslab.statistics.correlation import FEWEST
@@ -86,24 +84,16 @@ def scatter_table(
             raise UsageError(f"{name} has no graded item; measure it on data with reference answers")
         per_item = vas_per_item(capture, queries, form, sink, per_token)
         said = dict(per_item.attrs)
-        if form == "ratio_of_means":
-            parts = vas_masses(capture, queries, sink, per_token).mean(("layer", "head"))
-            vas = ratio_interval(parts["image"], parts["system"], seed=seed, cluster=cluster)
-        else:
-            vas = mean_interval(per_item, seed=seed, cluster=cluster)
-        graded = right[name].dropna("item").astype(float)
-        if cluster is None:
-            accuracy = accuracy_interval(int(graded.sum()), graded.size)
-        else:
-            accuracy = mean_interval(graded, seed=seed, cluster=cluster)
+        vas = vas_level(capture, queries, form, sink, per_token, cluster, seed)
+        accuracy = accuracy_level(right[name], cluster, seed)
         rows.append(
             {
                 "checkpoint": name,
                 "kind": (kinds or {}).get(name) or kind_of(name),
-                **{f"vas{end}": float(vas[part]) for end, part in _ENDS},
-                **{f"accuracy{end}": float(accuracy[part]) for end, part in _ENDS},
+                **row_of("vas", vas),
+                **row_of("accuracy", accuracy),
                 "n_items": int(vas["n"]),
-                "n_graded": graded.size,
+                "n_graded": int(accuracy["n"]),
             }
         )
         values[name] = per_item
@@ -114,9 +104,6 @@ def scatter_table(
     if both is not None:
         table.attrs["two_level"] = both
     return table
-
-
-_ENDS = (("", "estimate"), ("_low", "low"), ("_high", "high"))
 
 
 def _both_levels(

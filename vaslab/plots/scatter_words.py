@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vaslab.plots.scatter_numbers import Findings
-from vaslab.plots.text import counted, dotted, minus, points, unbroken
+from vaslab.plots.text import coefficient, counted, dotted, p_text, points, unbroken
 
 
 def title_of(found: Findings) -> str:
@@ -88,14 +88,3 @@ def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any])
         sentences.append(f"Left out, without VAS or accuracy: {', '.join(found.left_out)}.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
     return " ".join(sentences)
-
-
-def coefficient(r: float | int) -> str:
-    """Two decimals, three where two would read 1.00; a true minus sign."""
-    text = f"{r:.2f}" if abs(r) < 0.995 else f"{r:.3f}"
-    return minus("0.00" if text in ("-0.00", "0.00") else text)
-
-
-def p_text(p: float | int) -> str:
-    """= and two figures; below 0.0001 a bound."""
-    return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"

@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 from vaslab.errors import UsageError
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.scatter_words import coefficient, p_text
-from vaslab.plots.text import counted, dotted, escape, unbroken
+from vaslab.plots.text import coefficient, counted, dotted, escape, p_text, unbroken
 
 LEFT, WIDTH, CURVE, ROW, BETWEEN = 196, 800, 260, 20, 26
 QUESTIONS = ("form", "first token", "masses", "queries", "layers", "heads")

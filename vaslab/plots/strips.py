@@ -137,36 +137,11 @@ def draw_histogram(
         level: log2 of all values, unclipped. limit: log2 at the ends. stops: the colours. change: words of the ticks.
         unit: what the bars count.
     """
-    look, figure = canvas.theme, canvas.figure
-    left, top, width, height = place
+    width = place[2]
     known = level[~np.isnan(level)]
     shown = np.clip(known, -limit, limit)
     per_octave = max(1, round(min(24.0, max(5.0, float(np.sqrt(shown.size)))) / limit))
     edges = np.linspace(-limit, limit, 2 * limit * per_octave + 1)
-    counts, _ = np.histogram(shown, edges)
-    middles = (edges[:-1] + edges[1:]) / 2
-    bare = {"showticklabels": False, "ticks": "", "fixedrange": True}
-    on = canvas.axes(
-        number,
-        left,
-        top,
-        width,
-        height - 10,
-        {"range": [-limit, limit], **bare},
-        {"range": [0, max(int(counts.max()), 1) * 1.04], **bare},
-    )
-    figure.add_bar(
-        x=middles,
-        y=counts,
-        width=np.diff(edges),
-        marker={
-            "color": [themes.sampled(stops, (m / limit + 1) / 2) for m in middles],
-            "line": {"width": 0.6, "color": themes.faded(look.text, 0.35)},
-        },
-        customdata=np.column_stack([2.0 ** edges[:-1], 2.0 ** edges[1:]]),
-        hovertemplate="%{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{y} " + f"{unit}<extra></extra>",
-        **on,
-    )
     ticks = sorted({-limit, limit, *ratio_ticks(-limit, limit, max(3, int(width / 64)))})
     ticks = [t for t in ticks if abs(t) == limit or (limit - abs(t)) * width / (2 * limit) > 46]
     words = [(change_text if change else ratio_text)(power) for power in ticks]
@@ -176,28 +151,9 @@ def draw_histogram(
         words[0] = f"≤ {words[0]}"
     if (known > limit).any():
         words[-1] = f"≥ {words[-1]}"
-    fine = np.linspace(-limit, limit, 257)
-    centres = (fine[:-1] + fine[1:]) / 2
-    on = canvas.axes(
-        number + 1,
-        left,
-        top + height - 8,
-        width,
-        8,
-        {"range": [-limit, limit], "tickvals": ticks, "ticktext": words, "fixedrange": True},
-        {"range": [0, 1], **bare},
-    )
-    figure.add_heatmap(
-        x=centres,
-        y=[0.5],
-        z=centres[None],
-        zmin=-limit,
-        zmax=limit,
-        colorscale=themes.colorscale(stops),
-        showscale=False,
-        hoverinfo="skip",
-        **on,
-    )
+    hover = "%{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{y} " + f"{unit}<extra></extra>"
+    ends = np.column_stack([2.0 ** edges[:-1], 2.0 ** edges[1:]])
+    _scale(canvas, number, place, (shown, edges, ends), stops, {"tickvals": ticks, "ticktext": words}, hover)
 
 
 def draw_share_bar(
@@ -207,12 +163,34 @@ def draw_share_bar(
 
     Other arguments as `draw_histogram`.
     """
+    known = shares[np.isfinite(shares)]
+    edges = np.linspace(0, max(highest, 1e-6), 25)
+    ends = np.column_stack([edges[:-1], edges[1:]])
+    ticks: dict[str, object] = {"nticks": 6, "tickformat": ".0%" if highest > 0.03 else ".1%"}
+    hover = "%{customdata[0]:.1%} – %{customdata[1]:.1%}: %{y} values<extra></extra>"
+    _scale(canvas, number, place, (known, edges, ends), themes.SHARE, ticks, hover)
+
+
+def _scale(
+    canvas: Canvas,
+    number: int,
+    place: tuple[float, float, float, float],
+    bars: tuple[Floats, Floats, Floats],
+    stops: tuple[str, ...],
+    ticks: dict[str, object],
+    hover: str,
+) -> None:
+    """Bars in the colours of a scale, over the scale itself with its ticks.
+
+    Args:
+        canvas, number, place, stops: as `draw_histogram`. bars: the values, the edges of the bars, and what their hover
+            boxes say. ticks: of the axis. hover: template.
+    """
     look, figure = canvas.theme, canvas.figure
     left, top, width, height = place
-    known = shares[np.isfinite(shares)]
-    most = max(highest, 1e-6)
-    edges = np.linspace(0, most, 25)
-    counts, _ = np.histogram(known, edges)
+    values, edges, ends = bars
+    low, high = float(edges[0]), float(edges[-1])
+    counts, _ = np.histogram(values, edges)
     middles = (edges[:-1] + edges[1:]) / 2
     bare = {"showticklabels": False, "ticks": "", "fixedrange": True}
     on = canvas.axes(
@@ -221,7 +199,7 @@ def draw_share_bar(
         top,
         width,
         height - 10,
-        {"range": [0, most], **bare},
+        {"range": [low, high], **bare},
         {"range": [0, max(int(counts.max()), 1) * 1.04], **bare},
     )
     figure.add_bar(
@@ -229,29 +207,31 @@ def draw_share_bar(
         y=counts,
         width=np.diff(edges),
         marker={
-            "color": [themes.sampled(themes.SHARE, m / most) for m in middles],
+            "color": [themes.sampled(stops, (m - low) / (high - low)) for m in middles],
             "line": {"width": 0.6, "color": themes.faded(look.text, 0.35)},
         },
-        hovertemplate="%{x:.1%}: %{y} values<extra></extra>",
+        customdata=ends,
+        hovertemplate=hover,
         **on,
     )
-    centres = (np.arange(256) + 0.5) / 256 * most
     on = canvas.axes(
         number + 1,
         left,
         top + height - 8,
         width,
         8,
-        {"range": [0, most], "nticks": 6, "tickformat": ".0%" if most > 0.03 else ".1%", "fixedrange": True},
+        {"range": [low, high], "fixedrange": True, **ticks},
         {"range": [0, 1], **bare},
     )
+    fine = np.linspace(low, high, 257)
+    centres = ((fine[:-1] + fine[1:]) / 2).astype("float32")
     figure.add_heatmap(
         x=centres,
         y=[0.5],
         z=centres[None],
-        zmin=0,
-        zmax=most,
-        colorscale=themes.colorscale(themes.SHARE),
+        zmin=low,
+        zmax=high,
+        colorscale=themes.colorscale(stops),
         showscale=False,
         hoverinfo="skip",
         **on,

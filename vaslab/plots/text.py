@@ -137,6 +137,17 @@ def ratio_ticks(low: float | int, high: float | int, most: int) -> list[int]:
     return [power for power in range(first, last + 1) if power % step == 0]
 
 
+def round_ticks(low: float | int, high: float | int, most: int) -> list[float]:
+    """At most about `most` round numbers in low .. high."""
+    if not high > low:
+        return [float(low)]
+    rough = (high - low) / most
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(step * k, 10) for k in range(first, last + 1)]
+
+
 def axis_ticks(n: int, pixels: float | int, apart: float | int = 26.0) -> list[int]:
     """Positions 0 .. n-1 to label so that labels stand at least `apart` pixels from each other; 0 is always
     one."""
@@ -160,3 +171,25 @@ def change_text(power: float | int) -> str:
     return (
         f"{'×' if power > 0 else '÷'}{size:,.0f}" if float(power).is_integer() else f"×{number(2.0**power)}"
     )
+
+
+def times_text(ratio: float | int) -> str:
+    """A ratio above 0 as a change: ×2.10, ÷1.04, ×4,300."""
+    size = max(ratio, 1 / ratio)
+    return f"{'×' if ratio >= 1 else '÷'}{f'{size:.2f}' if size < 9.95 else number(size)}"
+
+
+def fold(ratio: float | int) -> str:
+    """A ratio above 1 as a sentence says it: 2.1-fold; a small one by 4%."""
+    return f"{number(ratio)}-fold" if ratio >= 1.095 else f"by {percent(ratio - 1)}"
+
+
+def coefficient(r: float | int) -> str:
+    """Two decimals, three where two would read 1.00; a true minus sign."""
+    text = f"{r:.2f}" if abs(r) < 0.995 else f"{r:.3f}"
+    return minus("0.00" if text in ("-0.00", "0.00") else text)
+
+
+def p_text(p: float | int) -> str:
+    """= and two figures; below 0.0001 a bound."""
+    return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"

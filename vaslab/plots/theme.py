@@ -194,7 +194,7 @@ _KINDS = (
     (r"vars", ("#6b4400", "solid", "star")),
     (r"agto", ("#8a5a00", "solid", "diamond")),
     (r"vard", ("#b07d00", "solid", "triangle-up")),
-    (r"text[ _-]*only", ("#c2255c", "solid", "square")),
+    (r"text[ _-]*only|\btext\b", ("#c2255c", "solid", "square")),
     (r"multi[ _-]*modal", ("#0b7a75", "solid", "circle")),
     (r"\bbase\b", ("#66717f", "dot", None)),
 )
@@ -216,6 +216,12 @@ _OTHERS = (
 )
 
 
+def _others() -> list[tuple[str, str, str | None]]:
+    """Styles of checkpoints whose names say no kind: each colour goes round the dashes and symbols of the others."""
+    n = len(_OTHERS)
+    return [(_OTHERS[k % n][0], *_OTHERS[(k + k // n) % n][1:]) for k in range(n * n)]
+
+
 def on_page(ink: str, theme: Theme) -> str:
     """The colour of a checkpoint on the page of a theme."""
     return ink if theme.name == "light" else _DARK.get(ink, readable(ink, theme.background, 6.0))
@@ -232,7 +238,7 @@ def run_styles(names: list[str], theme: Theme, base: str | None = None) -> dict[
             kind = _KINDS[-1][1]
         if kind is not None and kind not in chosen.values():
             chosen[name] = kind
-    free = [style for style in _OTHERS if style not in chosen.values()]
+    free = [style for style in _others() if style not in chosen.values()]
     for count, name in enumerate(name for name in names if name not in chosen):
         chosen[name] = free[count % len(free)]
     out = {}

@@ -4,6 +4,8 @@ Every interval is a Dataset of `estimate`, `low`, `high`, `n`, with the axes of 
 the resampled one.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -160,12 +162,15 @@ def grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
     return out
 
 
+# a figure asks for the same resamples many times over
+@lru_cache(maxsize=2)
 def resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:
-    """How often each of n entries is drawn: (resamples, n). float32 holds counts exactly."""
+    """How often each of n entries is drawn: (resamples, n), not to be written to. float32 holds counts exactly."""
     rng = np.random.default_rng(seed)
     counts = np.empty((resamples, n), dtype=np.float32)
     for row in range(resamples):
         counts[row] = np.bincount(rng.integers(0, n, n), minlength=n)
+    counts.setflags(write=False)
     return counts
 
 

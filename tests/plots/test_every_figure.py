@@ -1,0 +1,155 @@
+"""What every figure holds: any size, both themes, small pages, the same bytes, gaps that are marked."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import synthetic_capture as made
+from every_figure import NAMES, every_figure, title, words
+from PIL import Image
+
+from vaslab import plots
+from vaslab.plots import browser, write_figure
+
+SMALL = {"items": 1, "layers": 4, "heads": 1, "checkpoints": 1}
+DEEP = {"items": 2, "layers": 80, "heads": 6, "checkpoints": 2}
+MANY = {"items": 3, "layers": 3, "heads": 2, "checkpoints": 100}
+LONG = {"items": 10_000, "layers": 2, "heads": 1, "checkpoints": 2}
+SIZES = [
+    *((name, SMALL) for name in NAMES if name != "sensitivity"),
+    *((name, DEEP) for name in ("heads", "lazy", "compare", "decomposition", "tokens", "training")),
+    ("items", LONG),
+    *(
+        pytest.param(name, size, marks=pytest.mark.slow)
+        for name, size in (
+            *((name, MANY) for name in ("lazy", "scatter", "sensitivity", "training")),
+            *((name, LONG) for name in ("heads", "compare", "scatter", "training", "system-prompts")),
+        )
+    ),
+]
+
+
+def inside_the_page(fig):
+    """Whether every axis and every text anchor lies on the page."""
+    layout = json.loads(fig.to_json())["layout"]
+    ends = [end for name, axis in layout.items() if re.match(r"[xy]axis", name) for end in axis["domain"]]
+    ends += [a[c] for a in layout.get("annotations", []) for c in "xy" if a[f"{c}ref"] == "paper"]
+    return min(ends) >= 0 and max(ends) <= 1
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_any_size_is_drawn_inside_its_page(name, size):
+    fig, table = every_figure(**size)[name]()
+    assert inside_the_page(fig)
+    assert len(table)
+    assert 300 < fig.layout.height < 6000
+    # a page that opens quickly, whatever it shows
+    assert len(fig.to_json()) < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["heads", "lazy", "compare", "decomposition", "tokens", "training"])
+def test_a_page_of_28_by_28_heads_is_small(name):
+    fig, _ = every_figure(items=2, layers=28, heads=28, checkpoints=4)[name]()
+    assert len(fig.to_json()) < 290_000
+
+
+def test_a_page_of_1000_items_is_small():
+    fig, _ = every_figure(items=1000, layers=2, heads=1, checkpoints=2)["items"]()
+    assert len(fig.to_json()) < 290_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dark_is_another_page_of_the_same_numbers(name):
+    few = {"items": 3, "layers": 3, "heads": 2, "checkpoints": 4}
+    (light, table), (dark, again) = (every_figure(**few, theme=theme)[name]() for theme in ("light", "dark"))
+    assert light.layout.template.layout.paper_bgcolor != dark.layout.template.layout.paper_bgcolor
+    assert title(light) == title(dark)
+    assert table.equals(again)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_is_markup(name):
+    """Names of runs and texts of items are shown as they are."""
+    if name in ("published", "training-log", "training", "heads", "tokens", "sensitivity"):
+        pytest.skip("shows no name of the user's but words given for its foot")
+    one, two = made.realistic(4, 3, 2, None), made.realistic(4, 3, 2, None, lift=0.4)
+    bad = "<script>x</script>%{x}"
+    runs = {bad: one, "b": two}
+    item = plots.ItemWords(bad, bad, bad, bad)
+    fig = {
+        "lazy": lambda: plots.lazy(runs),
+        "compare": lambda: plots.compare(one, two, (bad, "b")),
+        "decomposition": lambda: plots.changes(one, two, (bad, "b")),
+        "scatter": lambda: plots.scatter(
+            plots.scatter_table(runs, {key: run["vas"][:, 0, 0, 0] > 0 for key, run in runs.items()})
+        ),
+        "items": lambda: plots.items(
+            plots.items_table(one, two, words=dict.fromkeys(one["item"].values, item)), (bad, "b")
+        ),
+        "system-prompts": lambda: plots.system_prompts(
+            plots.system_prompts_table([plots.Prompted(bad, bad, one), plots.Prompted(bad, "b", two)])
+        ),
+    }[name]()
+    text = fig.to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+    assert "<script>" not in text
+    assert "}%{x}" not in text
+
+
+GAPS = ("heads", "compare", "decomposition", "training")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("name", GAPS)
+def test_what_has_no_value_is_hatched_or_crossed(name, wrong):
+    one, two = made.realistic(6, 4, 3, None), made.realistic(6, 4, 3, None, lift=0.4)
+    two["vas"][:, 2] = wrong
+    fig = {
+        "heads": lambda: plots.heads(two),
+        "compare": lambda: plots.compare(one, two),
+        "decomposition": lambda: plots.changes(one, two, form="mean_of_ratios"),
+        "training": lambda: plots.training(plots.training_table({0: one, 10: two})),
+    }[name]()
+    gaps = [t for t in fig.data if t.hovertemplate and "no value" in t.hovertemplate]
+    assert gaps
+    assert "without a value" in words(fig) or name == "decomposition"
+    # no cell of the gap has a colour of the scale
+    for trace in fig.data:
+        if trace.type == "heatmap" and trace.hovertemplate and "no value" not in trace.hovertemplate:
+            z = np.array(trace.z, dtype=float)
+            assert not np.isinf(z).any()
+
+
+def test_a_layer_that_one_checkpoint_lacks_is_refused():
+    one, two = made.realistic(6, 4, 3, None), made.realistic(6, 3, 3, None)
+    calls = {
+        "compare": lambda: plots.compare_table(one, two),
+        "decomposition": lambda: plots.changes_table(one, two),
+        "lazy": lambda: plots.lazy_table({"a": one, "b": two}),
+        "training": lambda: plots.training_table({0: one, 5: two}),
+    }
+    for name, call in calls.items():
+        with pytest.raises(plots_error(), match="layer"):
+            call()
+        assert name
+
+
+def plots_error():
+    from vaslab.errors import UsageError
+
+    return UsageError
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(browser() is None, reason="no Chromium-family browser on this machine")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_numbers_give_the_same_bytes(name, tmp_path):
+    first, second = (
+        write_figure(*every_figure()[name](), tmp_path / part / name, strict=True) for part in ("a", "b")
+    )
+    assert [path.suffix for path in first] == [".html", ".png", ".csv"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.suffix
+    pixels = np.asarray(Image.open(first[1]).convert("RGB"))
+    for edge in (pixels[:8], pixels[-8:], pixels[:, :8], pixels[:, -8:]):
+        assert (edge == 255).all()

@@ -1,0 +1,111 @@
+"""The system-prompt figure: numbers by hand, findings on runs built to have them, and not to."""
+
+import numpy as np
+import pytest
+import synthetic_capture as made
+import xarray as xr
+from every_figure import title, words
+
+from vaslab.errors import UsageError
+from vaslab.plots import Prompted, system_prompts, system_prompts_table
+from vaslab.plots.system_prompts_words import per_token_of
+
+
+def graded(capture: xr.Dataset, right: list[float]) -> xr.DataArray:
+    return xr.DataArray(right, dims="item", coords={"item": capture["item"].values})
+
+
+def under(
+    prompt: str, factor: float, share: float, name: str = "base", tokens: int = 20, items: int = 40
+) -> Prompted:
+    """A checkpoint whose VAS is multiplied under this prompt, with noise of its own, and a share of items right."""
+    capture = made.realistic(items, 3, 2, None, seed=0)
+    noise = np.random.default_rng(len(prompt)).lognormal(0, 0.05, capture["vas"].shape)
+    capture["vas"][:] *= factor * noise
+    capture["n_keys"][:, 1] = tokens
+    return Prompted(
+        name, prompt, capture, graded(capture, list((np.arange(items) < share * items).astype(float)))
+    )
+
+
+def test_table_holds_the_hand_numbers():
+    one, two = made.hand(), made.hand()
+    two["vas"][:] *= 3
+    two["n_keys"][:, 1] = [7, 3]
+    runs = [Prompted("m", "own", one, graded(one, [1, 0])), Prompted("m", "long", two, graded(two, [1, 1]))]
+    table = system_prompts_table(runs)
+    assert table["prompt"].tolist() == ["own", "long"]
+    np.testing.assert_allclose(table["vas"], [2.75, 8.25], rtol=1e-6)
+    np.testing.assert_allclose(table["vas_ratio"], [1, 3], rtol=1e-6)
+    # S of 4 and 2 tokens, then of 8 and 4; V of 8 and 4: per token VAS is 1.0 and 4.5 times 1/2, then times 1
+    np.testing.assert_allclose(table["system_tokens"], [3, 6])
+    np.testing.assert_allclose(
+        table["vas_per_token"], [(1.0 * 0.5 + 4.5 * 0.5) / 2, 3 * (1.0 + 4.5) / 2], rtol=1e-6
+    )
+    np.testing.assert_allclose(table["accuracy_change"][1:], 0.5)
+    assert table["vas_ratio_p"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        (
+            [under("own", 1, 0.5), under("long", 3, 0.5)],
+            "The system prompt moves VAS up to 3.0-fold (long); accuracy is not clearly changed",
+        ),
+        (
+            [under("own", 1, 0.2), under("long", 3, 0.9)],
+            "moves VAS up to 3.0-fold (long), and accuracy by up to +70.0 points (long)",
+        ),
+        (
+            [under("own", 1, 0.9), under("odd", 1, 0.2)],
+            "moves accuracy by up to −70.0 points (odd); VAS is not clearly changed",
+        ),
+        ([under("own", 1, 0.5), under("odd", 1, 0.5)], "No system prompt clearly changes VAS or accuracy"),
+        ([under("own", 1, 0.5)], "One system prompt: nothing to compare"),
+        ([under("own", 1, 0, items=1), under("long", 3, 0, items=1)], "too few items to tell any change"),
+    ],
+)
+def test_the_title_is_what_the_data_say(runs, expected):
+    assert expected in title(system_prompts(system_prompts_table(runs)))
+
+
+def test_per_token_says_whether_length_was_all():
+    """VAS falls to a third under a prompt three times as long: per token nothing moved."""
+    third = under("own", 1, 0.5, tokens=20)
+    long = under("odd", 1 / 3, 0.5, tokens=62)
+    table = system_prompts_table([third, long])
+    assert table["vas_ratio_changed"].tolist() == [False, True]
+    assert per_token_of(table) == "Per token, no system prompt clearly changes VAS."
+    assert "Per token, VAS moves up to 3.0-fold (odd)" in per_token_of(
+        system_prompts_table([third, under("odd", 1 / 3, 0.5)])
+    )
+
+
+def test_clear_changes_are_filled_and_checkpoints_have_their_own_row():
+    runs = [under(p, f, s, n) for n in ("base", "tuned") for p, f, s in (("own", 1, 0.5), ("long", 3, 0.5))]
+    fig = system_prompts(system_prompts_table(runs))
+    points = [t for t in fig.data if t.mode == "markers" and t.xaxis == "x" and t.customdata is not None]
+    assert len(points) == 2
+    assert {y for t in points for y in t.y} == {17, 33, 67, 83}
+    for trace in points:
+        np.testing.assert_allclose(trace.x[0], 0, atol=1e-9)
+        assert trace.x[1] == pytest.approx(np.log2(3), abs=0.05)
+        assert trace.marker.color[0] != trace.marker.color[1]
+    assert "24 system tokens" in words(fig) or "21 system tokens" in words(fig)
+
+
+def test_runs_are_paired_with_their_own_reference():
+    with pytest.raises(UsageError, match="tuned was not measured under the system prompt 'own'"):
+        system_prompts_table([under("own", 1, 0.5), under("long", 1, 0.5, "tuned")])
+    with pytest.raises(UsageError, match="two runs are of one checkpoint under one system prompt"):
+        system_prompts_table([under("own", 1, 0.5)] * 2)
+    with pytest.raises(UsageError, match="no run"):
+        system_prompts_table([])
+    short = under("long", 1, 0.5, items=20)
+    with pytest.raises(
+        UsageError, match=r"base, prompts own \(first\) and long \(second\): the runs do not align"
+    ):
+        system_prompts_table([under("own", 1, 0.5), short])
+    other = system_prompts_table([under("own", 1, 0.5), under("long", 2, 0.5)], reference="long")
+    assert other["vas_ratio"].iloc[1] == pytest.approx(0.5, abs=0.02)

@@ -1,0 +1,125 @@
+"""What the items figure says: its finding, subtitle and foot, and the words of a row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from vaslab.plots.text import (
+    change_text,
+    counted,
+    dotted,
+    escape,
+    number,
+    p_text,
+    percent,
+    shortened,
+    unbroken,
+    wrapped,
+)
+
+TEXT, LINES, TEXT_SIZE = 400, 2, 12.5
+CLEAR = 0.05
+
+
+def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
+    """The finding: does the second checkpoint fix more items than it breaks? Without grades: which has more VAS?"""
+    first, second = (shortened(name, 240, 13) for name in names)
+    found = table.attrs["paired"]
+    if found is not None:
+        p = found.p if np.isnan(found.p_clustered) else found.p_clustered
+        if found.fixed + found.broken == 0:
+            return f"{second} answers as {first} does: none of {counted(found.n, 'item')} fixed or broken"
+        text = f"{second} fixes {found.fixed:,} and breaks {found.broken:,} of {counted(found.n, 'item')}"
+        if not p < CLEAR:
+            return f"{text}: no clear difference"
+        return f"{text}: clearly {'better' if found.fixed > found.broken else 'worse'} than {first}"
+    ratio = table["ratio"].dropna()
+    up, down = int((ratio > 1).sum()), int((ratio < 1).sum())
+    if up + down == 0 or scipy.stats.binomtest(up, up + down).pvalue >= CLEAR:
+        return f"{second} against {first}: no clear change of VAS over {counted(len(ratio), 'item')}, none graded"
+    way, some = ("raises", up) if up > down else ("lowers", down)
+    return f"{second} {way} VAS in {percent(some / len(ratio))} of {counted(len(ratio), 'item')}, none graded"
+
+
+def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Metric, data, n, query set, decoding."""
+    said = table.attrs["vas"]
+    return dotted(
+        [
+            f"VAS of single items, {said['form_words']}",
+            f"{words.get('data') or 'data not named'}, n = {len(table):,}",
+            f"queries: {said['query_words']}",
+            f"answers: {words.get('decoding') or 'decoding not stated'}",
+        ]
+    )
+
+
+def foot_of(
+    table: pd.DataFrame,
+    words: Mapping[str, Any],
+    rows: int,
+    limit: int,
+    pictured: bool,
+) -> str:
+    """Definition, test, medians, what is not shown, run id."""
+    sentences = [
+        "VAS = attention on image tokens ÷ attention on system tokens, mean over layers and heads; ratio: second ÷ "
+        "first (log₂ bar).",
+    ]
+    found = table.attrs["paired"]
+    if found is not None:
+        p = found.p if np.isnan(found.p_clustered) else found.p_clustered
+        test = "McNemar, exact" if np.isnan(found.p_clustered) else "t test clustered by picture"
+        sentences.append(f"p of fixed against broken {p_text(p)} ({test}).")
+        medians = [
+            f"{name} ×{number(float(part.median()))}"
+            for name in ("fixed", "broken")
+            if len(part := table.loc[table["outcome"] == name, "ratio"].dropna())
+        ]
+        rest = table.loc[table["outcome"].isin(["right in both", "wrong in both"]), "ratio"].dropna()
+        if medians and len(rest):
+            sentences.append(f"Median ratio: {', '.join(medians)}, others ×{number(float(rest.median()))}.")
+    sentences.append("One value an item: no interval.")
+    if len(table) > rows:
+        sentences.append(f"At most {rows} of {len(table):,} items are shown; the CSV has all.")
+    beyond = int((np.abs(np.log2(table["ratio"].dropna().to_numpy(dtype=float))) > limit).sum())
+    if beyond:
+        sentences.append(f"{counted(beyond, 'bar')} beyond {change_text(limit)} cut at the edge.")
+    if not pictured:
+        sentences.append("Pictures are not at hand.")
+    sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
+    return " ".join(sentences)
+
+
+def mark_words(right: float) -> str:
+    """Right or wrong as a mark and a word, so that no colour is needed."""
+    if np.isnan(right):
+        return "– not graded"
+    return "✓ right" if right else "<b>✗ wrong</b>"
+
+
+def question_words(row: Mapping[str, Any]) -> str:
+    """The question in the lines that a row has, cut in its middle where it is longer."""
+    lines = wrapped(" ".join(str(row["question"] or row["item"]).split()), TEXT, TEXT_SIZE)
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], shortened(lines[LINES - 1] + " …", TEXT, TEXT_SIZE)]
+    return "<br>".join(map(escape, lines))
+
+
+def hover_words(row: Mapping[str, Any], names: tuple[str, str]) -> str:
+    """Everything about an item, for its hover box."""
+
+    def told(text: str, most: int = 6) -> str:
+        lines = wrapped(" ".join(str(text).split()), 560, 13)
+        return "<br>".join(map(escape, [*lines[:most], *(["…"] * (len(lines) > most))]))
+
+    text = f"<b>{escape(row['item'])}</b>: {row['outcome']}<br>{told(row['question'])}"
+    if row["answer"]:
+        text += f"<br>reference: {told(row['answer'], 2)}"
+    for side, name in zip(("first", "second"), names, strict=True):
+        if row[f"{side}_said"]:
+            text += f"<br><b>{escape(name)}</b>: {told(row[f'{side}_said'])}"
+    return text

@@ -1,0 +1,62 @@
+"""The report's answer to: does it survive other system prompts?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from vaslab.plots.page import Section
+from vaslab.plots.scatter_numbers import findings, scatter_table
+from vaslab.plots.scatter_words import statistics_of
+from vaslab.plots.scatter_words import title_of as scatter_title
+from vaslab.plots.system_prompts import system_prompts
+from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
+from vaslab.plots.system_prompts_words import per_token_of, title_of
+from vaslab.plots.text import counted
+from vaslab.statistics.correlation import FEWEST
+
+HEADING = "Does it survive other system prompts?"
+
+
+def prompt_section(
+    runs: Sequence[Prompted],
+    queries: str,
+    cluster: xr.DataArray | None,
+    told: dict[str, Any],
+    seed: int,
+) -> Section | None:
+    """How VAS and accuracy move with the system prompt, and, for 4 checkpoints or more, r under each prompt.
+
+    Args:
+        runs: those of the first run's system prompt and of others; None is returned where there is one prompt alone.
+        queries, cluster, seed: as `report`. told: data, decoding and run in words.
+    """
+    if len({run.prompt for run in runs}) < 2:
+        return None
+    reference = runs[0].prompt
+    held = {run.checkpoint for run in runs if run.prompt == reference}
+    used = [run for run in runs if run.checkpoint in held]
+    table = system_prompts_table(used, reference, queries, cluster=cluster, seed=seed)
+    words = [per_token_of(table)]
+    left = len({run.checkpoint for run in runs} - held)
+    if left:
+        words.append(f"{counted(left, 'checkpoint')} not measured under the prompt {reference}: left out.")
+    rows = []
+    for prompt in table["prompt"].unique():
+        own = [run for run in runs if run.prompt == prompt and run.right is not None]
+        graded = {
+            run.checkpoint: run.right for run in own if run.right is not None and run.right.notnull().any()
+        }
+        if len(graded) < FEWEST:
+            continue
+        captures = {run.checkpoint: run.capture for run in own if run.checkpoint in graded}
+        found = findings(scatter_table(captures, graded, queries, cluster=cluster, seed=seed), seed)
+        rows.append({"system prompt": prompt, "finding": scatter_title(found), "r": statistics_of(found)[0]})
+    return Section(
+        HEADING,
+        f"{title_of(table)}.",
+        [each for each in words if each],
+        [pd.DataFrame(rows)] if rows else [],
+        [system_prompts(table, **told)],
+    )

@@ -1,0 +1,269 @@
+"""The system-prompt figure: how VAS and accuracy move with the system prompt, as paired changes with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.system_prompts_words import foot_of, subtitle_of, title_of
+from vaslab.plots.text import (
+    change_text,
+    counted,
+    escape,
+    number,
+    points,
+    ratio_ticks,
+    shortened,
+    text_width,
+    times_text,
+)
+
+Floats = NDArray[np.float64]
+
+LEFT, BETWEEN, HEAD, ROW, RUN, KEY = 236, 30, 34, 18, 16, 28
+PANELS = (250, 250, 250)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of the figure: which change it shows, and how its axis reads."""
+
+    heading: str
+    name: str
+    log: bool
+
+    def on_axis(self, table: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+        """Change and its interval, in log2 or in points."""
+        found = [table[f"{self.name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high")]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle, low, high = (np.log2(each) if self.log else 100 * each for each in found)
+        return middle, low, high
+
+
+COLUMNS = (
+    Panel("VAS", "vas_ratio", True),
+    Panel("VAS per token", "vas_per_token_ratio", True),
+    Panel("accuracy", "accuracy_change", False),
+)
+
+
+def system_prompts(
+    table: pd.DataFrame,
+    theme: str = "light",
+    data: str | None = None,
+    decoding: str | None = None,
+    run: str | None = None,
+) -> go.Figure:
+    """One row a system prompt: change of VAS, of VAS per token and of accuracy against the first, with intervals.
+
+    Args:
+        table: result of `system_prompts_table`.
+        theme: "light" or "dark". data, decoding, run: words for subtitle and foot.
+
+    Returns:
+        A figure of fixed size; the finding is its title.
+
+    Raises:
+        UsageError: an unknown theme.
+    """
+    look = themes.named(theme)
+    words = {"data": data, "decoding": decoding, "run": run}
+    names = list(dict.fromkeys(table["checkpoint"].astype(str)))
+    styles = themes.run_styles(names, look)
+    columns = [each for each in COLUMNS if each.name != "accuracy_change" or table["accuracy"].notna().any()]
+    width = LEFT + sum(PANELS[: len(columns)]) + BETWEEN * (len(columns) - 1) + EDGE + 16
+    canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))
+    prompt_names = list(dict.fromkeys(table["prompt"].astype(str)))
+    each = float(ROW + RUN * len(names))
+    key = _key_lines(names, width) * KEY if len(names) > 1 else 0
+    top = canvas.body_at + key + HEAD
+    canvas.close(key + HEAD + each * len(prompt_names) + 48)
+    if len(names) > 1:
+        _key(canvas, names, styles)
+    for row, prompt in enumerate(prompt_names):
+        own = table[table["prompt"] == prompt]
+        y = top + (row + 0.5) * each
+        tokens = counted(round(float(own["system_tokens"].mean())), "system token")
+        canvas.text(
+            escape(shortened(prompt, LEFT - 60, 13)), LEFT - 16, y - 8, xanchor="right", align="right"
+        )
+        canvas.text(tokens, LEFT - 16, y + 9, size=11.5, color=look.muted, xanchor="right", align="right")
+    left = float(LEFT)
+    for number_of, (column, room) in enumerate(zip(columns, PANELS, strict=False), start=1):
+        canvas.text(f"<b>{column.heading}</b>", left + room / 2, top - 18, xanchor="center")
+        _panel(canvas, number_of, (left, top, float(room), each), column, table, styles)
+        unit = "change, log₂ scale" if column.log else "change in points"
+        canvas.text(unit, left + room / 2, top + each * len(prompt_names) + 38, xanchor="center")
+        left += room + BETWEEN
+    return canvas.figure
+
+
+def _key_places(names: list[str], width: float | int) -> list[tuple[str, float, int]]:
+    x, line, out = float(EDGE), 0, []
+    for name in names:
+        wide = 26 + text_width(shortened(name, 260, 13), 13) + 22
+        if x > EDGE and x + wide > width - EDGE:
+            x, line = float(EDGE), line + 1
+        out.append((name, x, line))
+        x += wide
+    return out
+
+
+def _key_lines(names: list[str], width: float | int) -> int:
+    return _key_places(names, width)[-1][2] + 1
+
+
+def _key(canvas: Canvas, names: list[str], styles: dict[str, themes.RunStyle]) -> None:
+    bare = {"visible": False, "fixedrange": True}
+    high = _key_lines(names, canvas.width) * KEY
+    on = canvas.axes(
+        9,
+        0,
+        canvas.body_at,
+        canvas.width,
+        high,
+        {"range": [0, canvas.width], **bare},
+        {"range": [high, 0], **bare},
+    )
+    for name, x, line in _key_places(names, canvas.width):
+        style, y = styles[name], line * KEY + KEY / 2
+        canvas.figure.add_scatter(
+            x=[x + 9],
+            y=[y],
+            mode="markers",
+            marker=_marker(style, [True], canvas.theme),
+            hoverinfo="skip",
+            **on,
+        )
+        canvas.text(escape(shortened(name, 260, 13)), x + 24, canvas.body_at + y, color=style.text)
+
+
+def _marker(style: themes.RunStyle, filled: list[bool], look: themes.Theme) -> dict[str, object]:
+    """Filled where the change is clear, open where it is not."""
+    return {
+        "symbol": style.symbol or "circle",
+        "size": 10,
+        "color": [style.line if each else look.background for each in filled],
+        "line": {"width": 1.8, "color": style.line},
+    }
+
+
+def _panel(
+    canvas: Canvas,
+    number_of: int,
+    place: tuple[float, float, float, float],
+    column: Panel,
+    table: pd.DataFrame,
+    styles: dict[str, themes.RunStyle],
+) -> None:
+    look, figure = canvas.theme, canvas.figure
+    left, top, room, each = place
+    prompt_names = list(dict.fromkeys(table["prompt"].astype(str)))
+    middle, low, high = column.on_axis(table)
+    every = np.concatenate([middle, low, high])
+    every = np.abs(every[np.isfinite(every)])
+    limit = max(float(every.max()) if every.size else 0.0, 0.5 if column.log else 2.0) * 1.12
+    on = canvas.axes(
+        number_of,
+        left,
+        top,
+        room,
+        each * len(prompt_names),
+        {
+            "range": [-limit, limit],
+            "showgrid": True,
+            "gridcolor": look.grid,
+            "fixedrange": True,
+            **_ticks(column, limit),
+        },
+        {"range": [each * len(prompt_names), 0], "visible": False, "fixedrange": True},
+    )
+    figure.add_scatter(
+        x=[0, 0],
+        y=[0, each * len(prompt_names)],
+        mode="lines",
+        line={"color": look.reference, "width": 1.6},
+        hoverinfo="skip",
+        **on,
+    )
+    rows = [prompt_names.index(str(name)) for name in table["prompt"]]
+    names = list(styles)
+    y = np.array(
+        [
+            each * row + ROW / 2 + RUN * (names.index(str(name)) + 0.5)
+            for row, name in zip(rows, table["checkpoint"], strict=True)
+        ]
+    )
+    changed = table[f"{column.name}_changed"].to_numpy(dtype=bool)
+    hover = [_hover(row, column) for row in table.to_dict("records")]
+    for name, style in styles.items():
+        own = (table["checkpoint"].astype(str) == name).to_numpy() & np.isfinite(middle)
+        figure.add_scatter(
+            x=middle[own],
+            y=y[own],
+            mode="markers",
+            marker=_marker(style, changed[own].tolist(), look),
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": np.nan_to_num(high[own] - middle[own]),
+                "arrayminus": np.nan_to_num(middle[own] - low[own]),
+                "color": style.line,
+                "thickness": 1.5,
+                "width": 0,
+            },
+            customdata=[text for text, mine in zip(hover, own, strict=True) if mine],
+            hovertemplate="%{customdata}<extra></extra>",
+            **on,
+        )
+    name = column.name.removesuffix("_ratio").removesuffix("_change")
+    for at in np.flatnonzero(table["prompt"] == table.attrs["reference"]):
+        level = float(table[name].iloc[at])
+        canvas.text(
+            number(level) if column.log else f"{100 * level:.1f}%",
+            left + room / 2 + 12,
+            top + y[at],
+            size=11.5,
+            color=look.muted,
+        )
+    lost = ~np.isfinite(middle) if column.log else np.zeros(len(middle), dtype=bool)
+    if lost.any():
+        figure.add_scatter(
+            x=np.zeros(int(lost.sum())),
+            y=y[lost],
+            mode="markers",
+            marker={"symbol": "x-thin-open", "size": 10, "color": look.hatch, "line": {"width": 2}},
+            hovertemplate="<b>no VAS</b><extra></extra>",
+            **on,
+        )
+
+
+def _ticks(column: Panel, limit: float) -> dict[str, object]:
+    if not column.log:
+        return {"nticks": 5}
+    ticks: list[float] = [float(power) for power in ratio_ticks(-limit, limit, 5)]
+    if len(ticks) < 3:
+        ticks = [-0.5, 0.0, 0.5] if limit < 1 else [-1.0, 0.0, 1.0]
+    words = [change_text(t) if t.is_integer() else times_text(2.0**t) for t in ticks]
+    return {"tickvals": ticks, "ticktext": words}
+
+
+def _hover(row: dict, column: Panel) -> str:
+    name = column.name.removesuffix("_ratio").removesuffix("_change")
+    scale, unit = (1, "") if column.log else (100, "%")
+    text = f"<b>{escape(row['prompt'])}</b>, {escape(row['checkpoint'])}"
+    text += f"<br>{column.heading} {scale * row[name]:.3g}{unit}"
+    if np.isfinite(row[f"{name}_low"]):
+        text += f" (95% CI {scale * row[f'{name}_low']:.3g} – {scale * row[f'{name}_high']:.3g})"
+    if np.isfinite(row[f"{column.name}_p"]):
+        ends = [row[f"{column.name}{end}"] for end in ("", "_low", "_high")]
+        if column.log:
+            text += "<br>{} ({} – {})".format(*map(times_text, ends))
+        else:
+            text += "<br>{} points ({} to {})".format(*map(points, ends))
+        text += f", false discovery rate {row[f'{column.name}_p_adjusted']:.2g}"
+    return text

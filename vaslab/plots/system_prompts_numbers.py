@@ -1,0 +1,122 @@
+"""The numbers behind the system-prompt figure: VAS and accuracy under several prompts, paired with one of them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.metrics import vas_per_item
+from vaslab.plots.levels import accuracy_change, accuracy_level, change_terms, row_of, tested, vas_level
+from vaslab.prompts.roles import SYSTEM_ROLES
+from vaslab.statistics import aligned, product_interval
+
+NAMES = {"vas": False, "vas_per_token": True}
+"""Columns of VAS, and whether its masses are divided by their numbers of tokens."""
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """A checkpoint measured under one system prompt.
+
+    Args:
+        checkpoint, prompt: their names. capture: its Capture.
+        right: 1 right, 0 wrong, NaN not graded; dims (item).
+    """
+
+    checkpoint: str
+    prompt: str
+    capture: xr.Dataset
+    right: xr.DataArray | None = None
+
+
+def system_prompts_table(
+    runs: list[Prompted],
+    reference: str | None = None,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    cluster: xr.DataArray | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How VAS and accuracy of each checkpoint move with the system prompt.
+
+    Args:
+        runs: one for each checkpoint and prompt; of one checkpoint on the same items.
+        reference: the prompt that others are compared with; by default the first.
+        queries, form, sink: as `vaslab.metrics.vas`.
+        cluster: picture of each item; resampled whole. seed: of the bootstrap, paired.
+
+    Returns:
+        One row a run, prompts in their first order: checkpoint, prompt, system_tokens (mean over items), vas,
+        vas_per_token and accuracy, each with _low and _high; vas_ratio, vas_per_token_ratio (to the reference) and
+        accuracy_change (parts of one), each with _low, _high, _p, _p_adjusted (Benjamini-Hochberg over all rows but
+        the references), _changed; n_items. `attrs["vas"]` holds the attributes of the VAS, `attrs["reference"]` the
+        prompt.
+
+    Raises:
+        UsageError: no run, two of one checkpoint and prompt, a checkpoint that was not measured under the reference,
+            or runs that do not align.
+        VaslabError: as `vas`.
+    """
+    if not runs:
+        raise UsageError("no run; expected one for each checkpoint and system prompt")
+    base = runs[0].prompt if reference is None else reference
+    by_name = {(run.checkpoint, run.prompt): run for run in runs}
+    if len(by_name) < len(runs):
+        raise UsageError("two runs are of one checkpoint under one system prompt; give each pair once")
+    rows = []
+    for run in _ordered(runs, base):
+        against = by_name.get((run.checkpoint, base))
+        if against is None:
+            raise UsageError(
+                f"{run.checkpoint} was not measured under the system prompt {base!r}, that others are compared with"
+            )
+        rows.append(_row(run, against, queries, form, sink, cluster, seed))
+    table = pd.DataFrame(rows)
+    for name in ("vas_ratio", "vas_per_token_ratio", "accuracy_change"):
+        table = tested(table, name, table["prompt"] != base)
+    table.attrs["vas"] = dict(vas_per_item(runs[0].capture, queries, form, sink).attrs)
+    table.attrs["reference"] = base
+    table.attrs["clustered"] = cluster is not None
+    return table
+
+
+def _ordered(runs: list[Prompted], base: str) -> list[Prompted]:
+    """Runs by prompt, the reference first, then by checkpoint, as they came."""
+    prompts = [base, *dict.fromkeys(run.prompt for run in runs if run.prompt != base)]
+    names = list(dict.fromkeys(run.checkpoint for run in runs))
+    return sorted(runs, key=lambda run: (prompts.index(run.prompt), names.index(run.checkpoint)))
+
+
+def _row(
+    run: Prompted,
+    against: Prompted,
+    queries: str,
+    form: str,
+    sink: str,
+    cluster: xr.DataArray | None,
+    seed: int,
+) -> dict[str, object]:
+    keys = run.capture["n_keys"].sel(key_role=[role.name for role in SYSTEM_ROLES]).sum("key_role")
+    row: dict[str, object] = {
+        "checkpoint": run.checkpoint,
+        "prompt": run.prompt,
+        "system_tokens": float(keys.mean()),
+    }
+    for name, per_token in NAMES.items():
+        row |= row_of(name, vas_level(run.capture, queries, form, sink, per_token, cluster, seed))
+        terms = change_terms(against.capture, run.capture, queries, form, sink, per_token)
+        try:
+            aligned(terms[-1][0], terms[0][0])
+        except UsageError as error:
+            raise UsageError(
+                f"{run.checkpoint}, prompts {against.prompt} (first) and {run.prompt} (second): {error}"
+            ) from error
+        change = product_interval(
+            [(each.mean(("layer", "head")), power) for each, power in terms], seed=seed, cluster=cluster
+        )
+        row |= row_of(f"{name}_ratio", change)
+        row["n_items"] = int(change["n"])
+    row |= row_of("accuracy", accuracy_level(run.right, cluster, seed))
+    return row | accuracy_change(against.right if run is not against else None, run.right, cluster, seed)

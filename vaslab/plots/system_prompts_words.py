@@ -1,0 +1,100 @@
+"""What the system-prompt figure says: its finding, subtitle and foot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.text import counted, dotted, fold, points, shortened, unbroken
+
+
+def title_of(table: pd.DataFrame) -> str:
+    """The finding: does VAS, and does accuracy, move with the system prompt, and how far at most?"""
+    others = table[table["prompt"] != table.attrs["reference"]]
+    if others.empty:
+        return "One system prompt: nothing to compare"
+    if not others["vas_ratio_p"].notna().any():
+        return f"{counted(len(others), 'comparison')} of system prompts: too few items to tell any change"
+    graded = bool(others["accuracy_change_p"].notna().any())
+    vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
+    right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
+    moved = "" if vas is None else f"VAS up to {fold(_size(vas['vas_ratio']))} ({_who(vas, table)})"
+    scored = (
+        ""
+        if right is None
+        else f"accuracy by up to {points(right['accuracy_change'])} points ({_who(right, table)})"
+    )
+    if moved and scored:
+        return f"The system prompt moves {moved}, and {scored}"
+    if moved:
+        return f"The system prompt moves {moved}" + ("; accuracy is not clearly changed" if graded else "")
+    if scored:
+        return f"The system prompt moves {scored}; VAS is not clearly changed"
+    return "No system prompt clearly changes VAS" + (" or accuracy" if graded else "")
+
+
+def per_token_of(table: pd.DataFrame) -> str:
+    """Whether VAS divided by the numbers of tokens moves less: one sentence, or "" where there was no test."""
+    others = table[table["prompt"] != table.attrs["reference"]]
+    if not others["vas_per_token_ratio_p"].notna().any():
+        return ""
+    found = _largest(others[others["vas_per_token_ratio_changed"]], "vas_per_token_ratio", log=True)
+    if found is None:
+        return "Per token, no system prompt clearly changes VAS."
+    return f"Per token, VAS moves up to {fold(_size(found['vas_per_token_ratio']))} ({_who(found, table)})."
+
+
+def _largest(rows: pd.DataFrame, name: str, log: bool) -> pd.Series | None:
+    if rows.empty:
+        return None
+    values = rows[name].to_numpy(dtype=float)
+    return rows.iloc[int(np.abs(np.log(values) if log else values).argmax())]
+
+
+def _size(ratio: float) -> float:
+    return max(float(ratio), 1 / float(ratio))
+
+
+def _who(row: pd.Series, table: pd.DataFrame) -> str:
+    prompt = shortened(str(row["prompt"]), 200, 13)
+    way = ""
+    if table["checkpoint"].nunique() > 1:
+        way = f", {shortened(str(row['checkpoint']), 160, 13)}"
+    return f"{prompt}{way}"
+
+
+def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Metric, checkpoints, data, n, query set, decoding."""
+    said = table.attrs["vas"]
+    names = list(dict.fromkeys(table["checkpoint"]))
+    return dotted(
+        [
+            f"VAS ({said['form_words']}) and accuracy under {counted(table['prompt'].nunique(), 'system prompt')}",
+            names[0] if len(names) == 1 else counted(len(names), "checkpoint"),
+            f"{words.get('data') or 'data not named'}, same {counted(int(table['n_items'].max()), 'item')}",
+            f"queries: {said['query_words']}",
+            f"answers: {words.get('decoding') or 'decoding not stated'}",
+        ]
+    )
+
+
+def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Definition, what bars and filled points mean, what has no value, run id."""
+    n = int(table["n_items"].max())
+    over = "pictures" if table.attrs["clustered"] else counted(n, "item")
+    sentences = [
+        "VAS = attention on image tokens ÷ attention on system tokens; per token: each divided by its number of "
+        "tokens.",
+        f"Changes against the prompt {shortened(str(table.attrs['reference']), 200, 12.5)} (line), whose levels stand "
+        "beside its points.",
+        f"Bars: 95% intervals, paired bootstrap over {over}; filled: changed at FDR 5% (jackknife t test of VAS; "
+        f"{'t test clustered by picture' if table.attrs['clustered'] else 'McNemar'} of accuracy)."
+        if n > 1
+        else "One item: no interval and no test.",
+    ]
+    lost = int(table["vas_ratio"].isna().sum())
+    if lost:
+        sentences.append(f"{counted(lost, 'run')} without VAS: marked by a cross.")
+    sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
+    return " ".join(sentences)

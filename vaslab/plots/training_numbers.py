@@ -1,0 +1,97 @@
+"""The numbers behind the training figure: VAS of each checkpoint of one training run against its first, by layer."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.metrics import vas_per_item
+from vaslab.plots.levels import (
+    Terms,
+    accuracy_change,
+    accuracy_level,
+    add_change,
+    change_terms,
+    row_of,
+    tested,
+    vas_level,
+)
+from vaslab.statistics import aligned, product_interval
+
+
+def training_table(
+    captures: Mapping[int, xr.Dataset],
+    right: Mapping[int, xr.DataArray] | None = None,
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+    cluster: xr.DataArray | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """VAS of every layer at every step, over the same at the first step.
+
+    Args:
+        captures: training step -> Capture of the checkpoint, all of the same items, layers and heads.
+        right: training step -> 1 right, 0 wrong, NaN not graded; dims (item).
+        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        cluster: picture of each item; resampled whole.
+        seed: of the bootstrap over items, paired.
+
+    Returns:
+        One row a step and layer, in their order: step, layer, ratio, low, high (95 %), p, p_adjusted
+        (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1 and no test.
+        `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with vas_ratio_low
+        and so on (as above, over all layers), and accuracy_change with _low, _high and _p (paired).
+        `attrs["vas"]` holds the attributes of the VAS.
+
+    Raises:
+        UsageError: no checkpoint, a negative step, or captures that do not align.
+        VaslabError: as `vas`.
+    """
+    steps = sorted(captures)
+    if not steps or steps[0] < 0:
+        raise UsageError(f"steps are {steps}; expected one capture a training step, counted from 0")
+    form_of = (queries, form, sink, per_token)
+    first = captures[steps[0]]
+    said = dict(vas_per_item(first, *form_of).attrs)
+    layers = first["layer"].values
+    grades = right or {}
+    rows, whole = [], []
+    for step in steps:
+        terms = _terms(first, captures[step], form_of, steps[0], step)
+        changes = product_interval(
+            [(each.mean("head"), power) for each, power in terms], seed=seed, cluster=cluster
+        )
+        row = pd.DataFrame({"step": step, "layer": layers})
+        add_change(row, changes.transpose("layer"))
+        rows.append(row)
+        over_all = [(each.mean(("layer", "head")), power) for each, power in terms]
+        own, base = grades.get(step), grades.get(steps[0])
+        change = product_interval(over_all, seed=seed, cluster=cluster)
+        whole.append(
+            {"step": step, "n_items": int(change["n"])}
+            | row_of("vas", vas_level(captures[step], *form_of, cluster, seed))
+            | row_of("vas_ratio", change)
+            | row_of("accuracy", accuracy_level(own, cluster, seed))
+            | accuracy_change(base if step != steps[0] else None, own, cluster, seed)
+        )
+    table = pd.concat(rows, ignore_index=True)
+    table = tested(table, "", table["step"] != steps[0])
+    summary = pd.DataFrame(whole)
+    table.attrs["steps"] = tested(summary, "vas_ratio", summary["step"] != steps[0])
+    table.attrs["vas"] = said
+    table.attrs["clustered"] = cluster is not None
+    return table
+
+
+def _terms(
+    first: xr.Dataset, other: xr.Dataset, form_of: tuple[str, str, str, bool], from_step: int, step: int
+) -> Terms:
+    terms = change_terms(first, other, *form_of)
+    try:
+        aligned(terms[-1][0], terms[0][0])
+    except UsageError as error:
+        raise UsageError(f"steps {from_step} (first) and {step} (second): {error}") from error
+    return terms

@@ -1,0 +1,101 @@
+"""What the training figure says: its finding, subtitle and foot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.compare_numbers import changed_layers
+from vaslab.plots.compare_words import layers_words
+from vaslab.plots.text import counted, dotted, fold, unbroken
+
+CLEAR = 0.05
+
+
+def title_of(table: pd.DataFrame) -> str:
+    """The finding: what training did to VAS by its last step, where, and what became of accuracy."""
+    steps = table.attrs["steps"]
+    last = steps.iloc[-1]
+    if len(steps) == 1:
+        return f"One checkpoint, at step {last['step']:,}: no change to show"
+    if not steps["vas_ratio_p"].notna().any():
+        return f"{counted(len(steps), 'checkpoint')} of training: too few items to tell any change"
+    return _of_vas(table, steps) + _of_accuracy(last)
+
+
+def _of_vas(table: pd.DataFrame, steps: pd.DataFrame) -> str:
+    last = steps.iloc[-1]
+    if last["vas_ratio_changed"]:
+        text = f"Training {'raises' if last['vas_ratio'] > 1 else 'lowers'} VAS {_size(last)} by step {last['step']:,}"
+        return text + _where(table[table["step"] == last["step"]], bool(last["vas_ratio"] > 1))
+    clear = steps[steps["vas_ratio_changed"]]
+    if clear.empty:
+        return f"No clear change of VAS over {last['step']:,} steps of training"
+    most = clear.loc[np.log(clear["vas_ratio"]).abs().idxmax()]
+    way = "higher" if most["vas_ratio"] > 1 else "lower"
+    return f"VAS is {_size(most)} {way} at step {most['step']:,}, but not clearly changed at step {last['step']:,}"
+
+
+def _size(row: pd.Series) -> str:
+    ratio = float(row["vas_ratio"])
+    return fold(max(ratio, 1 / ratio))
+
+
+def _where(rows: pd.DataFrame, rise: bool) -> str:
+    """In which neighbouring layers the last step changed most, the same way as the whole."""
+    runs = [run for run in changed_layers(rows) if (run[2] > 1) == rise]
+    if not runs:
+        return ", in no layer alone"
+    where = layers_words(runs[0], list(rows["layer"]))
+    return f", in {where}" if where == "all layers" or len(runs) == 1 else f", most in {where}"
+
+
+def _of_accuracy(last: pd.Series) -> str:
+    p = last["accuracy_change_p"]
+    if not np.isfinite(p):
+        return ""
+    if p >= CLEAR:
+        return "; accuracy is not clearly changed"
+    change = 100 * float(last["accuracy_change"])
+    return f"; accuracy {'rises' if change > 0 else 'falls'} {abs(change):.1f} points"
+
+
+def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Metric, model, data, n, query set, decoding."""
+    said = table.attrs["vas"]
+    steps = table.attrs["steps"]
+    return dotted(
+        [
+            f"Visual Attention Score along training, {said['form_words']}",
+            ", ".join(filter(None, (words.get("model"), counted(len(steps), "checkpoint")))),
+            f"{words.get('data') or 'data not named'}, same {counted(int(steps['n_items'].max()), 'item')}",
+            f"queries: {said['query_words']}",
+            f"answers: {words.get('decoding') or 'decoding not stated'}",
+        ]
+    )
+
+
+def foot_of(table: pd.DataFrame, words: Mapping[str, Any], log: bool) -> str:
+    """Definition, what is pale, bars and tests, what has no value, run id."""
+    steps = table.attrs["steps"]
+    first = steps["step"].iloc[0]
+    sentences = [
+        "VAS = attention on image tokens ÷ attention on system tokens. Colour: VAS of a layer (mean over its heads) "
+        f"over that at step {first:,}, log₂ scale."
+    ]
+    over = "pictures" if table.attrs.get("clustered") else counted(int(steps["n_items"].max()), "item")
+    if int(steps["n_items"].max()) > 1:
+        sentences.append(
+            f"Bars: 95% intervals over {over}. Pale cells: no significant change (paired by item, jackknife t test, "
+            "FDR 5% over all steps and layers)."
+        )
+    else:
+        sentences.append("One item: no interval and no test; every change is pale.")
+    if log:
+        sentences.append("Steps on a log scale" + ("; step 0 stands apart." if first == 0 else "."))
+    lost = int(table["ratio"].isna().sum())
+    if lost:
+        sentences.append(f"{counted(lost, 'cell')} without a value: hatched.")
+    sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
+    return " ".join(sentences)
