@@ -34,6 +34,21 @@ ALLOWED = {
         "benchmarks",
     },
     "plots": {"errors", "prompts.roles", "metrics", "statistics"},
+    "explorer": {
+        "errors",
+        "attention",
+        "prompts",
+        "organism",
+        "models",
+        "capture",
+        "metrics",
+        "statistics",
+        "interventions",
+        "benchmarks",
+        "studies",
+        "plots.compare_numbers",
+        "plots.head_grid",
+    },
     "cli": {
         "errors",
         "attention",
@@ -47,9 +62,18 @@ ALLOWED = {
         "benchmarks",
         "studies",
         "plots",
+        "explorer",
     },
 }
-ONLY_IN = {"nnsight": "capture", "plotly": "plots", "typer": "cli", "rich": "cli", "zarr": "capture"}
+ONLY_IN = {
+    "nnsight": "capture",
+    "plotly": "plots",
+    "typer": "cli",
+    "rich": "cli",
+    "zarr": "capture",
+    "anywidget": "explorer",
+    "traitlets": "explorer",
+}
 LONGEST = 400
 
 

@@ -18,6 +18,7 @@ _PUBLIC = {
     "patch_maps": "vaslab.metrics.patches",
     "answer": "vaslab.capture.capture",
     "intervene": "vaslab.interventions.intervene",
+    "explore": "vaslab.explorer.explore",
 }
 
 __all__ = ["__version__", "capture", *sorted(_PUBLIC)]

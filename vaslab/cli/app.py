@@ -12,6 +12,7 @@ from vaslab.cli.compare import compare
 from vaslab.cli.contamination import contamination
 from vaslab.cli.doctor import doctor
 from vaslab.cli.exits import run
+from vaslab.cli.explore import explore
 from vaslab.cli.figure import figures
 from vaslab.cli.grade import grade
 from vaslab.cli.intervene import intervene
@@ -35,6 +36,7 @@ app.add_typer(figures, name="figure")
 app.command()(show)
 app.command()(compare)
 app.command()(report)
+app.command()(explore)
 app.command()(doctor)
 app.command()(ls)
 app.command()(contamination)

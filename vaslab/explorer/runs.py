@@ -1,0 +1,167 @@
+"""Open a run folder: its numbers at once, its pictures and its model when they are asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+import yaml
+
+from vaslab.capture.files import load_capture
+from vaslab.errors import VaslabError
+from vaslab.explorer.entries import Entry, NotThereError, Source, Told, shape_of, short_name
+from vaslab.prompts.prompt import Prompt
+from vaslab.studies.config import MeasureConfig, read_config
+from vaslab.studies.run import CAPTURE, CONFIG, ITEMS, RESOLVED, read_summary
+
+if TYPE_CHECKING:
+    from vaslab.benchmarks import Item
+
+
+def open_run(folder: Path | str) -> Source:
+    """Open a finished run.
+
+    Nothing but its own files is read: pictures, when an item is looked at; the model, at the first head.
+
+    Raises:
+        MissingError: there is no run, or it is not finished.
+        VaslabError: a file of it is damaged.
+    """
+    folder = Path(folder)
+    summary = read_summary(folder)
+    capture = load_capture(folder / CAPTURE)
+    rows = _rows(folder / ITEMS)
+    made = _Made(folder)
+    entries = []
+    for at, name in enumerate(map(str, capture["item"].values)):
+        if name not in rows:
+            raise VaslabError(
+                f"{folder / ITEMS} has no row of item {name}; begin the run again with --overwrite"
+            )
+        entries.append(_entry(rows[name], capture, at, made))
+    pictures = [entry.picture for entry in entries]
+    left = len(rows) - len(entries)
+    return Source(
+        name=short_name(str(summary["model"])),
+        label=folder.name,
+        model=str(summary["model"]),
+        data=str(summary["data"]),
+        decoding=str(summary["decoding"]),
+        run_id=str(folder),
+        capture=capture,
+        entries=entries,
+        load=made.load,
+        shape=shape_of(capture),
+        note=f"{left} of {len(rows)} items could not be measured and are not shown." if left else "",
+        clustered=all(pictures) and len(set(pictures)) < len(pictures),
+        max_new_tokens=made.max_new_tokens,
+    )
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {str(row["id"]): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VaslabError(f"{path} cannot be read; begin the run again with --overwrite") from error
+
+
+def _entry(row: dict[str, Any], capture: xr.Dataset, at: int, made: _Made) -> Entry:
+    def told(vlm: Any) -> Told:
+        return answer_ids(vlm, str(row["response"] or ""), bool(row["finished"]), row["n_tokens"])
+
+    return Entry(
+        id=str(row["id"]),
+        question=str(row.get("question") or ""),
+        capture=capture,
+        at=at,
+        prompt=lambda: made.prompt(row),
+        told=told,
+        reference=_text(row.get("answer")),
+        category=_text(row.get("kind")),
+        response=_text(row.get("response")),
+        correct=row.get("right"),
+        why=_text(row.get("reason")),
+        picture=_text(row.get("picture")),
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def answer_ids(vlm: Any, text: str, finished: bool, n_tokens: int | None) -> Told:
+    """Cut a stored answer into tokens again, end token included.
+
+    Runs keep the text of an answer. Cut again it can differ from what was generated; where the number of tokens
+    does, that is said.
+    """
+    tokenizer = vlm.processor.tokenizer
+    # the answer's special tokens were taken out of its text: what looks like one is text
+    ids = list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    ends = vlm.model.generation_config.eos_token_id
+    if finished and ends is not None:
+        ids.append(int(ends if isinstance(ends, int) else ends[0]))
+    if not ids:
+        raise NotThereError("the answer is empty, so it has no rows")
+    if n_tokens is not None and n_tokens != len(ids):
+        return ids, f"the stored answer cut again has {len(ids)} tokens, {n_tokens} were generated"
+    return ids, ""
+
+
+class _Made:
+    """By what a run was made, read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def config(self) -> MeasureConfig:
+        """The run's config, offline whatever it was then."""
+        held = read_config(self.folder / CONFIG)
+        lists: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in held.items()
+        }
+        return replace(MeasureConfig(**lists), offline=True)
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """What followed from it."""
+        held = yaml.safe_load((self.folder / CONFIG).read_text(encoding="utf-8")).get(RESOLVED)
+        return held if isinstance(held, dict) else {}
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest answer."""
+        return self.config.max_new_tokens
+
+    @cached_property
+    def _items(self) -> dict[str, Item]:
+        chosen = self.config.selection(self.config.benchmark())
+        return {item.id: item for item in chosen.items}
+
+    def prompt(self, row: dict[str, Any]) -> Prompt:
+        """The prompt of a row. Raises VaslabError where the data are gone or are not the run's any more."""
+        item = self._items.get(str(row["id"]))
+        if item is None or (item.question, item.system) != (row["question"], row["system"]):
+            raise NotThereError(
+                f"{self.config.data or 'the data'} on this disk holds no item {row['id']} with this question; "
+                "restore the data that the run was made of"
+            )
+        return item.prompt()
+
+    def load(self) -> Any:
+        """The run's model, proved; what differs from the run's is an error only where nothing can be shown."""
+        from vaslab.studies.measure import load_for
+
+        vlm = load_for(self.config)
+        was = self.resolved.get("model_revision")
+        if was not in (None, vlm.revision):
+            raise NotThereError(
+                f"{vlm.name} on this disk is {vlm.revision}, the run was made with {was}; restore that model"
+            )
+        return vlm

@@ -1,0 +1,142 @@
+"""The explorer in a notebook: JupyterLab, Notebook 7, marimo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from vaslab.explorer import live
+from vaslab.explorer.page import write_page
+from vaslab.explorer.view import State, View
+
+MODULE = Path(__file__).parent / "explorer.js"
+
+
+def _synced(kind: Any) -> Any:
+    return kind.tag(sync=True)
+
+
+class HeadExplorer(anywidget.AnyWidget):
+    """A linked view of heads, a picture under their attention, and the tokens that look at it.
+
+    Made by `vaslab.explore`. The page sets item, queries, scope, selected, token, picture and pinned; Python may set
+    them too, and `observe` them. Everything else follows. Bytes are little-endian float32 unless said.
+
+    Args:
+        view: what is looked at.
+        state: what is looked at first.
+    """
+
+    _esm = MODULE
+
+    meta = _synced(traitlets.Dict())
+    items = _synced(traitlets.List())
+    item = _synced(traitlets.Int(-1))
+    queries = _synced(traitlets.Unicode("user"))
+    scope = _synced(traitlets.Unicode("item"))
+    selected = _synced(traitlets.List([0, 0]))
+    token = _synced(traitlets.Int(-1))
+    picture = _synced(traitlets.Int(0))
+    pinned = _synced(traitlets.List())
+    map = _synced(traitlets.Dict())
+    vas = _synced(traitlets.Bytes())
+    low = _synced(traitlets.Bytes())
+    high = _synced(traitlets.Bytes())
+    shares = _synced(traitlets.Bytes())
+    change = _synced(traitlets.Bytes())
+    change_low = _synced(traitlets.Bytes())
+    change_high = _synced(traitlets.Bytes())
+    significant = _synced(traitlets.Bytes())
+    pictures = _synced(traitlets.List())
+    rows = _synced(traitlets.List())
+    attention = _synced(traitlets.List())
+    share_0 = _synced(traitlets.Bytes())
+    scale_0 = _synced(traitlets.Bytes())
+    cells_0 = _synced(traitlets.Bytes())
+    share_1 = _synced(traitlets.Bytes())
+    scale_1 = _synced(traitlets.Bytes())
+    cells_1 = _synced(traitlets.Bytes())
+    live = _synced(traitlets.Dict())
+
+    def __init__(self, view: View, state: State) -> None:
+        self.view = view
+        super().__init__(
+            meta=view.meta(),
+            items=view.items,
+            item=state.item,
+            queries=state.queries,
+            scope=state.scope,
+            selected=list(state.selected),
+            live=live.idle(view),
+            **view.numbers(state),
+            **view.attention(state, load=False),
+            **view.pictures(state.item),
+        )
+        self.observe(self._changed, ["item", "queries", "scope", "selected"])
+        self.on_msg(self._heard)
+
+    @property
+    def state(self) -> State:
+        """What is looked at. Raises UsageError for values that name nothing."""
+        told = {name: getattr(self, name) for name in ("item", "queries", "scope", "selected")}
+        return self.view.checked(told)
+
+    def to_html(self, path: Path | str, top: int = 24) -> Path:
+        """Write the current item as one page that needs no kernel and no network; return its path.
+
+        Args:
+            path: where.
+            top: heads kept with all their rows: those of the largest VAS, and the one selected; of the others the
+                mean over rows is kept. The page says so.
+        """
+        return write_page(self.view, self.state, path, top)
+
+    def _changed(self, change: Any) -> None:
+        """Follow the page, or Python."""
+        name = change["name"]
+        state = self.state
+        if name in ("item", "queries", "scope"):
+            self._set(self.view.numbers(state))
+        if name == "item":
+            self._set({"token": -1, "picture": 0, **self.view.pictures(state.item)})
+        if name != "scope":
+            self._look(state)
+
+    def _look(self, state: State) -> None:
+        """Get the selected head's map; the first time this loads the model, and the page says so meanwhile."""
+        waiting = [source.load is not None and not source.loaded for source in self.view.sources]
+        if any(waiting) and state.item >= 0:
+            names = " and ".join(
+                source.model for source, wait in zip(self.view.sources, waiting, strict=True) if wait
+            )
+            self.attention = [_waiting(f"loading {names} …") for _ in self.view.sources]
+        self._set(self.view.attention(state))
+        self._set(self.view.pictures(state.item))
+        if state.scope == "item":
+            # numbers that the run does not hold can be measured now
+            self._set(self.view.numbers(state))
+
+    def _set(self, traits: dict[str, Any]) -> None:
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
+
+    def _heard(self, _: Any, content: Any, __: Any) -> None:
+        """Take a message of the page: "load" or "ask"."""
+        told = content if isinstance(content, dict) else {}
+        if told.get("type") == "load":
+            self._look(self.state)
+        elif told.get("type") == "ask":
+            self.live = live.busy(self.live)
+            found, item = live.ask(self.view, self.state, told)
+            if item is not None:
+                self._set({"items": self.view.items, "scope": "item"})
+                self.item = item
+            self.live = found
+
+
+def _waiting(note: str) -> dict[str, Any]:
+    return {"state": "waiting", "note": note, "seconds": 0, "n_rows": 0, "n_cells": 0, "sinks": [], "of": []}
