@@ -17,6 +17,10 @@
 # and ask: does it answer right, how much of its attention goes to the picture and how much to the system prompt,
 # which heads look at the picture, and does the head that looks most look at *the thing asked about*?
 
+# %% tags=["parameters"]
+MODEL = "organism:base"
+N_ITEMS = 48
+
 # %%
 import pandas as pd
 import plotly.graph_objects as go
@@ -30,9 +34,6 @@ from vaslab.prompts.encode import encode
 
 pio.renderers.default = "plotly_mimetype"
 pio.renderers["plotly_mimetype"].config = CONFIG
-
-MODEL = "organism:base"
-N_ITEMS = 48
 
 # %% [markdown]
 # ## The model, proved

@@ -18,6 +18,7 @@ from vaslab.cli.grade import grade
 from vaslab.cli.intervene import intervene
 from vaslab.cli.ls import ls
 from vaslab.cli.measure import measure
+from vaslab.cli.notebook import notebook
 from vaslab.cli.report import report
 from vaslab.cli.show import show
 from vaslab.cli.study import study
@@ -40,6 +41,7 @@ app.command()(explore)
 app.command()(doctor)
 app.command()(ls)
 app.command()(contamination)
+app.command()(notebook)
 
 
 def _version(asked: bool) -> bool:

@@ -1,0 +1,114 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What did training change: what a checkpoint looks at, how it answers, or both?
+#
+# Two checkpoints answer the same questions. VAS can rise because attention on the picture rose or because
+# attention on the system prompt fell, in a few heads or in all of them, and the answers may follow or not.
+# Everything is paired: item by item, head by head.
+
+# %% tags=["parameters"]
+RUN_A = ""  # a run folder; empty: MODEL_A and MODEL_B are measured on DATA here
+RUN_B = ""  # a run folder on the same items
+MODEL_A = "organism:base"
+MODEL_B = "organism:agto"
+DATA = "glyph"
+LIMIT = 200
+
+# %%
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import plotly.io as pio
+
+import vaslab
+from vaslab.cli.finished import read_runs, same_pictures
+from vaslab.plots import CONFIG, changes, changes_table, compare, compare_table
+from vaslab.statistics import paired_accuracy
+from vaslab.studies.config import MeasureConfig
+from vaslab.studies.measure import measure
+
+pio.renderers.default = "plotly_mimetype"
+pio.renderers["plotly_mimetype"].config = CONFIG
+
+# %%
+scratch = tempfile.TemporaryDirectory()
+asked = {"data": DATA, "limit": LIMIT, "batch_size": 50, "max_new_tokens": 192}
+folders = [
+    Path(run) if run else measure(MeasureConfig(model, f"{scratch.name}/{side}", **asked))
+    for side, run, model in (("a", RUN_A, MODEL_A), ("b", RUN_B, MODEL_B))
+]
+runs = read_runs(folders)
+(a, b), names = runs.values(), tuple(runs)
+pictures = same_pictures([a, b])
+told = {"data": a.summary["data"], "run": ", ".join(folder.name for folder in folders)}
+
+# %% [markdown]
+# ## Head by head
+# Pale heads did not change at a false discovery rate of 5 %.
+
+# %%
+by_head = compare_table(a.capture, b.capture, cluster=pictures)
+compare(a.capture, b.capture, names, table=by_head, **told)
+
+# %% [markdown]
+# ## Rise of visual, or fall of system attention?
+# log2 of the ratio of means, layer by layer, in its two parts; the last bar is all layers together.
+
+# %%
+parts = changes_table(a.capture, b.capture, cluster=pictures)
+changes(a.capture, b.capture, names, table=parts, **told)
+
+# %% [markdown]
+# ## Which answers changed?
+
+# %%
+answers = pd.DataFrame(
+    [
+        {"item": name, names[0]: a.rows[name]["right"], names[1]: row["right"], "says": row["extracted"]}
+        for name, row in b.rows.items()
+    ]
+).set_index("item")
+graded = a.graded and b.graded
+answers[answers[names[0]] != answers[names[1]]].head(12)
+
+# %% [markdown]
+# ## One item in both
+
+# %%
+vaslab.explore(*folders)
+
+# %% [markdown]
+# ## What was found
+
+# %%
+whole = parts.iloc[-1]
+changed = by_head[by_head["changed"]]
+found = [
+    f"From {names[0]} to {names[1]} VAS (ratio of means) changes by a factor of {2 ** whole['total']:.2f} (95 % CI "
+    f"{2 ** whole['total_low']:.2f} to {2 ** whole['total_high']:.2f}): attention on the picture by "
+    f"{2 ** whole['visual']:.2f} ({2 ** whole['visual_low']:.2f} to {2 ** whole['visual_high']:.2f}), attention on the "
+    f"system prompt by {2 ** -whole['system']:.2f} ({2 ** -whole['system_high']:.2f} to "
+    f"{2 ** -whole['system_low']:.2f}).",
+    f"{len(changed)} of {len(by_head)} heads changed their VAS (mean of ratios, FDR 5 %): "
+    f"{int((changed['ratio'] > 1).sum())} up, {int((changed['ratio'] < 1).sum())} down.",
+]
+if graded:
+    pair = paired_accuracy(a.right, b.right, pictures)
+    found.append(
+        f"Accuracy goes from {pair.first:.1%} to {pair.second:.1%}: {100 * pair.difference:+.1f} points (95 % CI "
+        f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}), {pair.fixed} items fixed and {pair.broken} broken (McNemar "
+        f"p = {pair.p:.2g})."
+    )
+print("\n\n".join(found))
