@@ -2,19 +2,21 @@
 
 import base64
 import json
+from contextlib import ExitStack
 from io import BytesIO
 
-import httpx
 import pytest
 from PIL import Image
 
+from tests.benchmarks.judge_server import Chat, serving
 from trainers.cli import app
 from trainers.data.readers import read_records
 from trainers.data.record import Record, write_records
-from trainers.vard.endpoint import KEY, Endpoint, EndpointError
+from trainers.vard.endpoint import KEY, Endpoint
 from trainers.vard.synthesis import ANCHOR, Limits, Rejected, run_synthesis, synthesise
+from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.cli.exits import run
-from vaslab.errors import MissingError, UsageError
+from vaslab.errors import UsageError, VaslabError
 
 from .test_data import png
 
@@ -23,58 +25,54 @@ CHAIN = "<think>It is half.</think><answer>0.5</answer>"
 ANCHORED = "<think>Look back at the angle. Half. Check the image again. Half.</think><answer>0.5</answer>"
 
 
-class Server:
-    """Answers by which of the three prompts it is asked; counts its calls."""
+def reply(text, **more):
+    """A server's whole answer, as it sends it."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    return json.dumps({"choices": [{"message": {"content": text}, **more}], "usage": usage})
 
-    def __init__(self, *replies, status=200, finish="stop"):
-        self.replies, self.status, self.finish, self.bodies = list(replies), [], finish, []
-        self.status = status if isinstance(status, list) else [status] * 100
 
-    def __call__(self, request):
-        self.bodies.append((json.loads(request.content), request.headers))
-        status = self.status.pop(0)
-        if status != 200:
-            return httpx.Response(status, text="busy")
-        choice = {"message": {"content": self.replies.pop(0)}, "finish_reason": self.finish}
-        return httpx.Response(
-            200, json={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
-        )
+@pytest.fixture
+def serve(tmp_path, monkeypatch, request):
+    """Make an endpoint of a real server that takes the steps of a script; its `chat` holds what it was asked."""
+    monkeypatch.delenv(KEY, raising=False)
+    stack = ExitStack()
+    request.addfinalizer(stack.close)  # noqa: PT021 - the runtime type checker wraps generators away
 
-    def endpoint(self, folder, **given):
-        waits = []
-        made = Endpoint(
-            "http://here/v1", "m", folder, transport=httpx.MockTransport(self), sleep=waits.append, **given
-        )
-        made.waits = waits
-        return made
+    def made(*script, folder=tmp_path / "replies", **given):
+        chat, pauses = Chat(lambda _: pytest.fail("asked too often"), script), []
+        endpoint = Endpoint(stack.enter_context(serving(chat)), "m", folder, wait=pauses.append, **given)
+        endpoint.chat, endpoint.pauses = chat, pauses
+        return stack.enter_context(endpoint)
+
+    return made
 
 
 def text_of(body):
     return body["messages"][0]["content"][-1]["text"]
 
 
-def test_three_calls_make_a_record(tmp_path, monkeypatch):
-    monkeypatch.setenv(KEY, "secret")
-    server = Server("A triangle.", CHAIN, ANCHORED)
-    endpoint = server.endpoint(tmp_path)
+def test_three_calls_make_a_record(serve, monkeypatch):
+    monkeypatch.setenv(KEY, "secret-of-the-endpoint")
+    endpoint = serve(reply("A triangle, secret-of-the-endpoint."), reply(CHAIN), reply(ANCHORED))
     record = synthesise(ASKED, endpoint, Limits())
     assert isinstance(record, Record)
     assert (record.kind, record.answer, record.images) == ("vard", "1/2", ASKED.images)
     assert record.response == ANCHORED.replace("0.5", "1/2")  # the record's own form of the answer
-    describe, reflect, anchor = (body for body, _ in server.bodies)
+    describe, reflect, anchor = endpoint.chat.bodies
     picture = base64.b64decode(describe["messages"][0]["content"][0]["image_url"]["url"].partition(",")[2])
     assert Image.open(BytesIO(picture)).size == (70, 64)
     assert len(reflect["messages"][0]["content"]) == 1
-    assert "A triangle." in text_of(reflect)
+    # a server that repeats the key does not get it into the data
+    assert "A triangle, ***." in text_of(reflect)
     assert "What {kind} of angle?" in text_of(reflect)
     assert CHAIN in text_of(anchor)
     assert anchor["messages"][0]["content"][0]["type"] == "image_url"
-    assert server.bodies[0][1]["authorization"] == "Bearer secret"
-    assert (endpoint.usage.fresh, endpoint.usage.prompt_tokens, endpoint.usage.completion_tokens) == (
-        3,
-        21,
-        9,
-    )
+    assert {(body["model"], body["temperature"], body["max_tokens"]) for body in endpoint.chat.bodies} == {
+        ("m", 0.7, 4096)
+    }
+    assert endpoint.chat.headers[0]["Authorization"] == "Bearer secret-of-the-endpoint"
+    used = endpoint.usage
+    assert (used.calls, used.prompt_tokens, used.completion_tokens) == (3, 21, 9)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +85,8 @@ def test_three_calls_make_a_record(tmp_path, monkeypatch):
         (["d", CHAIN, ANCHORED.replace("Half. ", "Half. " * 40)], "anchor: 50 words, more than 20"),
     ],
 )
-def test_chains_that_are_wrong_or_poor_are_rejected_with_a_reason(tmp_path, replies, reason):
-    made = synthesise(ASKED, Server(*replies).endpoint(tmp_path), Limits(words=20))
+def test_chains_that_are_wrong_or_poor_are_rejected_with_a_reason(serve, replies, reason):
+    made = synthesise(ASKED, serve(*map(reply, replies)), Limits(words=20))
     assert isinstance(made, Rejected)
     assert made.reason.startswith(reason)
 
@@ -108,16 +106,25 @@ def test_anchors_are_found(text, found):
     assert len(ANCHOR.findall(text)) == found
 
 
-def test_a_killed_run_asks_nothing_twice(tmp_path):
+def test_a_question_without_an_answer_is_rejected_and_others_go_on(serve):
+    """A filtered prompt must not end a run of thousands, nor one reply that never ends."""
+    endpoint = serve(reply("d"), 400)
+    made = synthesise(ASKED, endpoint, Limits())
+    assert isinstance(made, Rejected)
+    assert made.reason.startswith("no reply: m refused the prompt (HTTP 400: ")
+    made = synthesise(ASKED, serve(reply(CHAIN, finish_reason="length")), Limits())
+    assert made.reason == "no reply: the reply was cut at its longest; raise --max-tokens"
+
+
+def test_a_killed_run_asks_nothing_twice(serve, tmp_path):
     other = Record("q2", (("user", "<image>Another?"),), (png(),), "rl", "3")
-    first = Server("d", CHAIN, ANCHORED, status=[200, 200, 200, 400])
-    with pytest.raises(EndpointError, match="status 400: busy"):
-        run_synthesis([ASKED, other], first.endpoint(tmp_path / "replies"), Limits(), tmp_path, 1)
-    second = Server("<think>a</think><answer>4</answer>")
-    endpoint = second.endpoint(tmp_path / "replies")
+    first = serve(reply("d"), reply(CHAIN), reply(ANCHORED), 404)
+    with pytest.raises(VaslabError, match=r"does not serve m .*check --endpoint and --model"):
+        run_synthesis([ASKED, other], first, Limits(), tmp_path, 1)
+    endpoint = serve(reply("<think>a</think><answer>4</answer>"))
     path, rejected = run_synthesis([ASKED, other], endpoint, Limits(), tmp_path, 1)
     # the second question shows the same picture: its description is the first's
-    assert (endpoint.usage.fresh, endpoint.usage.cached) == (1, 4)
+    assert (endpoint.usage.calls, endpoint.usage.cached) == (1, 4)
     assert [each.id for each in read_records(path).require("response")] == ["q1"]
     assert [each.reason for each in rejected] == ["reflect: answers '4', not '3'"]
     assert json.loads((tmp_path / "rejected.jsonl").read_text())["id"] == "q2"
@@ -125,33 +132,32 @@ def test_a_killed_run_asks_nothing_twice(tmp_path):
         run_synthesis([ASKED], endpoint, Limits(), tmp_path, 1)
 
 
-def test_a_busy_server_is_waited_for(tmp_path):
-    endpoint = Server("fine", status=[429, 503, 200]).endpoint(tmp_path)
+def test_other_settings_are_another_question(serve):
+    assert serve(reply("one")).ask("a") == "one"
+    assert serve().ask("a") == "one"
+    assert serve(reply("two"), temperature=0.0).ask("a") == "two"
+
+
+def test_a_busy_server_is_waited_for(serve):
+    endpoint = serve(429, 503, reply("fine"))
     assert endpoint.ask("hello") == "fine"
-    assert endpoint.waits == [1, 2]
-    silent = Server(status=[500, 500]).endpoint(tmp_path, tries=2)
-    with pytest.raises(EndpointError, match=r"did not answer in 2 tries \(status 500\)"):
-        silent.ask("other")
+    assert endpoint.pauses == [1, 2]
+    with pytest.raises(VaslabError, match=r"the endpoint at .* failed 2 times, at last: HTTP 500"):
+        serve(500, 500, tries=2).ask("other")
 
 
-def test_errors_say_what_to_do(tmp_path):
-    with pytest.raises(MissingError, match=KEY):
-        Server(status=401).endpoint(tmp_path).ask("a")
-    with pytest.raises(EndpointError, match="raise --max-tokens"):
-        Server("cut", finish="length").endpoint(tmp_path).ask("b")
-    page = Endpoint(
-        "http://here",
-        "m",
-        tmp_path,
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, text="<html>")),
-    )
-    with pytest.raises(EndpointError, match="does not answer as a chat endpoint"):
-        page.ask("c")
+def test_errors_say_what_to_do(serve):
+    with pytest.raises(VaslabError, match=f"refused the key .*set {KEY}"):
+        serve(401).ask("a")
+    with pytest.raises(VaslabError, match="not as an OpenAI-compatible chat"):
+        serve("<html>").ask("c")
+    with pytest.raises(PromptRefusedError, match="gave no text"):
+        serve(reply(None)).ask("d")
 
 
-def test_nothing_kept_is_an_error_that_names_the_reasons(tmp_path):
+def test_nothing_kept_is_an_error_that_names_the_reasons(serve, tmp_path):
     with pytest.raises(UsageError, match=r"none of 1 chains was kept; .*rejected\.jsonl"):
-        run_synthesis([ASKED], Server("d", "x").endpoint(tmp_path / "r"), Limits(), tmp_path, 1)
+        run_synthesis([ASKED], serve(reply("d"), reply("x")), Limits(), tmp_path, 1)
 
 
 def test_the_command_draws_glyphs_or_asks_for_an_endpoint(tmp_path, capfd):

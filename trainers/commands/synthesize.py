@@ -33,13 +33,14 @@ def _over_endpoint(config: SynthesizeRun) -> Path:
         raise UsageError("--data needs --endpoint and --model, and makes records of kind vard; give both")
     records = read_records(Path(config.data)).require("answer")
     out = Path(config.out)
-    endpoint = Endpoint(config.endpoint, config.model, out / "replies", config.temperature, config.max_tokens)
     limits = Limits(config.grader, config.anchors, config.words)
-    path, rejected = run_synthesis(records, endpoint, limits, out, config.workers)
+    where = (config.endpoint, config.model, out / "replies", config.temperature, config.max_tokens)
+    with Endpoint(*where) as endpoint:
+        path, rejected = run_synthesis(records, endpoint, limits, out, config.workers)
     used = endpoint.usage
     cost = (used.prompt_tokens * config.price_in + used.completion_tokens * config.price_out) / 1e6
     note(
-        f"{len(records) - len(rejected)} of {len(records)} chains kept; {used.fresh} calls ({used.cached} more from "
+        f"{len(records) - len(rejected)} of {len(records)} chains kept; {used.calls} calls ({used.cached} more from "
         f"the cache), {used.prompt_tokens} tokens read and {used.completion_tokens} written, cost {cost:.2f}"
     )
     return path

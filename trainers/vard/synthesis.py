@@ -13,6 +13,7 @@ from trainers.data.record import PLACE, Record, write_records
 from trainers.rewards import accuracy_reward, format_reward
 from trainers.vard.endpoint import Endpoint
 from vaslab.benchmarks.answer_tag import tagged_answer
+from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.errors import UsageError
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -49,7 +50,17 @@ class Limits:
 
 
 def synthesise(record: Record, endpoint: Endpoint, limits: Limits) -> Record | Rejected:
-    """Make one VARD record of a prompt with its answer. Raises what `Endpoint.ask` raises."""
+    """Make one VARD record of a prompt with its answer.
+
+    A question that the model does not answer is rejected. Raises what else `Endpoint.ask` raises.
+    """
+    try:
+        return _chained(record, endpoint, limits)
+    except PromptRefusedError as error:
+        return Rejected(record.id, f"no reply: {error}")
+
+
+def _chained(record: Record, endpoint: Endpoint, limits: Limits) -> Record | Rejected:
     images = record.prompt().images
     pictures = tuple(image for image in images if not isinstance(image, Path))
     question = record.messages[-1][1].replace(PLACE, "").strip()
@@ -103,7 +114,7 @@ def run_synthesis(
 
     Raises:
         UsageError: nothing was kept, or the folder holds records already.
-        EndpointError, MissingError: of the endpoint; replies so far are kept.
+        VaslabError: of the endpoint; replies so far are kept.
     """
     if (out / "records.jsonl").exists():
         raise UsageError(f"{out / 'records.jsonl'} is there already; choose another folder")
