@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
 from vaslab.errors import MissingError, UsageError, VaslabError, one_line
+from vaslab.models.adapter import Adapter, read_adapter, with_adapter
 from vaslab.models.families import Family, family_of
 from vaslab.models.vlm import Vlm
 from vaslab.prompts.processor import QwenImageProcessor
@@ -43,7 +44,8 @@ def load_model(
     """Load a model and its processor without proving it; `vaslab.load` proves too.
 
     Args:
-        name: `organism:NAME`, a folder in the Hugging Face form, or a hub id.
+        name: `organism:NAME`, a folder in the Hugging Face form, a LoRA adapter's folder (its base is named inside),
+            or a hub id.
         dtype: `auto` (that of the checkpoint), `float32`, `float16` or `bfloat16`.
         device_map: as in transformers; `"auto"` spreads a large model. None keeps the CPU.
         revision: branch, tag or commit of a hub id.
@@ -52,9 +54,12 @@ def load_model(
 
     Raises:
         UsageError: an unknown organism, dtype or family.
-        MissingError: no such folder, a hub id that is not on disk, no safetensors.
-        VaslabError: a checkpoint that transformers cannot read.
+        MissingError: no such folder, a hub id that is not on disk, no safetensors, an adapter without its base.
+        VaslabError: a checkpoint that transformers cannot read, an adapter that does not belong to its base.
     """
+    adapter = read_adapter(str(name))
+    if adapter is not None:
+        return _adapted(adapter, str(name), dtype, device_map, revision, offline)
     if dtype not in _DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}; one of {', '.join(_DTYPES)}")
     _check_devices(device_map)
@@ -86,6 +91,46 @@ def load_model(
     if commit is None and device_map != "meta":
         commit = _weights_digest(source)
     return Vlm(str(name), commit or "not known", model, processor, family)
+
+
+def _adapted(
+    adapter: Adapter,
+    name: str,
+    dtype: str,
+    device_map: str | dict[str, Any] | None,
+    revision: str | None,
+    offline: bool | None,
+) -> Vlm:
+    """Load an adapter's base, and put the adapter in."""
+    if read_adapter(adapter.base) is not None:
+        raise UsageError(
+            f"{name} is an adapter of {adapter.base}, which is an adapter too; merge that into its base with peft, and "
+            "name the merged model as base_model_name_or_path"
+        )
+    try:
+        vlm = load_model(
+            adapter.base,
+            dtype=dtype,
+            device_map=device_map,
+            revision=revision or adapter.revision,
+            offline=offline,
+        )
+    except MissingError as error:
+        raise MissingError(
+            f"{name} is a LoRA adapter of {adapter.base}, which is not there ({error}); base_model_name_or_path in its "
+            "adapter_config.json says where the base is"
+        ) from error
+    processor = vlm.processor
+    if adapter.has_processor:
+        try:
+            processor = _processor(str(adapter.folder), vlm.family, {"local_files_only": True})
+        except (OSError, ValueError) as error:
+            raise VaslabError(f"the processor of {name} cannot be read: {_line(error)}") from error
+        _check_fit(name, processor, vlm.model.config)
+    if device_map == "meta":
+        return Vlm(name, vlm.revision, vlm.model, processor, vlm.family)
+    model = with_adapter(vlm.model, adapter).eval()
+    return Vlm(name, f"{vlm.revision}+{_weights_digest(str(adapter.folder))}", model, processor, vlm.family)
 
 
 def _locate(name: str) -> tuple[str, bool]:
