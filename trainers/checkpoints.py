@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate.utils import is_peft_model
 
 import vaslab
@@ -69,19 +67,6 @@ def lora(rank: int) -> Any:
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
-def note_memory(model: torch.nn.Module) -> None:
-    """Say on stderr what weights, gradients and AdamW's moments will take; activations come on top."""
-    every = sum(p.numel() * p.element_size() for p in model.parameters())
-    trained = [p for p in model.parameters() if p.requires_grad]
-    gradients = sum(p.numel() * p.element_size() for p in trained)
-    gigabytes = [size / 1e9 for size in (every, gradients, 2 * gradients)]
-    print(
-        "note: over all devices {:.3g} GB of weights, {:.3g} of gradients, {:.3g} of optimiser, and activations; "
-        "{:,} parameters are trained".format(*gigabytes, sum(p.numel() for p in trained)),
-        file=sys.stderr,
-    )
-
-
 def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | None = None) -> Path:
     """Write weights, config and processor with a card of how they came to be; return the folder.
 
@@ -89,8 +74,8 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
         trainer: the trainer, after training.
         out: the run folder; the checkpoint is its checkpoint/, whole or not there.
         card: what the card says beside metrics and versions.
-        base: for LoRA: the model that the adapter belongs to. The adapter stays in adapter/, and the checkpoint is
-            the merged model.
+        base: for LoRA: the model that the adapter belongs to. The adapter stays in adapter/, which names it, and the
+            checkpoint is the merged model.
     """
     folder, part = out / "checkpoint", out / "checkpoint.part"
     if trainer.is_world_process_zero() and part.exists():
@@ -99,8 +84,10 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
     trainer.save_model(str(out / "adapter" if base else part))
     if trainer.is_world_process_zero():
         if base is not None:
+            _name_base(out / "adapter", base)
             _merge(base, out / "adapter", part)
-        (part / "training_args.bin").unlink(missing_ok=True)
+        for written in (part, out / "adapter"):
+            (written / "training_args.bin").unlink(missing_ok=True)
         logs = [log for log in trainer.state.log_history if "loss" in log]
         whole = {
             **card,
@@ -114,6 +101,14 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
         part.replace(folder)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def _name_base(adapter: Path, base: str) -> None:
+    """Write into an adapter's config a name of its base that holds from any folder, and an organism's anywhere."""
+    path = adapter / "adapter_config.json"
+    named = str(Path(base).resolve()) if Path(base).is_dir() else base
+    told = {**json.loads(path.read_text(encoding="utf-8")), "base_model_name_or_path": named}
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _merge(base: str, adapter: Path, folder: Path) -> None:

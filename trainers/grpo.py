@@ -13,7 +13,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 
 from trainers.checkpoints import Resuming
-from trainers.looking import watching
+from trainers.credit import Credit, Credited, refuse_credit
+from trainers.looking import Looks, watching
 from trainers.rewards import VarsConfig, accuracy_reward, format_reward, gated, visual_reward
 from trainers.sets import Sets, paper_sets
 from vaslab.attention import text_decoder
@@ -24,7 +25,7 @@ from vaslab.prompts.roles import Role
 from vaslab.prompts.vocabulary import tokenizer_of
 
 
-class AvarGRPOTrainer(Resuming, GRPOTrainer):
+class AvarGRPOTrainer(Resuming, Credited, GRPOTrainer):
     """GRPOTrainer whose reward is r_accuracy + lambda_v * r_visual + lambda_f * r_format (VARS, arXiv 2603.03825).
 
     r_visual is read off the pass that TRL makes for the old log-probabilities where it makes one (vLLM with importance
@@ -36,6 +37,7 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
         args: TRL's config; `reward_weights` are the config's below.
         shaping: the reward.
         text_tokens: special tokens that texts may use.
+        credit: how a completion's tokens share its advantage; None gives each the whole.
         **options: GRPOTrainer's own.
 
     Raises:
@@ -48,10 +50,12 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
         args: GRPOConfig,
         shaping: VarsConfig | None = None,
         text_tokens: tuple[str, ...] = (),
+        credit: Credit = None,
         **options: Any,
     ) -> None:
-        self.shaping, self.text_tokens = shaping or VarsConfig(), tuple(text_tokens)
+        self.shaping, self.text_tokens, self.credit = shaping or VarsConfig(), tuple(text_tokens), credit
         _refuse(model, args, options)
+        refuse_credit(credit, args)
         args.reward_weights = [1.0, self.shaping.lambda_v, self.shaping.lambda_f]
         rewards: list[Any] = [self.accuracy, self.visual, self.format]
         super().__init__(model, reward_funcs=rewards, args=args, **options)
@@ -130,7 +134,7 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
             part = Sets(*(each[first:last] for each in (sets.system, sets.visual, sets.queries)))
             with watching(self.network, part, self.layers) as looks:
                 out = self.network(**inputs)
-            parts.append(self._summary(*looks.masses(), rows[first:last]))
+            parts.append(self._noted(looks, part, rows[first:last]))
             first = last
             return out
 
@@ -200,7 +204,7 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
                 sets, rows = self._sets(roles)
                 with watching(self.network, sets, self.layers) as looks, self.accelerator.autocast():
                     self.network(**inputs, use_cache=False, logits_to_keep=1)
-                parts.append(self._summary(*looks.masses(), rows))
+                parts.append(self._noted(looks, sets, rows))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _answered(
@@ -223,6 +227,12 @@ class AvarGRPOTrainer(Resuming, GRPOTrainer):
         grown = {name: torch.cat([encoded.inputs[name], value], 1) for name, value in added.items()}
         roles = torch.where(real, int(Role.response), int(Role.padding))
         return {**encoded.inputs, **grown}, torch.cat([encoded.roles, roles], 1)
+
+    def _noted(self, looks: Looks, sets: Sets, rows: Bool[Tensor, "batch row"]) -> dict[str, Tensor]:
+        """What is kept of a forward: the summary of its masses, and the weights of tokens that they give."""
+        on_system, on_visual = looks.masses()
+        self.note_anchors(on_visual, on_system, sets.queries)
+        return self._summary(on_system, on_visual, rows)
 
     def _summary(
         self,

@@ -2,92 +2,63 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from trl import GRPOConfig
 
-from trainers.checkpoints import accumulation, last_state, lora, note_memory, write_checkpoint
-from trainers.config import plain
+from trainers.checkpoints import lora
+from trainers.credit import credit_of
 from trainers.data.collate import to_prompts
-from trainers.data.readers import read_records
-from trainers.data.record import digest
+from trainers.data.record import Record
 from trainers.grpo import AvarGRPOTrainer
 from trainers.rewards import VarsConfig
 from trainers.runs import GrpoRun
-from trainers.sft import freeze_vision
-from vaslab.models.load import load_model
+from trainers.training import shared_arguments, train
+from vaslab.errors import UsageError
+from vaslab.models import Vlm
 
 
 def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
     """Train to the end, or go on from the last state in the folder; return the checkpoint.
 
-    Args:
-        config: the run.
-        parent: what the card says of the model it started from; None names `config.model`.
-
-    Raises:
-        UsageError, MissingError, RecordError: a run that cannot start; nothing has been written but the folder.
+    `parent` is what the card says of the model it started from; None names `config.model`. Raises what `train` raises.
     """
     shaping = VarsConfig(
         config.lambda_v, config.lambda_f, config.form, config.cap, config.gated, config.grader, config.layers
     )
-    out = Path(config.out)
-    records = read_records(Path(config.data)).require("answer")
-    vlm = load_model(config.model, dtype=config.dtype)
-    if config.freeze_vision:
-        freeze_vision(vlm.model)
-    trainer = AvarGRPOTrainer(
-        vlm.model,
-        grpo_arguments(config),
-        shaping,
-        config.text_tokens,
-        train_dataset=to_prompts(records),
-        processing_class=vlm.processor,
-        peft_config=lora(config.lora_rank),
-    )
-    note_memory(trainer.network)
-    trainer.train(resume_from_checkpoint=last_state(out))
-    card = {
-        "method": "grpo",
-        "parent": parent or {"name": config.model, "revision": vlm.revision},
-        "data": {"source": config.data, "digest": digest(records), "records": len(records)},
-        "config": plain(config),
-    }
-    return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
+    credit = credit_of(config)
+
+    def make(vlm: Vlm, records: Sequence[Record]) -> AvarGRPOTrainer:
+        if len({bool(record.images) for record in records}) > 1:
+            raise UsageError(
+                f"{config.data} has prompts with pictures and without, and TRL's GRPO takes one kind in a batch; keep "
+                "one"
+            )
+        return AvarGRPOTrainer(
+            vlm.model,
+            grpo_arguments(config),
+            shaping,
+            config.text_tokens,
+            credit,
+            train_dataset=to_prompts(records),
+            processing_class=vlm.processor,
+            peft_config=lora(config.lora_rank),
+        )
+
+    return train(config, "grpo", "answer", make, parent)
 
 
 def grpo_arguments(config: GrpoRun) -> GRPOConfig:
     """TRL's config of a run."""
-    from accelerate import PartialState
-
-    gpu = torch.cuda.is_available()
-    answers = config.prompts * config.rollouts
     return GRPOConfig(
-        output_dir=str(Path(config.out) / "state"),
-        learning_rate=config.lr,
-        num_train_epochs=config.epochs,
-        max_steps=config.max_steps,
-        per_device_train_batch_size=config.per_device,
-        gradient_accumulation_steps=accumulation(answers, config.per_device, PartialState().num_processes),
+        **shared_arguments(config, config.prompts * config.rollouts),
         num_generations=config.rollouts,
         num_iterations=config.iterations,
         max_completion_length=config.max_new_tokens,
         temperature=config.temperature,
         beta=config.kl,
-        lr_scheduler_type=config.schedule,
-        gradient_checkpointing=config.checkpointing,
         use_vllm=config.vllm,
         vllm_mode="colocate",
-        bf16=gpu,
-        use_cpu=not gpu,
-        seed=config.seed,
-        save_strategy="steps",
-        save_steps=config.save_steps,
-        save_total_limit=2,
-        logging_steps=config.log_steps,
-        disable_tqdm=not sys.stderr.isatty(),
-        report_to=[],
     )

@@ -78,6 +78,14 @@ class GrpoRun:
         gated: no visual reward for a wrong answer.
         grader: `exact` or `math`.
         layers: decoder layers that r_visual reads; () takes all.
+        credit: how tokens share an answer's advantage: `vppo`, `atrl`, or all alike where it is left out.
+        vppo_tokens: share of an answer's tokens that VPPO trains; left out, 0.4.
+        vppo_low: VPPO's least weight of an answer; left out, 0.9.
+        vppo_high: VPPO's highest; left out, such that the mean weight is 1.
+        vppo_masked: probability that a patch of the picture is blackened; left out, 0.5.
+        vppo_kl: `sampled` or `exact`; left out, sampled.
+        atrl_clusters: clusters of an answer's tokens; left out, 8.
+        atrl_sharpness: power of a cluster's connectivity in its weight; left out, 1.
         text_tokens: special tokens that texts may use.
         lr: highest learning rate.
         epochs: passes over the prompts.
@@ -110,6 +118,14 @@ class GrpoRun:
     gated: bool = True
     grader: str = "math"
     layers: tuple[int, ...] = ()
+    credit: str | None = None
+    vppo_tokens: float | None = None
+    vppo_low: float | None = None
+    vppo_high: float | None = None
+    vppo_masked: float | None = None
+    vppo_kl: str | None = None
+    atrl_clusters: int | None = None
+    atrl_sharpness: float | None = None
     text_tokens: tuple[str, ...] = ()
     lr: float = 1e-6
     epochs: float = 4.0

@@ -1,0 +1,108 @@
+"""What every run does before and after it trains: refusals, the memory that is told, the adapter that is left."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import vaslab
+from trainers.cli import app
+from trainers.data.record import write_records
+from trainers.grpo_run import grpo_arguments, run_grpo
+from trainers.memory import Memory, estimate
+from trainers.runs import GrpoRun, SftRun
+from trainers.sft_run import sft_arguments
+from trainers.training import refuse_model
+from vaslab.cli.exits import run
+from vaslab.errors import UsageError
+from vaslab.models import load_model
+from vaslab.organism.build import build_model
+from vaslab.prompts.encode import encode
+
+from .test_config import CONFIGS
+from .test_grpo import ASKED
+
+
+def test_the_llama_config_is_refused_with_the_reason_and_what_works(tmp_path, capfd):
+    path = CONFIGS / "llama-3.2-11b-vision-sft.yaml"
+    words = ["sft", "--config", str(path), "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    assert run(app, words, "avar") == 2
+    said = capfd.readouterr().err
+    assert "cross-attention layers of its own" in said
+    assert "What works: a Qwen-VL model, as in trainers/configs/qwen2.5-vl-7b-sft.yaml" in said
+    assert (CONFIGS / "qwen2.5-vl-7b-sft.yaml").is_file()
+
+
+def test_a_folder_of_that_family_is_refused_under_any_name(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mllama"}))
+    with pytest.raises(UsageError, match="never share a softmax"):
+        refuse_model(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
+    refuse_model(str(tmp_path))
+    refuse_model("meta-llama/Llama-3.1-8B")
+
+
+def test_an_adapter_is_no_model_to_train(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(UsageError, match="train on from the merged model"):
+        refuse_model(str(tmp_path))
+
+
+@pytest.fixture
+def model():
+    """1,000 weights of 4 bytes, of which 200 are trained."""
+    made = nn.Sequential(nn.Linear(20, 40, bias=False), nn.Linear(10, 20, bias=False))
+    made[0].weight.requires_grad_(False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sharding", "bf16", "wanted"),
+    [
+        ("none", False, Memory(4000, 800, 1600)),
+        ("full", False, Memory(1000, 200, 400)),
+        # DeepSpeed in bfloat16: 2 bytes a weight, whole; 2 a gradient and 4 + 8 of the optimiser, shared by four
+        ("zero2", True, Memory(2000, 100, 600)),
+        ("zero2", False, Memory(4000, 200, 400)),
+        ("zero3", True, Memory(500, 100, 600)),
+    ],
+)
+def test_memory_by_hand(model, sharding, bf16, wanted):
+    assert estimate(model, sharding, 4, bf16) == wanted
+    assert wanted.total == wanted.weights + wanted.gradients + wanted.optimiser
+
+
+def test_both_methods_tell_trl_the_same_of_what_they_share():
+    given = {"lr": 3e-6, "per_device": 4, "save_steps": 7, "seed": 5, "schedule": "linear", "epochs": 2.0}
+    sft = sft_arguments(SftRun("m", "d", "o", batch=64, **given))
+    grpo = grpo_arguments(GrpoRun("m", "d", "o", prompts=8, rollouts=8, **given))
+    for name in ("learning_rate", "save_steps", "seed", "num_train_epochs", "gradient_accumulation_steps"):
+        assert getattr(sft, name) == getattr(grpo, name)
+    assert (sft.gradient_accumulation_steps, sft.output_dir) == (16, "o/state")
+    assert (sft.max_length, sft.warmup_steps, grpo.num_generations, grpo.beta) == (None, 0.1, 8, 0.0)
+
+
+@pytest.mark.tiny
+def test_lora_by_reinforcement_leaves_an_adapter_that_is_measured_as_it_is(processor, tmp_path, capfd):
+    """The adapter moves and nothing else; its folder, from anywhere, is the merged checkpoint."""
+    base = tmp_path / "model"
+    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(base)
+    processor.save_pretrained(base)
+    write_records(ASKED * 2, tmp_path / "data")
+    options = {"prompts": 2, "rollouts": 2, "per_device": 4, "max_new_tokens": 5, "max_steps": 2, "lr": 1e-2}
+    options |= {"gated": False, "checkpointing": False, "grader": "exact", "lora_rank": 2, "save_steps": 1}
+    merged = run_grpo(GrpoRun(str(base), str(tmp_path / "data"), str(tmp_path / "run"), **options))
+    said = capfd.readouterr().err
+    assert "note: each of 1 device(s) will hold" in said
+    adapter = tmp_path / "run" / "adapter"
+    assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    assert not (adapter / "training_args.bin").exists()
+    models = [load_model(each) for each in (adapter, merged, base)]
+    prompt = vaslab.Prompt(user="where?", images=[Image.new("RGB", (64, 96), "red")])
+    inputs = encode(processor, [prompt]).inputs
+    with torch.no_grad():
+        found, same, before = (each.model(**inputs).logits for each in models)
+    assert torch.allclose(found, same, atol=1e-5)
+    assert not torch.allclose(found, before, atol=1e-4)
