@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.tiny
@@ -81,3 +82,77 @@ def test_a_damaged_run_is_named(vaslab, four):
     code, _, err = vaslab("compare", four[0], four[1])
     assert code == 1
     assert f"{four[0]}/items.jsonl cannot be read" in err
+
+
+def test_a_table_of_items_of_two_runs(vaslab, four, tmp_path):
+    code, told, err = vaslab("figure", "items", four[0], four[2], "--out", tmp_path, "--format", "html")
+    assert (code, told) == (0, f"{tmp_path}/items.html\n"), err
+    page = (tmp_path / "items.html").read_text()
+    assert "fixes 2 and breaks 0 of 6 items" in page
+    assert "data:image/png;base64," in page
+    table = pd.read_csv(tmp_path / "items.csv")
+    assert table["outcome"].value_counts().to_dict() == {"wrong in both": 4, "fixed": 2}
+    code, _, err = vaslab("figure", "items", four[0], four[2], "--filter", "best")
+    assert code == 2
+    assert "expected one of largest, fixed, broken" in err
+
+
+def test_the_tokens_of_an_answer(vaslab, a_run, tmp_path):
+    code, told, err = vaslab("figure", "tokens", a_run, "--out", tmp_path, "--format", "html")
+    assert (code, told) == (0, f"{tmp_path}/tokens.html\n"), err
+    rows = [json.loads(line) for line in (a_run / "items.jsonl").read_text().splitlines()]
+    table = pd.read_csv(tmp_path / "tokens.csv")
+    assert table["layer"].nunique() == 2
+    assert len(table) == 2 * rows[0]["n_tokens"] or "were generated" in err
+    code, _, err = vaslab("figure", "tokens", a_run, "--item", "nobody")
+    assert code == 3
+    assert "holds no item 'nobody'" in err
+
+
+def at_step(folder, step):
+    """Let a copy of a run say that its checkpoint was at this training step."""
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["model"] = f"sft/state/checkpoint-{step}"
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def test_a_training_run_of_its_checkpoints(vaslab, four, tmp_path):
+    for number, folder in enumerate(four[1:], start=1):
+        at_step(folder, 100 * number)
+    code, told, err = vaslab("figure", "training", *four, "--out", tmp_path, "--format", "html")
+    assert (code, told) == (0, f"{tmp_path}/training.html\n"), err
+    assert sorted(set(pd.read_csv(tmp_path / "training.csv")["step"])) == [0, 100, 200, 300]
+    words = ("figure", "training", *four, "--out", tmp_path, "--format", "html", "--steps")
+    assert vaslab(*words, "0,1,2,8")[0] == 0
+    assert sorted(set(pd.read_csv(tmp_path / "training.csv")["step"])) == [0, 1, 2, 8]
+    code, _, err = vaslab(*words, "0,1")
+    assert code == 2
+    assert "expected 4 whole numbers by commas" in err
+    code, _, err = vaslab(*words, "0,1,2,2")
+    assert "two runs are of one training step" in err
+
+
+def test_a_run_without_a_step_is_asked_for_it(vaslab, four):
+    code, _, err = vaslab("figure", "training", four[0], four[1])
+    assert code == 2
+    assert "does not say at which training step" in err
+
+
+def test_the_log_of_a_trainer(vaslab, tmp_path):
+    state = tmp_path / "sft" / "state"
+    for step in (9, 10):
+        (state / f"checkpoint-{step}").mkdir(parents=True)
+        log = [
+            {"step": at, "agto/vas": 1.0 + at * step, "agto/visual_mass": 0.2} for at in range(1, step + 1)
+        ]
+        (state / f"checkpoint-{step}" / "trainer_state.json").write_text(json.dumps({"log_history": log}))
+    code, told, err = vaslab("figure", "training-log", tmp_path / "sft", "--format", "html")
+    assert (code, told) == (0, f"{tmp_path}/sft/figures/training-log.html\n"), err
+    table = pd.read_csv(tmp_path / "sft" / "figures" / "training-log.csv")
+    assert table["vas"].iloc[-1] == 101  # of the newest state, by number and not by name
+    code, _, err = vaslab("figure", "training-log", tmp_path)
+    assert code == 3
+    (state / "checkpoint-10" / "trainer_state.json").write_text("{}")
+    code, _, err = vaslab("figure", "training-log", tmp_path / "sft")
+    assert code == 1
+    assert "is no state of a trainer" in err

@@ -120,7 +120,7 @@ def test_a_thumbnail_is_small_and_whole():
         ([0] * 12, [1] * 10 + [0] * 2, "fixes 10 and breaks 0 of 12 items: clearly better than a"),
         ([1] * 12, [0] * 10 + [1] * 2, "fixes 0 and breaks 10 of 12 items: clearly worse than a"),
         ([1, 0] * 6, [0, 1] * 6, "fixes 6 and breaks 6 of 12 items: no clear difference"),
-        ([1, 0] * 6, [1, 0] * 6, "answers as a does: none of 12 items fixed or broken"),
+        ([1, 0] * 6, [1, 0] * 6, "is right where a is: none of 12 items fixed or broken"),
     ],
 )
 def test_the_title_is_what_the_data_say(first, second, expected):

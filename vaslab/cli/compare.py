@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from vaslab.cli.console import note, table, warnings_as_notes
-from vaslab.cli.figure import (
+from vaslab.cli.console import table
+from vaslab.cli.figure_command import (
     FormatOption,
     OutOption,
     QueriesOption,
+    RunArgument,
+    Runs,
+    SecondArgument,
     SinkOption,
     formats_of,
-    queries_of,
+    write,
 )
-from vaslab.cli.finished import Finished, data_words, read_runs, same_pictures
+from vaslab.cli.figure_runs import drawn_compare, drawn_decomposition
+from vaslab.cli.finished import Finished
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder, on the same items.")],
+    first: RunArgument,
+    second: SecondArgument,
     out: OutOption = None,
     formats: FormatOption = None,
     queries: QueriesOption = None,
@@ -33,40 +34,23 @@ def compare(
 ) -> None:
     """Compare two checkpoints on the same items: a paired table, and the figures compare and decomposition."""
     kinds = formats_of(formats)
-    found = read_runs([first, second])
-    from vaslab.plots import changes, changes_table, write_figure
-    from vaslab.plots import compare as compare_figure
-    from vaslab.plots import compare_table as heads_compared
-
-    one, two = found.values()
-    left, right = found
-    names = (left, right)
-    asked = queries or queries_of(one.capture)
-    pictures = same_pictures([one, two])
+    runs = Runs.read([first, second])
+    asked = runs.queries(queries)
     # refuses runs that do not align, before anything is printed
-    heads = heads_compared(one.capture, two.capture, asked, sink=sink, cluster=pictures)
-    rows = paired_rows(one, two, asked, sink, pictures)
-    unit = "items" if pictures is None else "pictures"
+    heads = drawn_compare(runs, asked, sink=sink)
+    one, two = runs.every
+    changed = heads.table
     table(
         "",
-        ("", *names, "change", "p"),
-        rows,
-        f"{len(heads)} heads, {one.capture.sizes['item']} items of {data_words([one])}; queries: {asked}. "
-        f"Intervals: 95 %, paired bootstrap over {unit}. p: McNemar's exact test for accuracy, "
-        "jackknife t test for ratios. "
-        f"{int(heads['changed'].sum())} heads changed their VAS (FDR 5 %).",
+        ("", *runs.pair, "change", "p"),
+        paired_rows(one, two, asked, sink, runs.pictures),
+        f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
+        f"Intervals: 95 %, paired bootstrap over {'items' if runs.pictures is None else 'pictures'}. p: McNemar's "
+        "exact test for accuracy, jackknife t test for ratios. "
+        f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
-    data, run = data_words([one]), f"{first.name}, {second.name}"
-    folder = out or second / "figures"
-    parts = changes_table(one.capture, two.capture, asked, sink=sink, cluster=pictures)
-    with warnings_as_notes():
-        drawn = changes(one.capture, two.capture, names, table=parts, data=data, run=run)
-        others = write_figure(drawn, parts, folder / "decomposition", kinds)
-        figure = compare_figure(one.capture, two.capture, names, table=heads, data=data, run=run)
-        written = write_figure(figure, heads, folder / "compare", kinds)
-    for path in [*others, *written[1:]]:
-        note(f"wrote {path}")
-    print(written[0])
+    parts = drawn_decomposition(runs, asked, sink=sink)
+    write([(parts, "decomposition"), (heads, "compare")], out, kinds)
 
 
 def paired_rows(

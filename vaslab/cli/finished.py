@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaslab.errors import UsageError, VaslabError
-from vaslab.studies.run import CAPTURE, ITEMS, read_summary
+from vaslab.cli.console import note
+from vaslab.errors import MissingError, UsageError, VaslabError
+from vaslab.studies.run import CAPTURE, ITEMS, RunFolder, read_summary
+from vaslab.studies.study_file import read_study
 
 if TYPE_CHECKING:
     import xarray as xr
+
+STUDY = "study.yaml"
+LABEL = 44
+"""Letters of a system prompt that its label keeps."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Finished:
         right: 1 right, 0 wrong, NaN not graded; dims (item), the items of the capture.
         picture: the picture of each item, dims (item); None where items name none, or each has its own.
         rows: of items.jsonl, by id.
+        model: how its checkpoint is called. prompt: how its system prompt is.
     """
 
     folder: Path
@@ -34,6 +41,8 @@ class Finished:
     right: xr.DataArray
     picture: xr.DataArray | None
     rows: dict[str, dict[str, Any]]
+    model: str
+    prompt: str
 
     @property
     def graded(self) -> bool:
@@ -74,24 +83,58 @@ def read_run(folder: Path) -> Finished:
         right=xr.DataArray(right, dims="item", coords=coords),
         picture=xr.DataArray(pictures, dims="item", coords=coords, name="picture") if shared else None,
         rows=rows,
+        model=_short(str(summary["model"])),
+        prompt=prompt_words(summary.get("system")),
     )
 
 
-def read_runs(folders: Sequence[Path]) -> dict[str, Finished]:
+def prompt_words(system: str | None) -> str:
+    """A system prompt as a label: its first words, default (the item's or the template's own) or empty."""
+    if system is None:
+        return "default"
+    words = " ".join(system.split())
+    return (words if len(words) <= LABEL else f"{words[: LABEL - 1]}…") or "empty"
+
+
+def read_runs(folders: Sequence[Path], data: str | None = None) -> dict[str, Finished]:
     """Read runs under short names: their models, or their folders where two are of one model.
 
+    Args:
+        folders: run folders; a study folder stands for its finished runs, under the study's own labels.
+        data: only runs of this data set.
+
     Raises:
-        UsageError: a run named twice. Otherwise as `read_run`.
+        UsageError: a run named twice, or none of `data`. Otherwise as `read_run`.
     """
-    if len({folder.resolve() for folder in folders}) < len(folders):
+    every = [each for folder in folders for each in _runs_in(folder)]
+    if len({run.folder.resolve() for run in every}) < len(every):
         raise UsageError("a run is named twice; give each run folder once")
-    runs = [read_run(folder) for folder in folders]
-    names = [_short(str(run.summary["model"])) for run in runs]
-    if len(set(names)) < len(names):
-        names = [run.folder.name for run in runs]
-    if len(set(names)) < len(names):
-        names = [str(run.folder) for run in runs]
-    return dict(zip(names, runs, strict=True))
+    if data is not None:
+        held = list(dict.fromkeys(str(run.summary["data"]) for run in every))
+        every = [run for run in every if run.summary["data"] == data]
+        if not every:
+            raise UsageError(f"no run is of {data}; these are of {', '.join(held)}")
+    for names in ([run.model for run in every], [run.folder.name for run in every]):
+        if len(set(names)) == len(names):
+            return dict(zip(names, every, strict=True))
+    return {str(run.folder): run for run in every}
+
+
+def _runs_in(folder: Path) -> list[Finished]:
+    """A run, or the finished runs of a study."""
+    if not (folder / STUDY).is_file():
+        return [read_run(folder)]
+    found = []
+    for cell in read_study(folder / STUDY).runs():
+        path = folder / "runs" / cell.name
+        if RunFolder(path).finished:
+            label = prompt_words(cell.config.system) if cell.system == "default" else cell.system
+            found.append(replace(read_run(path), model=_short(cell.model), prompt=label))
+        else:
+            note(f"{path} is not finished, and is left out")
+    if not found:
+        raise MissingError(f"no run of the study {folder} is finished; go on with `vaslab study`")
+    return found
 
 
 def _short(model: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from vaslab.cli.console import console, note, print_json, quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.cli.measure_cost import costs_of
 from vaslab.cli.tables import runs_table
 from vaslab.errors import UsageError
 from vaslab.studies.config import MeasureConfig, read_config
@@ -192,14 +193,7 @@ def _what_stays(out: str, before: int | None, overwrite: bool) -> str:
 
 def _dry_run(config: MeasureConfig, timed: bool) -> int:
     quiet_libraries()
-    from vaslab.studies.cost import cost, measured_rate, shape_of, timed_rate
-    from vaslab.studies.measure import load_for
-
-    rate = measured_rate(config.out, config.batch_size)
-    vlm = load_for(config) if timed and rate is None else shape_of(config)
-    if timed and rate is None:
-        rate = timed_rate(config, vlm)
-    found = cost(config, vlm, rate)
+    (found,) = costs_of([config], timed)
     print_json(found)
     size = found["capture_bytes"] / 1e6
     note(f"a dry run: nothing was measured or written; the capture would hold {size:.1f} MB")

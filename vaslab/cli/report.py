@@ -8,37 +8,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaslab.cli.figure import QueriesOption, queries_of
-from vaslab.cli.finished import Finished, data_words, read_runs, same_pictures
+from vaslab.cli.figure_command import DataOption, QueriesOption, Runs, RunsArgument
+from vaslab.cli.finished import Finished
 from vaslab.errors import UsageError
 from vaslab.studies.run import ENVIRONMENT, read_json
 
 if TYPE_CHECKING:
-    from vaslab.plots.report import Checkpoint
+    from vaslab.plots import Checkpoint, Prompted
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, one a checkpoint.")],
+    runs: RunsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("report.html"),
+    data: DataOption = None,
     queries: QueriesOption = None,
     base: Annotated[str | None, typer.Option(help="Model that others are compared with.")] = None,
 ) -> None:
     """Write what checkpoints say about VAS and accuracy as one page: findings, tables, figures, methods, provenance."""
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, such as {out / 'report.html'}")
-    found = read_runs(runs)
+    found = Runs.read(runs, data)
+    kinds = list(dict.fromkeys(str(run.summary["data"]) for run in found.every))
+    if len(kinds) > 1:
+        raise UsageError(f"the runs are of {', '.join(kinds)}; report on one at a time, as --data {kinds[0]}")
     from vaslab.plots.report import report as page_of
 
-    every = list(found.values())
-    asked = queries or queries_of(every[0].capture)
-    decodings = {str(run.summary.get("decoding")) for run in every}
+    primary, prompted = _by_prompt(found)
     html = page_of(
-        [_checkpoint(name, run) for name, run in found.items()],
-        asked,
-        same_pictures(every),
+        [_checkpoint(name, run) for name, run in primary.items()],
+        found.queries(queries),
+        found.pictures,
         base,
-        data_words(every),
-        decodings.pop() if len(decodings) == 1 else None,
+        found.words["data"],
+        found.words["decoding"],
+        prompted=prompted,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
@@ -47,12 +50,30 @@ def report(
     print(out)
 
 
+def _by_prompt(found: Runs) -> tuple[dict[str, Finished], list[Prompted]]:
+    """The runs under the first run's system prompt, by name, and, where there are other prompts, all runs."""
+    from vaslab.plots import Prompted
+
+    first = found.every[0].prompt
+    if all(run.prompt == first for run in found.every):
+        return found.found, []
+    own = [run for run in found.every if run.prompt == first]
+    by_model = {run.model: run for run in own}
+    if len(by_model) < len(own):
+        raise UsageError(
+            f"two runs are of one model under the system prompt {first!r}; name runs that differ in model or prompt"
+        )
+    asked = [Prompted(run.model, run.prompt, run.capture, run.right) for run in found.every]
+    return by_model, asked
+
+
 def _checkpoint(name: str, run: Finished) -> Checkpoint:
     from vaslab.plots.report import Checkpoint
 
     versions = read_json(run.folder / ENVIRONMENT).get("fixed", {}).get("versions", {})
     facts = {
         "run": run.folder.name,
+        "system prompt": run.prompt,
         "revision": str(run.summary.get("revision")),
         "items": str(run.summary.get("items")),
         "decoding": str(run.summary.get("decoding")),

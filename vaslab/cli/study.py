@@ -9,12 +9,13 @@ import typer
 
 from vaslab.cli.console import console, print_json, quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.cli.measure_cost import costs_of
 from vaslab.cli.tables import costs_table, runs_table
 from vaslab.studies.study_file import read_study
 
 if TYPE_CHECKING:
     from vaslab.studies.study import Outcome
-    from vaslab.studies.study_config import StudyConfig, StudyRun
+    from vaslab.studies.study_config import StudyConfig
 
 
 def study(
@@ -109,30 +110,9 @@ def _labelled(outcome: Outcome, config: StudyConfig) -> dict[str, Any]:
 
 
 def _dry_run(config: StudyConfig, timed: bool) -> int:
-    from vaslab.studies.cost import cost, measured_rate, shape_of, timed_rate
-    from vaslab.studies.measure import load_for
-
-    found: list[dict[str, Any]] = []
     runs = config.runs()
-    held: tuple[tuple[str, str | None], Any] | None = None
-    for run in runs:
-        key = (run.config.model, run.config.revision)
-        if held is None or held[0] != key:
-            held = (key, load_for(run.config) if timed else shape_of(run.config))
-        rate = next(
-            filter(
-                None, (measured_rate(each.config.out, each.config.batch_size) for each in _alike(run, runs))
-            ),
-            None,
-        )
-        if rate is None and timed:
-            rate = timed_rate(run.config, held[1])
-        found.append({"run": run.name, **cost(run.config, held[1], rate)})
+    costs = costs_of([run.config for run in runs], timed)
+    found = [{"run": run.name, **each} for run, each in zip(runs, costs, strict=True)]
     costs_table(found)
     print_json({"out": config.out, "runs": found})
     return 0
-
-
-def _alike(run: StudyRun, runs: list[StudyRun]) -> list[StudyRun]:
-    """The run itself, then others of the same model on the same data, whose rate will be its own."""
-    return [run, *(each for each in runs if (each.model, each.data) == (run.model, run.data) and each != run)]

@@ -31,7 +31,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if found is not None:
         p = found.p if np.isnan(found.p_clustered) else found.p_clustered
         if found.fixed + found.broken == 0:
-            return f"{second} answers as {first} does: none of {counted(found.n, 'item')} fixed or broken"
+            return f"{second} is right where {first} is: none of {counted(found.n, 'item')} fixed or broken"
         text = f"{second} fixes {found.fixed:,} and breaks {found.broken:,} of {counted(found.n, 'item')}"
         if not p < CLEAR:
             return f"{text}: no clear difference"
