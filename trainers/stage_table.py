@@ -31,8 +31,8 @@ COLUMNS = (
     Column("accuracy", "accuracy %", 100, 1),
     Column("vas", "VAS, mean of ratios", 1, 0),
     Column("vas_ratio_of_means", "VAS, ratio of means", 1, 2),
-    Column("visual_mass", "visual mass", 1, 3),
-    Column("system_mass", "system mass", 1, 3),
+    Column("visual_mass", "visual mass", 1, 4),
+    Column("system_mass", "system mass", 1, 4),
 )
 
 

@@ -23,7 +23,7 @@ def base():
 
 
 def test_it_is_small_and_holds_only_safetensors():
-    assert organisms() == ["base"]
+    assert "base" in organisms()
     assert sum(file.stat().st_size for file in BASE.iterdir()) < 12e6
     assert {file.suffix for file in BASE.iterdir()} == {".safetensors", ".json", ".jinja"}
 
