@@ -34,7 +34,7 @@ CASES: dict[str, Intervention] = {
     "block": make_intervention("block"),
     "block half": make_intervention("block", strength=0.5),
     # A random model has no hidden state that stands out by 20.
-    "var": make_intervention("var", tau=2),
+    "var": make_intervention("var", tau=3),
     "sparc": make_intervention("sparc"),
     "adaptvis": make_intervention("adaptvis"),
     "pai": make_intervention("pai"),

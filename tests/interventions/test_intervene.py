@@ -17,7 +17,7 @@ REGION = Region((0, 0, 32, 32), (96, 96))
 NEEDED = {
     "steer": {"regions": REGION},
     "ablate": {"heads": [(1, 2)]},
-    "var": {"tau": 2.0},
+    "var": {"tau": 3.0, "least": 0.0, "rho": 1.0},
     "sparc": {"tau": 0.0},
 }
 

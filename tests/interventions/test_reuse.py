@@ -21,7 +21,7 @@ pytestmark = pytest.mark.tiny
 STATEFUL = {
     "pai": {"gamma": 1.5, "alpha": 0.5, "layers": "all"},
     "sparc": {"tau": 0.0, "alpha": 2.0, "layer": 1},
-    "var": {"tau": 2.0, "least": 0.0, "rho": 1.0},
+    "var": {"tau": 3.0, "least": 0.0, "rho": 1.0, "p": 0.0},
 }
 """Settings under which each keeps something of every row, and it shows."""
 
@@ -45,8 +45,10 @@ def _picture():
 @pytest.mark.parametrize("name", INTERVENTIONS)
 def test_generations_in_one_block_know_nothing_of_each_other(qwen, encoded, others, name):
     made = make_intervention(name, **strong(name))
+    plain = generated(qwen, encoded.inputs)
     with vaslab.intervene(qwen, made):
         alone = generated(qwen, encoded.inputs)
+    assert not all(torch.equal(a, b) for a, b in zip(alone.logits, plain.logits, strict=True))
     with vaslab.intervene(qwen, made):
         generated(qwen, others.inputs)
         again = [generated(qwen, encoded.inputs) for _ in range(2)]

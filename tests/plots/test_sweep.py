@@ -8,6 +8,7 @@ import scipy.stats
 
 from vaslab.errors import UsageError
 from vaslab.plots.sweep import sweep
+from vaslab.plots.sweep_axes import change_ticks, tick_text
 from vaslab.plots.sweep_dose import dose_response
 from vaslab.plots.sweep_numbers import group_name, stands, sweep_cells
 
@@ -190,6 +191,16 @@ def test_both_forms_of_vas():
     assert "VAS: ratio of means, edited ÷ plain." in words(sweep(means))
     with pytest.raises(UsageError, match="unknown form 'median'"):
         sweep_cells(rows, "median")
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.9), (-1.3, 0.2), (-0.02, 0.03), (-4.0, 3.0)])
+def test_ticks_of_a_ratio_stand_where_they_say(low, high):
+    ticks = change_ticks((low, high), "vas_ratio")
+    assert 2 <= len(ticks) <= 7
+    for tick in ticks:
+        said = tick_text(tick, "vas_ratio")
+        top, _, bottom = said.partition("/")
+        assert 2.0**tick == pytest.approx(float(top) / float(bottom or 1), rel=1e-5)
 
 
 def test_each_model_and_benchmark_has_its_own_figure():

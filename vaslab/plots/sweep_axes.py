@@ -43,10 +43,16 @@ def reach(ends: list[np.ndarray], least: float) -> tuple[float, float]:
 
 
 def change_ticks(span: tuple[float, float], name: str, most: int = 4) -> list[float]:
-    """About so many round places on an axis of a change: points, or log2 of a ratio."""
+    """About so many places on an axis of a change, at round points, or at log2 of round ratios."""
     low, high = span
-    if name == "vas_ratio" and high - low >= 2:
+    if name != "vas_ratio":
+        return _round(low, high, most)
+    if high - low >= 2:
         return [float(tick) for tick in ratio_ticks(low, high, most)]
+    return [float(np.log2(ratio)) for ratio in _round(2.0**low, 2.0**high, most)]
+
+
+def _round(low: float, high: float, most: int) -> list[float]:
     rough = (high - low) / most
     size = 10.0 ** np.floor(np.log10(rough))
     step = next(float(size * k) for k in (1, 2, 5, 10) if size * k >= rough)
@@ -56,7 +62,7 @@ def change_ticks(span: tuple[float, float], name: str, most: int = 4) -> list[fl
 def tick_text(value: float, name: str) -> str:
     """A place on an axis of a change, in words."""
     if name == "vas_ratio":
-        return ratio_text(value) if float(value).is_integer() else f"{2.0**value:.2g}"
+        return ratio_text(value) if float(value).is_integer() else f"{2.0**value:.6g}"
     return "0" if value == 0 else f"{'−' if value < 0 else '+'}{abs(value):g}"
 
 
