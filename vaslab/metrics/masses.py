@@ -25,6 +25,9 @@ def masses(
 ) -> xr.DataArray:
     """Attention mass on each role of keys, in parts of one; the roles sum to 1.
 
+    Items without a picture are left out, as they are of VAS: they would count as pictures that get no attention. Where
+    no item has one, all are kept.
+
     Args:
         capture: a Capture.
         queries: the query set; the mass is the mean over its queries within an item.
@@ -32,8 +35,8 @@ def masses(
         over: which of ("layer", "head", "item") to average over; items without a query are left out.
 
     Returns:
-        float, dims (item, layer, head, role) less those in `over`. NaN where an item has no such query.
-        Attributes say what was divided and averaged.
+        float, dims (item, layer, head, role) less those in `over`. NaN where an item has no such query, or is left
+        out. Attributes say what was divided and averaged, and over how many items.
 
     Raises:
         UsageError: unknown query role, sink or dim.
@@ -44,7 +47,8 @@ def masses(
     members[Role.system.name] = system_roles(sink)
     if sink == "include":
         del members[Role.system_sink.name]
-    mass = part["mass"]
+    counted = _pictured(part)
+    mass = part["mass"].where(counted)
     for dims in (tuple(d for d in over if d != "item"), tuple(d for d in over if d == "item")):
         if dims:
             mass = mass.mean(dims, skipna=True, dtype="float64")
@@ -61,6 +65,12 @@ def masses(
         "query_words": QUERY_WORDS.get(queries, queries),
         "averaged": ", ".join(("mean over queries", *(f"then {name}s" for name in over))),
         "system": " + ".join(system_roles(sink)),
-        "n_items": int((part["n_queries"] > 0).sum()),
+        "n_items": int(((part["n_queries"] > 0) & counted).sum()),
     }
     return out
+
+
+def _pictured(part: xr.Dataset) -> xr.DataArray:
+    """Which items have a picture; all of them where none has."""
+    found = part["n_keys"].sel(key_role=Role.image.name, drop=True) > 0
+    return found if found.any() else xr.ones_like(found)

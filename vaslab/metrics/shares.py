@@ -17,7 +17,7 @@ def shares(capture: xr.Dataset, queries: str = "user", sink: str = "include") ->
         sink: as in `masses`.
 
     Returns:
-        float in 0 .. 1, dims (item, layer, role); the roles sum to 1. NaN where an item has no such query.
+        float in 0 .. 1, dims (item, layer, role); the roles sum to 1. NaN as in `masses`.
 
     Raises:
         UsageError: unknown query role or sink.

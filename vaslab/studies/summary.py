@@ -89,10 +89,6 @@ def _correctness(benchmark: Benchmark, items: Sequence[Item], rows: Sequence[Row
 
 def _of_queries(capture: xr.Dataset, queries: str, seed: int) -> dict[str, Any]:
     share = masses(capture, queries, over=("layer", "head"))
-    pictured = capture["n_keys"].sel(key_role="image", drop=True) > 0
-    if pictured.any():
-        # a question without a picture would count as one whose picture gets no attention
-        share = share.where(pictured)
     intervals = mean_interval(share, seed=seed)
     found: dict[str, Any] = {
         "masses": {role: _numbers(intervals.sel(role=role)) for role in SHOWN_ROLES},
