@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from vaslab.errors import VaslabError
+
 HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.tiny
@@ -61,6 +63,41 @@ def test_a_study_makes_run_folders_and_one_table(vaslab, study, tiny, tmp_path):
     assert (out / "table.parquet").read_bytes() == before
     plan = json.loads(vaslab("study", file, "--dry-run")[1])["runs"]
     assert [(run["n_done"], run["seconds"]) for run in plan] == [(3, 0.0), (3, 0.0)]
+
+    # other items are another study: nothing of this one is written over
+    settled = (out / "study.yaml").read_bytes()
+    code, told, err = vaslab("study", file, "--limit", "4")
+    assert (code, told) == (2, "")
+    assert "holds a run of another config: limit is 3 there and 4 here" in err
+    assert "1 more runs likewise" in err
+    assert (out / "study.yaml").read_bytes() == settled
+    assert (out / "table.parquet").read_bytes() == before
+
+
+def test_rows_of_complete_runs_stay_while_a_new_one_is_tried(vaslab, study, tiny, tmp_path, monkeypatch):
+    tables = tmp_path / "out" / "table.csv"
+    assert vaslab("study", study(f"models: [{{name: {tiny}, label: tiny}}]\ndata: [glyph]\nlimit: 1"))[0] == 0
+    seen = []
+
+    def tried(run, **_):
+        seen.append(pd.read_csv(tables)["run"].tolist())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vaslab.studies.study.measure", tried)
+    more = f"models: [{{name: {tiny}, label: other}}, {{name: {tiny}, label: tiny}}]\ndata: [glyph]\nlimit: 1"
+    assert vaslab("study", study(more))[0] == 130
+    assert seen == [["tiny-glyph"]]
+    assert pd.read_csv(tables)["accuracy"].notna().tolist() == [True]
+
+    def failed(run, **_):
+        raise VaslabError("no room")
+
+    monkeypatch.setattr("vaslab.studies.study.measure", failed)
+    assert vaslab("study", study(more))[0] == 1
+    table = pd.read_csv(tables).set_index("run")
+    assert table.loc["tiny-glyph", "accuracy"] >= 0
+    assert table["error"].tolist() == ["no room", "no room"]
+    assert pd.isna(table.loc["other-glyph", "accuracy"])
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(vaslab, study, tiny, tmp_path):

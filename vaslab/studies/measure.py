@@ -104,19 +104,23 @@ def measure(
         raise VaslabError(
             f"none of the {len(selection.items)} items can be asked: {selection.items[0].broken}; correct the data"
         )
-    resolved: dict[str, Any] = {
-        "items": selection.words,
-        "n_items": len(selection.items),
-        "items_digest": selection.digest,
-        "grading": benchmark.rule,
-    }
-    run = _Run(config, benchmark, selection, resolved, RunFolder(config.out), around)
+    run = _Run(config, benchmark, selection, about_items(benchmark, selection), RunFolder(config.out), around)
     if not process.main:
         _help(run, process, load or load_for)
         return run.folder.path
     with _failure_told(run.folder, process):
         _lead(run, process, load or load_for, watch, overwrite)
     return run.folder.path
+
+
+def about_items(benchmark: Benchmark, selection: Selection) -> dict[str, Any]:
+    """Return what a run notes of its items and their rule, so that no other items are joined to them."""
+    return {
+        "items": selection.words,
+        "n_items": len(selection.items),
+        "items_digest": selection.digest,
+        "grading": benchmark.rule,
+    }
 
 
 def _lead(run: _Run, process: Process, load: Loader, watch: Watcher, overwrite: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import yaml
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm
 from vaslab.studies.config import MeasureConfig
-from vaslab.studies.measure import load_for, measure
+from vaslab.studies.measure import about_items, load_for, measure
 from vaslab.studies.processes import this_process
-from vaslab.studies.run import read_summary
+from vaslab.studies.run import RunFolder, read_summary
 from vaslab.studies.study_config import StudyConfig, StudyRun
-from vaslab.studies.table import write_table
+from vaslab.studies.table import Cell, write_table
 from vaslab.studies.work import MainGoneError, Watcher
 
 STUDY = "study.yaml"
@@ -51,29 +52,85 @@ def study(
 
     The folder holds study.yaml (the config as resolved), runs/NAME, table.parquet and table.csv. A run that
     fails is named in the table and the others go on; the same call tries it again and leaves finished runs as
-    they are. Started as several processes, all work on the same runs; the main one writes the table.
+    they are. A row of the table whose run is complete stays, whatever becomes of this call. Started as several
+    processes, all work on the same runs; the main one writes the table.
 
     Raises:
-        UsageError: a config or data entry that no run can have, or a folder that holds something else.
+        UsageError: a config or data entry that no run can have, or a folder that holds something else, such as a
+            run of another config (unless `overwrite`); nothing is written then.
         MissingError: data that is not there.
     """
     watch = watch or StudyWatcher()
-    runs = config.runs()
     # what is wrong with the data is said before any model is loaded
-    sizes = [len(run.config.selection(run.config.benchmark()).items) for run in runs]
+    plans = [_Plan.of(run) for run in config.runs()]
     if not this_process().main:
-        _help(runs, watch)
+        _help([plan.run for plan in plans], watch)
         return []
     folder = Path(config.out)
+    if not overwrite:
+        _refuse_other_configs(plans)
     _begin(folder, config)
-    watch.plan(sum(sizes), len(runs))
+    watch.plan(sum(plan.size for plan in plans), len(plans))
     models, outcomes = _OneModel(), []
-    for number, (run, size) in enumerate(zip(runs, sizes, strict=True), start=1):
-        watch.run(run.name, number, size)
-        outcomes.append(_outcome(run, models, watch, overwrite))
-        watch.ran(run.name, outcomes[-1].error)
-        write_table(folder, [(each.run, each.summary, each.error) for each in outcomes])
+    for number, plan in enumerate(plans, start=1):
+        watch.run(plan.run.name, number, plan.size)
+        outcomes.append(_outcome(plan.run, models, watch, overwrite))
+        watch.ran(plan.run.name, outcomes[-1].error)
+        write_table(folder, _cells(plans, outcomes))
     return outcomes
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A run, how many items it has, and what it notes of them."""
+
+    run: StudyRun
+    size: int
+    asked: dict[str, Any]
+
+    @classmethod
+    def of(cls, run: StudyRun) -> _Plan:
+        benchmark = run.config.benchmark()
+        selection = run.config.selection(benchmark)
+        return cls(run, len(selection.items), about_items(benchmark, selection))
+
+    def check(self) -> None:
+        """Raise as `RunFolder.check`."""
+        RunFolder(self.run.config.out).check(self.run.config.to_dict(), self.asked)
+
+    def held(self) -> dict[str, Any] | None:
+        """Return the summary of this very run where the folder holds it complete."""
+        try:
+            self.check()
+            return read_summary(self.run.config.out)
+        except VaslabError:
+            return None
+
+
+def _refuse_other_configs(plans: Sequence[_Plan]) -> None:
+    """Refuse runs of another config before anything of what is there is written over."""
+    found = []
+    for plan in plans:
+        try:
+            plan.check()
+        except UsageError as error:
+            found.append(str(error))
+        except VaslabError:
+            # a damaged run is the outcome of that run alone
+            continue
+    if found:
+        raise UsageError(found[0] + (f" ({len(found) - 1} more runs likewise)" if found[1:] else ""))
+
+
+def _cells(plans: Sequence[_Plan], outcomes: Sequence[Outcome]) -> list[Cell]:
+    """Lay out a row for each run that is complete on disk or was tried by this call."""
+    cells: list[Cell] = []
+    for number, plan in enumerate(plans):
+        tried = outcomes[number] if number < len(outcomes) else None
+        summary = plan.held() if tried is None or tried.summary is None else tried.summary
+        if tried is not None or summary is not None:
+            cells.append((plan.run, summary, "" if tried is None else tried.error))
+    return cells
 
 
 class _OneModel:
