@@ -273,7 +273,7 @@ def _cuda_memory(workload: Workload, case: Case) -> list[Line]:
 def _tell(lines: list[Line], new: list[Line], options: argparse.Namespace) -> None:
     """Say what was found, and keep it: a whole run takes long, and what it has measured must survive its end."""
     for line in new:
-        lines.append(line)
+        lines.append({**line, **machine(options.device)})
         found = "-" if line["median"] is None else f"{line['median']:.3f}"
         between = f" [{line['low']:.3f}, {line['high']:.3f}]" if "low" in line else ""
         verdict = {None: "", True: " ok", False: " MISSED"}[line["met"]]
@@ -282,12 +282,11 @@ def _tell(lines: list[Line], new: list[Line], options: argparse.Namespace) -> No
         print(f"{text} {found}{between}{goal}{verdict}", file=sys.stderr, flush=True)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(_as_text(lines, options.device))
+        options.out.write_text(_as_text(lines))
 
 
-def _as_text(lines: list[Line], device: str) -> str:
-    where = machine(device)
-    return "".join(json.dumps({**line, **where}) + "\n" for line in lines)
+def _as_text(lines: list[Line]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -324,7 +323,7 @@ def main(argv: list[str] | None = None) -> int:
     except VaslabError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    sys.stdout.write(_as_text(lines, options.device))
+    sys.stdout.write(_as_text(lines))
     return 0
 
 
