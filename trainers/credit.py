@@ -96,7 +96,7 @@ class Credited:
         found = pad_sequence(self._anchors, True).to(rows.device)
         weights = torch.zeros_like(rows, dtype=found.dtype)
         weights[:, : found.shape[1]] = found
-        self._note({"atrl/highest": weights.max(-1).values})
+        self._note({"atrl/highest": weights.amax(-1)})
         return weights
 
     # -- VPPO: from a second look at blackened pictures
@@ -113,7 +113,8 @@ class Credited:
         means = mean_perception(perception, rows)
         weights = vppo_weights(perception, rows, trainer.accelerator.gather(means), config)
         kept = (weights > 0).sum(-1) / rows.sum(-1).clamp(min=1)
-        self._note({"vppo/perception": means, "vppo/kept": kept, "vppo/weight": weights.max(-1).values})
+        highest = trainer.accelerator.gather(weights.amax(-1)).max()[None]
+        self._note({"vppo/perception": means, "vppo/kept": kept, "vppo/highest": highest})
         return weights
 
     def _perceived(self, config: VppoConfig, out: dict[str, Any]) -> Float[Tensor, "batch token"]:

@@ -60,10 +60,11 @@ def note_memory(trainer: Any) -> None:
     found = estimate(trainer.network, sharding, accelerator.num_processes, trainer.args.bf16)
     trained = sum(p.numel() for p in trainer.network.parameters() if p.requires_grad)
     if accelerator.is_main_process:
-        print(_told(found, accelerator.num_processes, trained, accelerator.device), file=sys.stderr)
+        print(told(found, accelerator.num_processes, trained, accelerator.device), file=sys.stderr)
 
 
-def _told(found: Memory, processes: int, trained: int, device: torch.device) -> str:
+def told(found: Memory, processes: int, trained: int, device: torch.device) -> str:
+    """The note, with what a GPU has where there is one."""
     parts = [each / 1e9 for each in (found.total, found.weights, found.gradients, found.optimiser)]
     text = (
         "note: each of {} device(s) will hold {:.3g} GB, {:.3g} of weights, {:.3g} of gradients and {:.3g} of "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
 from trainers.cli import app
 from trainers.config import build, read_yaml
@@ -83,3 +84,23 @@ def test_the_shipped_configs_are_the_papers():
 def test_accelerate_reads_its_configs(path):
     config = load_config_from_file(str(path))
     assert config.num_processes == {"one-gpu": 1, "two-nodes": 16}.get(path.stem, 8)
+
+
+def test_the_launcher_takes_them_as_they_are():
+    """Read, completed and checked by accelerate's own launch command."""
+    found = {}
+    for path in (CONFIGS / "accelerate").glob("*.yaml"):
+        asked = launch_command_parser().parse_args(["--config_file", str(path), "-m", "trainers"])
+        args = _validate_launch_command(asked)[0]
+        found[path.stem] = (args.num_machines, args.num_processes, args.use_fsdp, args.use_deepspeed)
+        assert args.mixed_precision == "bf16"
+        if args.use_fsdp:
+            assert args.fsdp_version == 2
+        if args.use_deepspeed:
+            assert args.zero_stage == 2
+    assert found == {
+        "one-gpu": (1, 1, False, False),
+        "fsdp2": (1, 8, True, False),
+        "zero2": (1, 8, False, True),
+        "two-nodes": (2, 16, True, False),
+    }

@@ -1,6 +1,7 @@
 """What every run does before and after it trains: refusals, the memory that is told, the adapter that is left."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import vaslab
 from trainers.cli import app
 from trainers.data.record import write_records
 from trainers.grpo_run import grpo_arguments, run_grpo
-from trainers.memory import Memory, estimate
+from trainers.memory import Memory, estimate, told
 from trainers.runs import GrpoRun, SftRun
 from trainers.sft_run import sft_arguments
 from trainers.training import refuse_model
@@ -72,6 +73,15 @@ def model():
 def test_memory_by_hand(model, sharding, bf16, wanted):
     assert estimate(model, sharding, 4, bf16) == wanted
     assert wanted.total == wanted.weights + wanted.gradients + wanted.optimiser
+
+
+@pytest.mark.parametrize(("there", "short"), [(4e9, True), (80e9, False)])
+def test_a_device_that_is_too_small_is_told_before_it_starts(monkeypatch, there, short):
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: SimpleNamespace(total_memory=there))
+    said = told(Memory(4e9, 1e9, 2e9), 8, 123456, torch.device("cuda", 0))
+    assert "each of 8 device(s) will hold 7 GB, 4 of weights, 1 of gradients and 2 of optimiser" in said
+    assert "123,456 parameters are trained" in said
+    assert ("too little: shard over more devices, or set --lora-rank" in said) == short
 
 
 def test_both_methods_tell_trl_the_same_of_what_they_share():

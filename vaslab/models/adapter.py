@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,10 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> PreTrainedModel:
             f"{adapter.folder} is a LoRA adapter, and peft is not installed; pip install 'vaslab[train]'"
         ) from error
     try:
-        wrapped: Any = PeftModel.from_pretrained(model, str(adapter.folder))
+        with warnings.catch_warnings():
+            # peft asks the model by a name that transformers is about to drop
+            warnings.simplefilter("ignore", FutureWarning)
+            wrapped: Any = PeftModel.from_pretrained(model, str(adapter.folder))
         with safe_open(adapter.folder / WEIGHTS, "pt") as file:
             held = set(file.keys())
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
