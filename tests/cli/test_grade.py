@@ -40,6 +40,16 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_file_of_which_nothing_can_be_graded_is_a_failure(vaslab, tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps([{"id": 1, "question": "?", "response": "red"}]))
+    code, told, err = vaslab("grade", path, "--benchmark", "judged-toy")
+    assert code == 1
+    assert json.loads(told)["n_graded"] == 0
+    assert err.strip().splitlines()[-1].startswith("error: none of 1 responses could be graded: ")
+    assert "is this an output of judged-toy" in err
+
+
 def test_an_output_file_is_graded_by_rule(vaslab, output):
     before = output.read_bytes()
     code, told, err = vaslab("grade", output, "--benchmark", "judged-toy")

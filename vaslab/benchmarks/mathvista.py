@@ -68,8 +68,9 @@ class MathVista(TableBenchmark):
     licence = "CC BY-SA 4.0"
     forbidden = "training on it: its authors allow its use as a test set alone"
     rule = (
-        "answer found by rule (or by a judge, as published), then as published: an option's letter or the nearest "
-        "option by edit distance, a whole number, or a number rounded to the row's decimals, equal to the reference"
+        "answer found by vaslab's own extraction (published: by a judge), then as published: an option's letter or "
+        "the nearest option by edit distance, a whole number, or a number rounded to the row's decimals, equal to the "
+        "reference"
     )
     get = "hub:AI4Math/MathVista:testmini, or testmini.json (github.com/lupantech/MathVista) beside images/ of the hub"
     variants = MappingProxyType(

@@ -88,7 +88,12 @@ def inside(name: str, folder: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise BrokenItemError(f"picture path cannot be followed ({error})") from error
     if not path.is_relative_to(root):
-        raise BrokenItemError(f"picture path leaves the folder of the data: {name}")
+        linked = (
+            ""
+            if ".." in Path(name).parts or Path(name).is_absolute()
+            else " by a link; copy the file into it"
+        )
+        raise BrokenItemError(f"picture path leaves the folder of the data{linked}: {name}")
     return path
 
 

@@ -15,7 +15,7 @@ import typer
 
 from vaslab.cli.console import console, note, print_json, table
 from vaslab.cli.exits import INTERRUPTED, fail
-from vaslab.errors import MissingError, UsageError
+from vaslab.errors import MissingError, UsageError, VaslabError
 from vaslab.studies.config import MeasureConfig, read_config
 from vaslab.studies.run import CONFIG, ITEMS, RunFolder
 
@@ -131,6 +131,13 @@ def grade(
             "for the run; are these its data?"
         )
     print_json(summary)
+    if answers.responses and not found["n_graded"]:
+        reasons = [*found["broken"], *found["not_graded"]]
+        return fail(
+            f"none of {found['n']} responses could be graded: {reasons[0]}; is this an output of {asked.name}, and does "
+            "it hold the reference answers?",
+            VaslabError.exit_code,
+        )
     return 0
 
 
