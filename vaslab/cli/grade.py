@@ -134,8 +134,8 @@ def grade(
     if answers.responses and not found["n_graded"]:
         reasons = [*found["broken"], *found["not_graded"]]
         return fail(
-            f"none of {found['n']} responses could be graded: {reasons[0]}; is this an output of {asked.name}, and does "
-            "it hold the reference answers?",
+            f"none of {found['n']} responses could be graded: {reasons[0]}; is this an output of {asked.name}, "
+            "and does it hold the reference answers?",
             VaslabError.exit_code,
         )
     return 0
