@@ -83,6 +83,17 @@ def test_the_shipped_stages_are_the_papers():
     assert guided == by_name["vard"]  # the two differ in the objective alone
 
 
+def test_the_ablations_differ_from_agto_in_one_loss_alone():
+    files = [
+        read_stages(build(StagesRun, {"out": "o", **read_yaml(CONFIGS / f"{name}.yaml")}, name))
+        for name in ("organism", "organism-ablations")
+    ]
+    agto = next(stage for stage in files[0] if stage.name == "agto")
+    for stage, absent in zip(files[1], ("beta", "alpha"), strict=True):
+        assert (stage.kind, stage.parent) == (agto.kind, agto.parent)
+        assert stage.fields == {**agto.fields, absent: 0.0}
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
