@@ -194,6 +194,10 @@ def refuse_credit(credit: Credit, args: GRPOConfig) -> None:
             args.top_entropy_quantile < 1.0,
             "it chooses tokens a second time; set it to 1.0",
         ),
+        "mask_truncated_completions": (
+            args.mask_truncated_completions and isinstance(credit, VppoConfig),
+            "an answer left out would count as one that perceives nothing; set it to False",
+        ),
     }
     for setting, (set_, reason) in conflicts.items():
         if set_:

@@ -210,6 +210,12 @@ def test_what_would_mean_something_else_is_refused(make, credit, given, told):
         make(credit, **given)
 
 
+def test_an_answer_left_out_would_shift_all_others_weights(make):
+    with pytest.raises(UsageError, match="perceives nothing; set it to False"):
+        make(VppoConfig(), mask_truncated_completions=True)
+    make(AtrlConfig(), mask_truncated_completions=True).train()
+
+
 def run(credit=None, **given):
     return GrpoRun("m", "d", "o", credit=credit, **given)
 
