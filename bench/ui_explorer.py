@@ -146,9 +146,11 @@ def open_notebook(page: Browser, url: str) -> None:
     page.open(url)
     page.until("document.querySelectorAll('.jp-Notebook .jp-CodeCell').length >= 2", 90)
     page.until("document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]') !== null", 90)
+    page.until("document.querySelector('.jp-Toolbar-kernelStatus, .jp-StatusBar-TextItem') !== null", 90)
     page.click(".jp-CodeCell .jp-InputArea-editor")
+    page.until("document.querySelector('.jp-Notebook.jp-mod-editMode') !== null")
     run_cell(page)
-    page.until("/\\[1\\]/.test(document.querySelector('.jp-InputPrompt').textContent)", 90)
+    page.until("/\\[1\\]/.test(document.querySelector('.jp-InputPrompt').textContent)", 240)
 
 
 def run_cell(page: Browser) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-MODULE = Path(__file__).parents[2] / "vaslab" / "explorer" / "explorer.js"
+from vaslab.explorer.module import module_text
+
 HERE = Path(__file__).parent
 HOST = HERE / "made_host.js"
 PROBES = HERE / "probes.js"
@@ -182,7 +183,7 @@ def write_page(
     """
     state = {"traits": given, "heads_of": heads_of, "delay": delay}
     text = json.dumps(state).replace("<", "\\u003c")
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (MODULE, PROBES, HOST))
+    code = "\n".join([module_text(), *(path.read_text(encoding="utf-8") for path in (PROBES, HOST))])
     page = folder / "page.html"
     page.write_text(
         f'<!doctype html><meta charset="utf-8"><title>made-up</title>{head}<style>body {{ margin: 0 }}</style>'

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaslab.explorer.module import FOLDER, PARTS, module_text
 from vaslab.plots import theme
 
 from . import made_page as made
@@ -73,7 +74,7 @@ def test_text_of_any_kind_is_inert(page) -> None:
 
 
 def test_the_module_holds_nothing_that_could_run_text_or_fetch() -> None:
-    text = made.MODULE.read_text()
+    text = module_text()
     found = re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|^\s*import\b|\bimport\("
         r"|\bfetch\(|XMLHttpRequest|WebSocket|https?:|</script|<!--|localStorage|cookie",
@@ -83,8 +84,24 @@ def test_the_module_holds_nothing_that_could_run_text_or_fetch() -> None:
     assert found == []
 
 
+def test_parts_import_from_those_before_them_alone_and_share_no_name() -> None:
+    assert {path.stem for path in FOLDER.iterdir()} == set(PARTS)
+    names: dict[str, str] = {}
+    for part in PARTS:
+        text = (FOLDER / f"{part}.js").read_text()
+        assert len(text.splitlines()) <= 400, part
+        for wanted, source in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', text, re.M):
+            for name in re.findall(r"\w+", wanted):
+                assert names.get(name) == source, f"{part}.js takes {name} from {source}.js"
+        for name in re.findall(r"^(?:export )?(?:const|let|class|function) (\w+)", text, re.M):
+            assert name not in names, f"{name} in {part}.js and {names[name]}.js"
+            names[name] = part
+    whole = re.findall(r"^(?:import|export) .*", module_text(), re.M)
+    assert whole == ["export default { render };"]
+
+
 def test_colours_are_those_of_the_figures() -> None:
-    text = made.MODULE.read_text()
+    text = module_text()
 
     def stops(name: str) -> tuple[str, ...]:
         return tuple(re.findall(r"#[0-9a-f]{6}", re.search(rf"const {name} = hex\((.*?)\);", text, re.S)[1]))

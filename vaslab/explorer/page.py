@@ -12,6 +12,7 @@ from typing import Any
 from vaslab.errors import UsageError, VaslabError, one_line
 from vaslab.explorer.head_map import HeadMap, without_rows
 from vaslab.explorer.maps import Maps
+from vaslab.explorer.module import module_text
 from vaslab.explorer.packing import Packed, float_bytes, pack
 from vaslab.explorer.stored import stored
 from vaslab.explorer.view import State, View
@@ -46,8 +47,7 @@ def document(host: str, data: Any, connect: str = "") -> str:
         data: what it reads, as JSON.
         connect: what the page may connect to; "" for nothing.
     """
-    module = (HERE / "explorer.js").read_text(encoding="utf-8")
-    script = f"\n{module}\n{(HERE / host).read_text(encoding='utf-8')}".replace("\r\n", "\n")
+    script = f"\n{module_text()}\n{(HERE / host).read_text(encoding='utf-8')}".replace("\r\n", "\n")
     digest = base64.b64encode(sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:; "

@@ -9,10 +9,9 @@ import anywidget
 import traitlets
 
 from vaslab.explorer import live
+from vaslab.explorer.module import module_text
 from vaslab.explorer.page import write_page
 from vaslab.explorer.view import State, View
-
-MODULE = Path(__file__).parent / "explorer.js"
 
 
 def _synced(kind: Any) -> Any:
@@ -30,7 +29,7 @@ class HeadExplorer(anywidget.AnyWidget):
         state: what is looked at first.
     """
 
-    _esm = MODULE
+    _esm = module_text()
 
     meta = _synced(traitlets.Dict())
     items = _synced(traitlets.List())
