@@ -10,6 +10,7 @@ import yaml
 import vaslab
 from vaslab.capture.files import load_capture, save_capture
 from vaslab.errors import VaslabError
+from vaslab.explorer import recompute
 from vaslab.explorer.runs import open_run
 from vaslab.explorer.view import State, View
 
@@ -146,6 +147,24 @@ def test_a_damaged_run_is_an_error(run):
     (run / "items.jsonl").write_text("{")
     with pytest.raises(VaslabError, match="cannot be read"):
         open_run(run)
+
+
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried", "DefaultCPUAllocator: can't allocate memory"])
+def test_a_memory_that_is_too_small_is_said(run, monkeypatch, said):
+    def too_large(*_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(recompute, "look", too_large)
+    assert told(View([open_run(run)]))["note"].startswith(f"not recomputed: {said}")
+
+
+def test_any_other_error_is_not_hidden(run, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(recompute, "look", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        told(View([open_run(run)]))
 
 
 def test_a_failed_load_can_be_tried_again(run, models):

@@ -143,3 +143,17 @@ def test_a_planted_head_looks_where_it_was_planted(vlm, name):
     np.testing.assert_allclose(cells[:, inside].sum(1), 1, atol=1e-4)
     # another head of the layer was left alone
     assert found[1].cells[1][:, inside].sum(1).max() < 0.9
+
+
+@pytest.mark.tiny
+def test_two_thousand_rows(vlm, prompt):
+    """A long answer: every row is there, and their mean is what a capture of the answer stores."""
+    words = vlm.processor.tokenizer("a red circle at the top left. ", add_special_tokens=False)["input_ids"]
+    ids = (words * 2000)[:2000]
+    encoded = encode(vlm.processor, [prompt], [ids])
+    rows, found = seen(vlm, encoded, "response", [1])
+    assert len(rows.traits()) == 2000
+    assert found[1].cells[:, rows.shown].shape == (4, 2000, len(encoded.grids[0][0]))
+    capture = vaslab.capture(vlm, [prompt], ("response",), responses=[ids])
+    stored = capture["mass"].isel(item=0, layer=1, query_role=0).values
+    np.testing.assert_allclose(found[1].roles[:, rows.own].mean(1, dtype=float), stored, atol=1e-6)

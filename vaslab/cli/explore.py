@@ -54,7 +54,10 @@ def explore(
 
     with ExplorerServer(view, port, state) as server:
         print(server.url, flush=True)
-        note("Ctrl-C ends the explorer")
+        there = f"{server.port}:127.0.0.1:{server.port}"
+        note(
+            f"Ctrl-C ends the explorer; from another machine: ssh -L {there} THIS-MACHINE, then the same address"
+        )
         if browser and not webbrowser.open(server.url):
             note("no browser could be opened; open the address above")
         try:

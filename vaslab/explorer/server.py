@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -44,6 +45,11 @@ class ExplorerServer(ThreadingHTTPServer):
         self.token = secrets.token_urlsafe(32)
         self.lock = threading.Lock()
         super().__init__((ADDRESS, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Listen, without asking the network for this machine's name as the parent does."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = ADDRESS, self.port
 
     @property
     def port(self) -> int:
