@@ -124,7 +124,7 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
 
 def notebook(path: Path, cells: tuple[str, ...] = CELLS) -> None:
     """Write a notebook that has not run."""
-    code = [
+    code: list[dict[str, object]] = [
         {
             "cell_type": "code",
             "id": f"c{i}",

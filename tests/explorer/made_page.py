@@ -6,7 +6,9 @@ The numbers are chosen here, so tests know what must be seen. The host below is 
 import base64
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +20,7 @@ HOST = HERE / "made_host.js"
 PROBES = HERE / "probes.js"
 
 
-def b64(values) -> dict[str, str]:
+def b64(values: Any) -> dict[str, str]:
     """Bytes as the host above reads them; floats become little-endian float32."""
     raw = values if isinstance(values, bytes) else np.ascontiguousarray(values, dtype="<f4").tobytes()
     return {"base64": base64.b64encode(raw).decode()}
@@ -30,7 +32,9 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()
 
 
-def picture(width: int, height: int, rows: int, cols: int, first_cell: int = 0, image=None) -> dict:
+def picture(
+    width: int, height: int, rows: int, cols: int, first_cell: int = 0, image: Image.Image | None = None
+) -> dict:
     """One entry of `pictures`; black unless given."""
     image = image or Image.new("RGB", (width, height))
     return {
@@ -44,7 +48,7 @@ def picture(width: int, height: int, rows: int, cols: int, first_cell: int = 0, 
     }
 
 
-def attention(cells: np.ndarray, state: str = "full", sinks=(), **said) -> dict:
+def attention(cells: np.ndarray, state: str = "full", sinks: Sequence[int] = (), **said: Any) -> dict:
     """Maps of one head in one run, from (row, cell) shares of attention."""
     cells = np.asarray(cells, dtype=np.float64)
     share = cells.sum(axis=1)
@@ -85,7 +89,7 @@ def traits(
     pictures: list[dict] | None = None,
     rows: list[list[dict]] | None = None,
     pair: bool = False,
-    **more,
+    **more: Any,
 ) -> dict:
     """Every trait of the contract with plain values; `vas` is (run, layer, head)."""
     runs = 2 if pair else 1
