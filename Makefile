@@ -11,16 +11,17 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 DEMO := runs/demo
 
 # small models: threads that wait for each other cost more than they bring
-demo figures notebooks test: export OMP_NUM_THREADS ?= 1
+demo figures notebooks examples test: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-slow lint bench figures lab notebooks
+.PHONY: help demo test test-slow lint bench figures lab notebooks docs examples
 
 help:
 	@echo "make demo       measure the shipped model on 200 + 200 published questions, draw the figures"
 	@echo "make test       fast tests        make test-slow  the long ones"
 	@echo "make lint       ruff, mypy        make bench      time and memory, JSON lines"
 	@echo "make figures    the gallery       make notebooks  run the notebooks as scripts"
-	@echo "make lab        JupyterLab"
+	@echo "make lab        JupyterLab       make docs       the pages, in build/site"
+	@echo "make examples   run what the pages show"
 
 .venv/bin/python:
 	@for python in python3.11 python3 python; do
@@ -40,8 +41,16 @@ help:
 	@$(INSTALL) -e '.[dev,train]'
 	touch $@
 
-.venv/.lab: .venv/.run
-	@$(INSTALL) -e '.[lab]'
+# settings of this environment alone: a double click opens a .py as a notebook, and no news are fetched
+LABCONFIG := .venv/etc/jupyter/labconfig/default_setting_overrides.json
+
+.venv/.lab: .venv/.run notebooks/.lab.json
+	@$(INSTALL) -e '.[lab,train]'
+	install -D -m 644 notebooks/.lab.json $(LABCONFIG)
+	touch $@
+
+.venv/.docs: .venv/.run
+	@$(INSTALL) -e '.[docs]'
 	touch $@
 
 demo: .venv/.run
@@ -57,7 +66,7 @@ demo: .venv/.run
 test: .venv/.dev
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-test-slow: .venv/.dev
+test-slow: .venv/.dev .venv/.lab
 	@$(BIN)/python -m pytest -m slow --timeout 3600
 
 lint: .venv/.dev
@@ -72,9 +81,15 @@ bench: .venv/.run
 figures: .venv/.run
 	@$(BIN)/python figures/make.py
 
-notebooks: .venv/.run
+notebooks: .venv/.lab
 	@for notebook in notebooks/*.py; do $(BIN)/python "$$notebook"; done
 
 lab: .venv/.lab
-	@echo "a notebook is a .py file: right click, Open With, Notebook"
-	$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab notebooks
+
+examples: .venv/.dev .venv/.lab
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow" tests/docs/test_examples.py
+
+docs: .venv/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	echo "build/site/index.html"
