@@ -1,9 +1,9 @@
 """What an intervention costs: a generation under it over a plain SDPA one, at 2,048 prompt tokens.
 
 `python -m bench.intervention` measures a random 8-layer Qwen2.5-VL on the CPU, prefill and decoding together, and
-writes one JSON line an intervention: those that edit all layers and heads, or every one with `--all`. Time is process
-CPU time over alternating pairs: the median of the pairs' ratios, with the 95 % interval between order statistics.
-`--device cuda` measures the shape of the 7B model in bfloat16 by CUDA events.
+writes one JSON line an intervention: those that edit all layers and heads, and PAI, or every one with `--all`. Time is
+process CPU time over alternating pairs: the median of the pairs' ratios, with the 95 % interval between order
+statistics. `--device cuda` measures the shape of the 7B model in bfloat16 by CUDA events.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from vaslab.prompts.roles import Role
 # What the project promises at this length: over plain SDPA at most.
 TIME_OVER_SDPA, JUDGED_LENGTH = 1.15, 2048
 # Edits of all layers and heads that hold for every query that can see a key.
-JUDGED = ("avar", "additive")
+JUDGED = ("scaled", "additive")
 CASES: dict[str, Intervention] = {
-    "avar": make_intervention("avar"),
+    "scaled": make_intervention("avar"),
     "additive": make_intervention("additive"),
     "vaf": make_intervention("vaf"),
     "block": make_intervention("block"),
@@ -37,12 +37,13 @@ CASES: dict[str, Intervention] = {
     "var": make_intervention("var", tau=3),
     "sparc": make_intervention("sparc"),
     "adaptvis": make_intervention("adaptvis"),
-    "pai": make_intervention("pai"),
-    "pai, prior left in": make_intervention("pai", gamma=1),
+    "pai": make_intervention("pai", gamma=1),
+    "pai, prior taken off": make_intervention("pai"),
     "ablate": make_intervention("ablate"),
     "ablate, sink": make_intervention("ablate", mode="sink"),
 }
-"""Every intervention but steer, whose region needs a picture, and those that are another one's form."""
+"""Every intervention but steer, whose region needs a picture, and those that are another one's form. PAI without its
+second pass is `pai`."""
 
 
 def read_roles(ids: Tensor, mask: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--length", type=int, default=JUDGED_LENGTH)
     parser.add_argument("--new-tokens", type=int, default=32)
-    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(JUDGED))
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=[*JUDGED, "pai"])
     parser.add_argument(
         "--all", action="store_true", help="every case, also those that nothing is promised of"
     )

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import LogitsProcessor
@@ -189,6 +190,7 @@ def test_what_is_set_on_the_wrapper_reaches_the_model(qwen):
     assert wrapped.model is qwen.model.model
     assert wrapped.plain is qwen.model
     assert wrapped.train(False) is wrapped
+    assert extract_model_from_parallel(wrapped) is wrapped  # as a harness reads its model
 
 
 class Largest(TorchDispatchMode):
