@@ -37,6 +37,10 @@ def test_the_number_on_the_page_is_the_number_given(page) -> None:
     assert f"picture {80 * value / (1 + value):.1f}%" in shown.text(".vx-masses")
     shown.focus(MAP)
     shown.press("t")
+    assert (
+        shown.evaluate("document.querySelector('.vx-controls button').getAttribute('aria-expanded')")
+        == "true"
+    )
     rows = shown.evaluate(
         "[...document.querySelectorAll('.vx-numbers table')[0].querySelectorAll('tbody tr')]"
         ".map((tr) => [...tr.children].map((td) => td.textContent))"

@@ -183,12 +183,13 @@ export class Page extends Panels {
   drawTable() {
     this.numbers.hidden = !this.opened.table;
     if (!this.opened.table) return;
+    const band = this.data.floats("low").length ? ["low", "high"] : [];
     const { data } = this,
       heads = [],
       columns = [
         "layer",
         "head",
-        ...data.runs.flatMap((_, r) => [`VAS ${data.pair ? data.label(r) : ""}`.trim(), "low", "high"]),
+        ...data.runs.flatMap((_, r) => [`VAS ${data.pair ? data.label(r) : ""}`.trim(), ...band]),
       ];
     if (data.pair) columns.push("change (ratio)", "significant");
     else columns.push(...SHARE_NAMES.map((name) => `${name} %`));
@@ -196,13 +197,13 @@ export class Page extends Panels {
       const row = [
         Math.floor(i / data.heads),
         i % data.heads,
-        ...data.runs.flatMap((_, r) => ["vas", "low", "high"].map((name) => data.perHead(name, r)[i])),
+        ...data.runs.flatMap((_, r) => ["vas", ...band].map((name) => data.perHead(name, r)[i])),
       ];
       if (data.pair) row.push(data.perHead("change")[i], data.bytes("significant")[i] ? "yes" : "no");
       else row.push(...(data.shares(0, i) || [NaN, NaN, NaN, NaN]).map((v) => 100 * v));
       heads.push(row.map((v) => (Number.isNaN(v) ? "undefined" : v)));
     }
-    const at = data.pair ? 5 : 2,
+    const at = data.pair ? 3 + band.length : 2,
       value = (row) => (typeof row[at] === "number" ? row[at] : -Infinity);
     heads.sort((a, b) => value(b) - value(a));
     const [layer, head] = data.selected,

@@ -81,13 +81,14 @@ export const STYLE = `
 .vx-tokens .vx-pin { outline: 2px solid var(--vx-text); }
 .vx-tokens .vx-hover { outline: 1.5px solid var(--vx-muted); }
 .vx-windows { gap: 8px; margin-bottom: 4px; }
-.vx-live { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr)); gap: 10px 24px; border: 1px solid var(--vx-line); border-radius: 6px; padding: 10px 12px; margin-bottom: 12px; }
+.vx-live { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(max(380px, 45%), 100%), 1fr)); gap: 10px 24px; border: 1px solid var(--vx-line); border-radius: 6px; padding: 10px 12px; margin-bottom: 12px; }
 .vx-fields { display: grid; gap: 6px; }
 .vx-fields .vx-label { display: grid; grid-template-columns: 116px minmax(0, 1fr) 52px; }
 .vx-fields textarea { grid-column: 2 / 4; resize: vertical; width: 100%; }
 .vx-fields input[type=range] { width: 100%; }
 .vx-drop { display: flex; gap: 12px; border: 1px dashed var(--vx-reference); border-radius: 6px; padding: 8px; }
 .vx-drop > div { display: grid; gap: 5px; align-content: start; min-width: 0; }
+.vx-drop > div > .vx-label:first-child { display: grid; gap: 3px; }
 .vx-drop input[type=file] { font: inherit; font-size: 12px; color: var(--vx-text); max-width: 190px; }
 .vx-over-drop { border-color: var(--vx-accent); background: var(--vx-field); }
 .vx-preview { border: 1px solid var(--vx-line); border-radius: 4px; flex: none; }

@@ -223,7 +223,7 @@ class View extends Page {
       queries = meta.queries || ["user"];
     const toggle = (name, words, title) =>
       button(words, () => ((this.opened[name] = !this.opened[name]), this.draw("controls items table live")), {
-        "aria-expanded": this.opened[name],
+        "aria-expanded": String(this.opened[name]),
         title,
       });
     fill(
