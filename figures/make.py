@@ -1,4 +1,4 @@
-"""Regenerate the gallery: the shipped model on both picture sets, and the published numbers; numbers beside each."""
+"""Regenerate the gallery: the shipped models, system prompts, the published numbers; numbers beside each figure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vaslab.cli.exits import run
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "runs"
 LIMIT = 200
+STAGES, PROMPTS = RUNS / "gallery-stages", RUNS / "gallery-system-prompts"
 
 
 def commands() -> list[list[str]]:
@@ -19,10 +20,26 @@ def commands() -> list[list[str]]:
         folder = str(RUNS / f"gallery-{data}")
         options = ["--data", data, "--limit", str(LIMIT), "--out", folder, "--overwrite"]
         made.append(["measure", "--model", "organism:base", *options])
-        for name in ("heads", "lazy"):
-            made.append(["figure", name, folder, "--out", str(HERE), "--stem", f"{name}{ending}"])
+        made += [_figure(name, [folder], f"{name}{ending}") for name in ("heads", "lazy")]
+    made.append(_figure("tokens", [str(RUNS / "gallery-glyph")]))
+    made.append(_study("system-prompts.yaml", PROMPTS))
+    made.append(_figure("system-prompts", [str(PROMPTS)]))
+    made.append(_study("stages.yaml", STAGES))
+    made += [_figure(name, [str(STAGES)]) for name in ("scatter", "sensitivity")]
+    made.append(_figure("lazy", [str(STAGES)], "lazy-stages"))
+    base, agto, vars_ = (str(STAGES / "runs" / f"{name}-glyph") for name in ("base", "AGTO", "VARS"))
+    made += [_figure(name, [base, agto]) for name in ("compare", "decomposition")]
+    made.append([*_figure("items", [base, vars_]), "--filter", "fixed"])
     made.append(["figure", "published", "--out", str(HERE)])
     return made
+
+
+def _figure(name: str, runs: list[str], stem: str = "") -> list[str]:
+    return ["figure", name, *runs, "--out", str(HERE), "--stem", stem or name]
+
+
+def _study(file: str, out: Path) -> list[str]:
+    return ["study", str(HERE / file), "--out", str(out), "--overwrite"]
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ def test_vas_and_accuracy_by_system_prompt(vaslab, a_study, tmp_path):
     code, told, err = vaslab("figure", "system-prompts", a_study, "--out", tmp_path, "--format", "html")
     assert (code, told) == (0, f"{tmp_path}/system-prompts.html\n"), err
     table = pd.read_csv(tmp_path / "system-prompts.csv")
-    assert table["prompt"].tolist() == ["default", "empty", "look"]
+    assert table["prompt"].tolist() == ["own", "empty", "look"]
     assert table["checkpoint"].unique().tolist() == ["tiny"]
     tokens = dict(zip(table["prompt"], table["system_tokens"], strict=True))
-    assert tokens["empty"] < tokens["default"] < tokens["look"]
+    assert tokens["empty"] < tokens["own"] < tokens["look"]
     assert table["vas_ratio"].iloc[0] == 1
     words = ("figure", "system-prompts", a_study, "--out", tmp_path, "--format", "html", "--reference")
     assert vaslab(*words, "look")[0] == 0

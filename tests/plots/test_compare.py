@@ -134,4 +134,11 @@ def test_html_stays_small(layers: int, heads: int, kv: int) -> None:
 
 
 def test_changes_in_words() -> None:
-    assert [change_text(power) for power in (-3, -1, 0, 1, 2)] == ["÷8", "÷2", "1", "×2", "×4"]
+    assert [change_text(power) for power in (-3, -1, 0, 1, 2, 20)] == [
+        "÷8",
+        "÷2",
+        "1",
+        "×2",
+        "×4",
+        "×2<sup>20</sup>",
+    ]

@@ -52,6 +52,16 @@ def test_table_holds_the_hand_numbers() -> None:
         scatter_table({"base": one}, {"base": right_of(one, [np.nan, np.nan])})
 
 
+def test_a_vas_that_rests_on_the_floor_says_so() -> None:
+    one, two = made.hand(), made.hand()
+    two["clamped"][:] = 0.75
+    grades = {name: right_of(one, [1, 0]) for name in ("base", "tuned")}
+    found = scatter_table({"base": one, "tuned": two}, grades)
+    assert list(found["clamped_share"]) == [0, 0.75]
+    assert "VAS is a bound: tuned 75%." in words(scatter(found))
+    assert "is a bound" not in words(scatter(found[:1]))
+
+
 def test_numbers_in_the_figure_are_those_of_scipy() -> None:
     fig = scatter(RISING)
     x, y = np.log2(RISING["vas"]), RISING["accuracy"]

@@ -1,5 +1,7 @@
 """The system-prompt figure: numbers by hand, findings on runs built to have them, and not to."""
 
+import re
+
 import numpy as np
 import pytest
 import synthetic_capture as made
@@ -51,15 +53,15 @@ def test_table_holds_the_hand_numbers():
     [
         (
             [under("own", 1, 0.5), under("long", 3, 0.5)],
-            "The system prompt moves VAS up to 3.0-fold (long); accuracy is not clearly changed",
+            r"The system prompt moves VAS by up to ×(2.9|3.0)\d \(long\); accuracy is not clearly changed",
         ),
         (
             [under("own", 1, 0.2), under("long", 3, 0.9)],
-            "moves VAS up to 3.0-fold (long), and accuracy by up to +70.0 points (long)",
+            r"moves VAS by up to ×(2.9|3.0)\d \(long\), and accuracy by up to \+70.0 points \(long\)",
         ),
         (
             [under("own", 1, 0.9), under("odd", 1, 0.2)],
-            "moves accuracy by up to −70.0 points (odd); VAS is not clearly changed",
+            r"moves accuracy by up to −70.0 points \(odd\); VAS is not clearly changed",
         ),
         ([under("own", 1, 0.5), under("odd", 1, 0.5)], "No system prompt clearly changes VAS or accuracy"),
         ([under("own", 1, 0.5)], "One system prompt: nothing to compare"),
@@ -67,7 +69,7 @@ def test_table_holds_the_hand_numbers():
     ],
 )
 def test_the_title_is_what_the_data_say(runs, expected):
-    assert expected in title(system_prompts(system_prompts_table(runs)))
+    assert re.search(expected, title(system_prompts(system_prompts_table(runs))))
 
 
 def test_per_token_says_whether_length_was_all():
@@ -77,9 +79,8 @@ def test_per_token_says_whether_length_was_all():
     table = system_prompts_table([third, long])
     assert table["vas_ratio_changed"].tolist() == [False, True]
     assert per_token_of(table) == "Per token, no system prompt clearly changes VAS."
-    assert "Per token, VAS moves up to 3.0-fold (odd)" in per_token_of(
-        system_prompts_table([third, under("odd", 1 / 3, 0.5)])
-    )
+    moved = per_token_of(system_prompts_table([third, under("odd", 1 / 3, 0.5)]))
+    assert re.fullmatch(r"Per token, VAS moves by up to ÷(2.9|3.0)\d \(odd\)\.", moved)
 
 
 def test_clear_changes_are_filled_and_checkpoints_have_their_own_row():
@@ -87,7 +88,7 @@ def test_clear_changes_are_filled_and_checkpoints_have_their_own_row():
     fig = system_prompts(system_prompts_table(runs))
     points = [t for t in fig.data if t.mode == "markers" and t.xaxis == "x" and t.customdata is not None]
     assert len(points) == 2
-    assert {y for t in points for y in t.y} == {17, 33, 67, 83}
+    assert {y for t in points for y in t.y} == {22, 38, 82, 98}
     for trace in points:
         np.testing.assert_allclose(trace.x[0], 0, atol=1e-9)
         assert trace.x[1] == pytest.approx(np.log2(3), abs=0.05)

@@ -139,3 +139,8 @@ def test_kinds_and_strips_have_shapes_of_their_own() -> None:
     fig = every_figure(items=4, layers=3, heads=2)["training"]()[0]
     lines = [t for t in fig.data if t.type == "scatter" and t.mode == "lines+markers"]
     assert {t.marker.symbol for t in lines} == {"square", "circle"}
+
+
+def test_many_checkpoints_without_a_kind_still_differ() -> None:
+    styles = themes.run_styles([f"run-{i}" for i in range(30)], themes.named("light")).values()
+    assert len({(style.line, style.dash, style.symbol) for style in styles}) == 30

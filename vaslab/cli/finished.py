@@ -138,8 +138,14 @@ def _runs_in(folder: Path) -> list[Finished]:
 
 
 def _short(model: str) -> str:
-    """A folder by its last part; a hub id and an organism as they are."""
-    return Path(model).name if model.startswith((".", "/", "~")) or model.count("/") > 1 else model
+    """A folder by its last part; a checkpoint by the training run it is of; a hub id and an organism as they are."""
+    path = Path(model)
+    if not model.startswith((".", "/", "~")) and model.count("/") <= 1:
+        return model
+    if not path.name.startswith("checkpoint") or not path.parent.name:
+        return path.name
+    trained = path.parent.parent if path.parent.name == "state" else path.parent
+    return f"{trained.name}{path.name.removeprefix('checkpoint')}"
 
 
 def same_pictures(runs: Sequence[Finished]) -> xr.DataArray | None:

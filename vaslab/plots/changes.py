@@ -282,6 +282,15 @@ def _foot(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any])
         sentences.append(
             "A mean of ratios also moves when ratios spread more at equal masses: the third part."
         )
+    floored = [
+        f"{name} {percent(share)}"
+        for name, share in zip(names, table.attrs["floored"], strict=True)
+        if share > 0.01
+    ]
+    if floored:
+        sentences.append(
+            f"System mass below 1e-6, taken as 1e-6, so that its part is a bound: {', '.join(floored)}."
+        )
     n = int(table["n_items"].max())
     over = "pictures" if table.attrs["clustered"] else f"{n:,} items"
     sentences.append(

@@ -31,6 +31,7 @@ def changes_table(
     Returns:
         Columns layer (the last row is "all"), total, total_low, total_high, visual, visual_low, visual_high, system,
         system_low, system_high, spread (log2; a fall of system attention is positive), p_visual, p_system, n_items.
+        `attrs["floored"]`: of either capture, the share of items, layers and heads whose system mass is taken as 1e-6.
 
     Raises:
         UsageError, VaslabError: as `vaslab.metrics.decomposition`.
@@ -72,4 +73,5 @@ def changes_table(
         rows.append(table)
     out = pd.concat(rows, ignore_index=True)
     out.attrs = {"form": form, "queries": queries, "sink": sink, "clustered": cluster is not None}
+    out.attrs["floored"] = [float((part["system"] <= part["floor"]).where(both).mean()) for part in masses]
     return out

@@ -92,6 +92,11 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         sentences.append("One item: no test and no interval; every change is pale.")
     if len(table) > MANY:
         sentences.append(f"More than {MANY:,} heads: only the map of the change tells intervals on hover.")
+    clamped = float(table.attrs["vas"].get("clamped_share", 0.0))
+    if clamped > 0.01:
+        sentences.append(
+            f"Second: {percent(clamped)} of rows have a system mass below 1e-6, taken as 1e-6: a bound."
+        )
     lost = int(table["ratio"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'head')} without a value in one of the two: hatched, not counted.")

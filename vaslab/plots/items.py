@@ -30,7 +30,7 @@ from vaslab.plots.text import change_text, escape, number, ratio_ticks, shortene
 ROW, HEAD, THUMB, BAR = 62, 52, 52, 210
 TEXT_AT = EDGE + THUMB + 16
 MARKS = (TEXT_AT + TEXT + 16, TEXT_AT + TEXT + 122)
-LEVELS = (MARKS[1] + 150, MARKS[1] + 220)
+LEVELS = (MARKS[1] + 172, MARKS[1] + 242)
 BAR_AT = LEVELS[1] + 26
 WIDTH = BAR_AT + BAR + 62 + EDGE
 BUTTONS = 40

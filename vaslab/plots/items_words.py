@@ -8,7 +8,6 @@ import pandas as pd
 import scipy.stats
 
 from vaslab.plots.text import (
-    change_text,
     counted,
     dotted,
     escape,
@@ -87,7 +86,7 @@ def foot_of(
         sentences.append(f"At most {rows} of {len(table):,} items are shown; the CSV has all.")
     beyond = int((np.abs(np.log2(table["ratio"].dropna().to_numpy(dtype=float))) > limit).sum())
     if beyond:
-        sentences.append(f"{counted(beyond, 'bar')} beyond {change_text(limit)} cut at the edge.")
+        sentences.append(f"{counted(beyond, 'bar')} beyond ×{2**limit:,} or ÷{2**limit:,} cut at the edge.")
     if not pictured:
         sentences.append("Pictures are not at hand.")
     sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))

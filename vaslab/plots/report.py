@@ -21,7 +21,7 @@ from vaslab.plots.page import Section, page
 from vaslab.plots.report_prompts import prompt_section
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
-from vaslab.plots.scatter_words import statistics_of
+from vaslab.plots.scatter_words import clamped_words, statistics_of
 from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.sensitivity import sensitivity
 from vaslab.plots.sensitivity import title_of as sensitivity_title
@@ -137,6 +137,9 @@ def _tracks(
     words = (
         [f"{line}." for line in statistics_of(found)] if found.pearson is not None else statistics_of(found)
     )
+    clamped = clamped_words(found)
+    if clamped:
+        words.append(clamped)
     if found.pearson is None:
         words.append(
             f"To tell a true r of 0.9 from 0 with a power of 80 %, {checkpoints_needed(0.9)} checkpoints are needed; "

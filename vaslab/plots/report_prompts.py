@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -57,6 +58,30 @@ def prompt_section(
         HEADING,
         f"{title_of(table)}.",
         [each for each in words if each],
-        [pd.DataFrame(rows)] if rows else [],
+        [_shown(table), *([pd.DataFrame(rows)] if rows else [])],
         [system_prompts(table, **told)],
     )
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Levels and paired changes with their intervals, in words."""
+    rows = [
+        {
+            "system prompt": row["prompt"],
+            "checkpoint": row["checkpoint"],
+            "system tokens": round(row["system_tokens"]),
+            "VAS": f"{row['vas']:.3g}",
+            "change": _change(row, "vas_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
+            "change per token": _change(row, "vas_per_token_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
+            "accuracy %": f"{100 * row['accuracy']:.1f}",
+            "change in points": _change(row, "accuracy_change", "{:+.1f} [{:+.1f}, {:+.1f}]", 100),
+        }
+        for row in table.to_dict("records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _change(row: dict[Any, Any], name: str, words: str, scale: int = 1) -> str:
+    if not np.isfinite(row[f"{name}_p"]):
+        return "–"
+    return words.format(*(scale * row[f"{name}{end}"] for end in ("", "_low", "_high")))

@@ -69,8 +69,9 @@ def scatter_table(
 
     Returns:
         Columns checkpoint, kind, vas, vas_low, vas_high, accuracy, accuracy_low, accuracy_high (parts of one),
-        n_items (measured), n_graded. `attrs["vas"]` holds the attributes of the VAS; `attrs["two_level"]` the
-        interval over items and checkpoints where all of them answered the same items.
+        clamped_share (of rows whose system mass is taken as 1e-6), n_items (measured), n_graded. `attrs["vas"]` holds
+        the attributes of the VAS; `attrs["two_level"]` the interval over items and
+        checkpoints where all of them answered the same items.
 
     Raises:
         UsageError: a capture without grades, or no capture.
@@ -92,6 +93,7 @@ def scatter_table(
                 "kind": (kinds or {}).get(name) or kind_of(name),
                 **row_of("vas", vas),
                 **row_of("accuracy", accuracy),
+                "clamped_share": float(per_item.attrs["clamped_share"]),
                 "n_items": int(vas["n"]),
                 "n_graded": int(accuracy["n"]),
             }

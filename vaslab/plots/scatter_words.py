@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from vaslab.plots.scatter_numbers import Findings
-from vaslab.plots.text import coefficient, counted, dotted, p_text, points, unbroken
+from vaslab.plots.text import coefficient, counted, dotted, p_text, percent, points, unbroken
+
+CLAMPED = 0.01
+"""Share of rows at the floor from which it is said."""
 
 
 def title_of(found: Findings) -> str:
@@ -53,6 +56,19 @@ def statistics_of(found: Findings) -> list[str]:
     return [first, " · ".join(rest), slope]
 
 
+def clamped_words(found: Findings) -> str:
+    """Which checkpoints' VAS rests on the floor of the denominator; "" where none does to a hundredth."""
+    if "clamped_share" not in found.used:
+        return ""
+    floored = found.used[found.used["clamped_share"] > CLAMPED]
+    if floored.empty:
+        return ""
+    told = [f"{row['checkpoint']} {percent(row['clamped_share'])}" for row in floored.to_dict("records")]
+    return (
+        f"Rows whose system mass is below 1e-6 and taken as 1e-6, so that VAS is a bound: {', '.join(told)}."
+    )
+
+
 def subtitle_of(said: Mapping[str, Any], words: Mapping[str, Any]) -> str:
     """Metric and its form, data, n, query set, decoding."""
     return dotted(
@@ -84,6 +100,9 @@ def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any])
         )
     if found.pearson is not None:
         sentences.append("A correlation across checkpoints; not a causal estimate.")
+    clamped = clamped_words(found)
+    if clamped:
+        sentences.append(clamped)
     if found.left_out:
         sentences.append(f"Left out, without VAS or accuracy: {', '.join(found.left_out)}.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))

@@ -24,7 +24,7 @@ from vaslab.plots.text import (
 
 Floats = NDArray[np.float64]
 
-LEFT, BETWEEN, HEAD, ROW, RUN, KEY = 236, 30, 34, 18, 16, 28
+LEFT, BETWEEN, HEAD, ROW, RUN, KEY = 236, 30, 34, 28, 16, 28
 PANELS = (250, 250, 250)
 
 
@@ -37,11 +37,17 @@ class Panel:
     log: bool
 
     def on_axis(self, table: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-        """Change and its interval, in log2 or in points."""
+        """Change and its interval, in log2 or in points; 0 under the reference itself."""
         found = [table[f"{self.name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high")]
         with np.errstate(divide="ignore", invalid="ignore"):
             middle, low, high = (np.log2(each) if self.log else 100 * each for each in found)
-        return middle, low, high
+        known = (table["prompt"] == table.attrs["reference"]) & table[self.level].notna()
+        return np.where(known, 0.0, middle), low, high
+
+    @property
+    def level(self) -> str:
+        """The column of which changes are shown."""
+        return self.name.removesuffix("_ratio").removesuffix("_change")
 
 
 COLUMNS = (
@@ -220,9 +226,8 @@ def _panel(
             hovertemplate="%{customdata}<extra></extra>",
             **on,
         )
-    name = column.name.removesuffix("_ratio").removesuffix("_change")
     for at in np.flatnonzero(table["prompt"] == table.attrs["reference"]):
-        level = float(table[name].iloc[at])
+        level = float(table[column.level].iloc[at])
         canvas.text(
             number(level) if column.log else f"{100 * level:.1f}%",
             left + room / 2 + 12,
@@ -253,7 +258,7 @@ def _ticks(column: Panel, limit: float) -> dict[str, object]:
 
 
 def _hover(row: dict, column: Panel) -> str:
-    name = column.name.removesuffix("_ratio").removesuffix("_change")
+    name = column.level
     scale, unit = (1, "") if column.log else (100, "%")
     text = f"<b>{escape(row['prompt'])}</b>, {escape(row['checkpoint'])}"
     text += f"<br>{column.heading} {scale * row[name]:.3g}{unit}"

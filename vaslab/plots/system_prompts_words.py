@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import counted, dotted, fold, points, shortened, unbroken
+from vaslab.plots.text import counted, dotted, points, shortened, times_text, unbroken
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -19,7 +19,7 @@ def title_of(table: pd.DataFrame) -> str:
     graded = bool(others["accuracy_change_p"].notna().any())
     vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
     right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
-    moved = "" if vas is None else f"VAS up to {fold(_size(vas['vas_ratio']))} ({_who(vas, table)})"
+    moved = "" if vas is None else f"VAS by up to {times_text(vas['vas_ratio'])} ({_who(vas, table)})"
     scored = (
         ""
         if right is None
@@ -42,7 +42,7 @@ def per_token_of(table: pd.DataFrame) -> str:
     found = _largest(others[others["vas_per_token_ratio_changed"]], "vas_per_token_ratio", log=True)
     if found is None:
         return "Per token, no system prompt clearly changes VAS."
-    return f"Per token, VAS moves up to {fold(_size(found['vas_per_token_ratio']))} ({_who(found, table)})."
+    return f"Per token, VAS moves by up to {times_text(found['vas_per_token_ratio'])} ({_who(found, table)})."
 
 
 def _largest(rows: pd.DataFrame, name: str, log: bool) -> pd.Series | None:
@@ -50,10 +50,6 @@ def _largest(rows: pd.DataFrame, name: str, log: bool) -> pd.Series | None:
         return None
     values = rows[name].to_numpy(dtype=float)
     return rows.iloc[int(np.abs(np.log(values) if log else values).argmax())]
-
-
-def _size(ratio: float) -> float:
-    return max(float(ratio), 1 / float(ratio))
 
 
 def _who(row: pd.Series, table: pd.DataFrame) -> str:

@@ -164,13 +164,13 @@ def minus(text: str) -> str:
 
 
 def change_text(power: float | int) -> str:
-    """2 ** power as a change: ÷2, 1, ×2."""
+    """2 ** power as a change: ÷2, 1, ×2; past a thousand as a power of two."""
     if power == 0:
         return "1"
-    size = 2.0 ** abs(power)
-    return (
-        f"{'×' if power > 0 else '÷'}{size:,.0f}" if float(power).is_integer() else f"×{number(2.0**power)}"
-    )
+    if not float(power).is_integer():
+        return f"×{number(2.0**power)}"
+    size = ratio_text(abs(power))
+    return f"{'×' if power > 0 else '÷'}{size}"
 
 
 def times_text(ratio: float | int) -> str:
