@@ -62,7 +62,7 @@ def test_load_and_ask_are_messages(runs, tmp_path):
 def test_two_runs_and_a_capture_and_a_model(runs, vlm, prompt):
     both = vaslab.explore(runs[0], runs[1], item="two", queries="response")
     assert len(both.meta["runs"]) == 2
-    assert both.queries == "response"
+    assert (both.queries, both.scope) == ("response", "item")
     assert both.change
     capture = vaslab.capture(vlm, [prompt])
     given = vaslab.explore(capture, prompts=[prompt], vlm=vlm)
@@ -71,6 +71,17 @@ def test_two_runs_and_a_capture_and_a_model(runs, vlm, prompt):
     model = vaslab.explore(vlm)
     assert model.item == -1
     assert model.meta["live"] is True
+
+
+@pytest.mark.tiny
+def test_a_model_in_memory_is_not_loaded_again(runs, vlm):
+    explorer = vaslab.explore(runs[0], vlm=vlm)
+    assert explorer.view.sources[0].vlm() is vlm
+    assert explorer.attention[0]["state"] == "full"
+    both = vaslab.explore(runs[0], runs[1], vlm=vlm)
+    assert [source.loaded for source in both.view.sources] == [True, False]
+    with pytest.raises(UsageError, match="is not the model that the run was made with"):
+        vaslab.explore(runs[1], vlm=vlm)
 
 
 def test_a_wrong_call_is_said(tmp_path, vlm):

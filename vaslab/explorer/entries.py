@@ -70,7 +70,6 @@ class Source:
         capture: of all items that were measured; None where only a model is there.
         entries: its items, those of the capture first.
         load: returns the model; None where there is none to load. Raises VaslabError.
-        cost: what the first load is said to do.
         note: what is to be said of it all; "".
         shape: (layers, heads, key-value heads).
         clustered: whether several items share a picture.

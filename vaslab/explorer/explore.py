@@ -42,8 +42,8 @@ def explore(
         queries: the query role shown first.
         live: allow questions of one's own; a model that was given always does.
         prompts: of a Capture: what was asked, one an item. Gives questions and pictures.
-        vlm: of a Capture: the model, to compute the map of any head. Without it the maps that the capture kept
-            (`vaslab.capture(..., patches=...)`) are shown.
+        vlm: the model that the run or Capture was made with, if it is loaded. A run loads its own otherwise; of a
+            Capture the maps that it kept (`vaslab.capture(..., patches=...)`) are shown then.
         answers: of a Capture: what `vaslab.answer` returned, one an item.
 
     Returns:
@@ -55,14 +55,18 @@ def explore(
     """
     is_model = _is_model(run)
     sources = [_opened(each, prompts, vlm, answers) for each in (run, other) if each is not None]
-    if not isinstance(run, xr.Dataset) and (prompts is not None or vlm is not None or answers is not None):
-        raise UsageError("prompts, vlm and answers belong to a Capture; a run folder knows its own")
+    if not isinstance(run, xr.Dataset) and (prompts is not None or answers is not None):
+        raise UsageError("prompts and answers belong to a Capture; a run folder knows its own")
+    if vlm is not None and isinstance(run, str | Path) and not any(source.loaded for source in sources):
+        raise UsageError(
+            f"{vlm.name} ({vlm.revision}) is not the model that the run was made with; leave vlm out, or load that one"
+        )
     view = View(sources, live=live or is_model)
     state = view.start()
     told = {
         "item": state.item if item is None else view.item_of(item),
         "queries": queries or state.queries,
-        "scope": state.scope,
+        "scope": state.scope if item is None else "item",
         "selected": state.selected,
     }
     return HeadExplorer(view, view.checked(told))
@@ -70,7 +74,7 @@ def explore(
 
 def _opened(given: Any, prompts: Sequence[Prompt] | None, vlm: Any, answers: Sequence[Any] | None) -> Source:
     if isinstance(given, str | Path):
-        return open_run(given)
+        return open_run(given, vlm)
     if isinstance(given, xr.Dataset):
         return open_capture(given, prompts, vlm, answers)
     if _is_model(given):

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from vaslab.benchmarks import Item
 
 
-def open_run(folder: Path | str) -> Source:
+def open_run(folder: Path | str, vlm: Any = None) -> Source:
     """Open a finished run.
 
     Nothing but its own files is read: pictures, when an item is looked at; the model, at the first head.
+
+    Args:
+        folder: the run.
+        vlm: a model in memory, used where it is the one that the run was made with.
 
     Raises:
         MissingError: there is no run, or it is not finished.
@@ -44,6 +48,7 @@ def open_run(folder: Path | str) -> Source:
             )
         entries.append(_entry(rows[name], capture, at, made))
     pictures = [entry.picture for entry in entries]
+    mine = vlm is not None and vlm.revision == made.resolved.get("model_revision")
     left = len(rows) - len(entries)
     return Source(
         name=short_name(str(summary["model"])),
@@ -59,6 +64,7 @@ def open_run(folder: Path | str) -> Source:
         note=f"{left} of {len(rows)} items could not be measured and are not shown." if left else "",
         clustered=all(pictures) and len(set(pictures)) < len(pictures),
         max_new_tokens=made.max_new_tokens,
+        _vlm=vlm if mine else None,
     )
 
 
