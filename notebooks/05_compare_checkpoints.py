@@ -35,6 +35,7 @@ import plotly.io as pio
 import vaslab
 from vaslab.cli.finished import read_runs, same_pictures
 from vaslab.plots import CONFIG, changes, changes_table, compare, compare_table
+from vaslab.plots.text import times_text
 from vaslab.statistics import paired_accuracy
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
@@ -93,14 +94,14 @@ vaslab.explore(*folders)
 # ## What was found
 
 # %%
-whole = parts.iloc[-1]
+by = 2 ** parts.filter(regex="^(total|visual|system)").iloc[-1]
+by = by.map(times_text)
 changed = by_head[by_head["changed"]]
 found = [
-    f"From {names[0]} to {names[1]} VAS (ratio of means) changes by a factor of {2 ** whole['total']:.2f} (95 % CI "
-    f"{2 ** whole['total_low']:.2f} to {2 ** whole['total_high']:.2f}): attention on the picture by "
-    f"{2 ** whole['visual']:.2f} ({2 ** whole['visual_low']:.2f} to {2 ** whole['visual_high']:.2f}), attention on the "
-    f"system prompt by {2 ** -whole['system']:.2f} ({2 ** -whole['system_high']:.2f} to "
-    f"{2 ** -whole['system_low']:.2f}).",
+    f"From {names[0]} to {names[1]} VAS (ratio of means) changes {by['total']} (95 % CI {by['total_low']} to "
+    f"{by['total_high']}); the part of attention on the picture is {by['visual']} ({by['visual_low']} to "
+    f"{by['visual_high']}), that of attention on the system prompt {by['system']} ({by['system_low']} to "
+    f"{by['system_high']}; its fall counts as a rise).",
     f"{len(changed)} of {len(by_head)} heads changed their VAS (mean of ratios, FDR 5 %): "
     f"{int((changed['ratio'] > 1).sum())} up, {int((changed['ratio'] < 1).sum())} down.",
 ]

@@ -44,6 +44,7 @@ from trainers.sft_run import run_sft
 from vaslab.cli.finished import read_runs, same_pictures
 from vaslab.models import organisms
 from vaslab.plots import CONFIG, changes, changes_table, lazy
+from vaslab.plots.text import times_text
 from vaslab.statistics import paired_accuracy
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
@@ -140,6 +141,7 @@ measured.round(3)
 
 # %%
 whole = parts.iloc[-1]
+by = (2 ** parts.filter(regex="^total").iloc[-1]).map(times_text)
 pair = paired_accuracy(words.right, guided.right, pictures)
 moved = (
     "moves attention"
@@ -149,8 +151,7 @@ moved = (
 gain = "differs" if pair.low > 0 or pair.high < 0 else "shows no clear difference"
 found = [
     f"After {STEPS} steps of {BATCH} records, AGTO {moved} against the same training on words alone: VAS (ratio of "
-    f"means) by a factor of {2 ** whole['total']:.2f} (95 % CI {2 ** whole['total_low']:.2f} to "
-    f"{2 ** whole['total_high']:.2f}), attention on the picture from "
+    f"means) {by['total']} (95 % CI {by['total_low']} to {by['total_high']}), attention on the picture from "
     f"{measured.loc['words alone', 'on the picture']:.0%} to {measured.loc['AGTO', 'on the picture']:.0%}, on the "
     f"system prompt from {measured.loc['words alone', 'on the system prompt']:.0%} to "
     f"{measured.loc['AGTO', 'on the system prompt']:.0%}.",
