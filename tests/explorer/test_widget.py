@@ -1,5 +1,7 @@
 """The notebook's side: traits, what follows a change, messages, and how long packing takes."""
 
+import base64
+import json
 import time
 
 import numpy as np
@@ -106,10 +108,9 @@ def test_a_wrong_call_is_said(tmp_path, vlm):
 
 def test_a_view_is_small_where_a_notebook_saves_it():
     explorer = vaslab.explore(made.realistic(200, 28, 28, model="m"))
-    state = explorer.get_state()
-    size = sum(len(value) for value in state.values() if isinstance(value, bytes | str))
-    # the module itself is saved with each view too
-    assert size < 200_000
+    # the module itself is saved with each view too; bytes as base64
+    saved = json.dumps(explorer.get_state(), default=lambda data: base64.b64encode(data).decode())
+    assert 100_000 < len(saved) < 200_000
 
 
 def test_large_models_are_packed_in_time():
