@@ -145,12 +145,12 @@ def open_notebook(page: Browser, url: str) -> None:
     """Open it, with its kernel started and its first cell run."""
     page.open(url)
     page.until("document.querySelectorAll('.jp-Notebook .jp-CodeCell').length >= 2", 90)
-    page.until("document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]') !== null", 90)
-    page.until("document.querySelector('.jp-Toolbar-kernelStatus, .jp-StatusBar-TextItem') !== null", 90)
     page.click(".jp-CodeCell .jp-InputArea-editor")
     page.until("document.querySelector('.jp-Notebook.jp-mod-editMode') !== null")
+    # a cell that is run before its kernel is there is passed over without a word
+    page.until("/\\| Idle/.test(document.querySelector('#jp-main-statusbar')?.textContent)", 90)
     run_cell(page)
-    page.until("/\\[1\\]/.test(document.querySelector('.jp-InputPrompt').textContent)", 240)
+    page.until("/\\[1\\]/.test(document.querySelector('.jp-InputPrompt').textContent)", 100)
 
 
 def run_cell(page: Browser) -> None:
