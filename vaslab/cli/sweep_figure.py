@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaslab.cli.console import note, warnings_as_notes
-from vaslab.cli.figure import DarkOption, FormatOption, OutOption, figures, formats_of
+from vaslab.cli.figure_command import DarkOption, FormatOption, FormOption, OutOption, figures, formats_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FormOption = Annotated[str, typer.Option(help="Of VAS: mean_of_ratios (the paper) or ratio_of_means.")]
 
 
 @figures.command("sweep")
@@ -44,10 +42,8 @@ def draw(
     form: str = "mean_of_ratios",
 ) -> list[Path]:
     """Write both figures for each model, benchmark, system prompt and seed, with their numbers; return the paths."""
-    from vaslab.plots import write_figure
-    from vaslab.plots.sweep import sweep
-    from vaslab.plots.sweep_dose import dose_response
-    from vaslab.plots.sweep_numbers import group_name, sweep_cells
+    from vaslab.plots import dose_response, sweep, sweep_cells, write_figure
+    from vaslab.plots.sweep_numbers import group_name
 
     parts = sweep_cells(table, form)
     theme = "dark" if dark else "light"

@@ -18,6 +18,9 @@ from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
 from vaslab.plots.sensitivity import sensitivity
 from vaslab.plots.sensitivity_numbers import sensitivity_table
+from vaslab.plots.sweep import sweep
+from vaslab.plots.sweep_dose import dose_response
+from vaslab.plots.sweep_numbers import sweep_cells
 from vaslab.plots.system_prompts import system_prompts
 from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
 from vaslab.plots.tokens import tokens
@@ -36,6 +39,7 @@ __all__ = [
     "changes_table",
     "compare",
     "compare_table",
+    "dose_response",
     "findings",
     "heads",
     "heads_table",
@@ -51,6 +55,8 @@ __all__ = [
     "scatter_table",
     "sensitivity",
     "sensitivity_table",
+    "sweep",
+    "sweep_cells",
     "system_prompts",
     "system_prompts_table",
     "tokens",
