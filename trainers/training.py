@@ -87,13 +87,15 @@ def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
     from accelerate import PartialState
 
     gpu = torch.cuda.is_available()
+    # without `cpu`, processes that share no GPU count as one each, and the batch would be a multiple of what was asked
+    processes = PartialState(cpu=not gpu).num_processes
     return {
         "output_dir": str(Path(config.out) / "state"),
         "learning_rate": config.lr,
         "num_train_epochs": config.epochs,
         "max_steps": config.max_steps,
         "per_device_train_batch_size": config.per_device,
-        "gradient_accumulation_steps": accumulation(batch, config.per_device, PartialState().num_processes),
+        "gradient_accumulation_steps": accumulation(batch, config.per_device, processes),
         "lr_scheduler_type": config.schedule,
         "gradient_checkpointing": config.checkpointing,
         "bf16": gpu,
