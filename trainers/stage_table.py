@@ -66,7 +66,8 @@ def stage_table(study: pd.DataFrame, models: Sequence[Measured]) -> pd.DataFrame
     """Lay a study's rows out by benchmark, stage and seed; rows over the seeds follow each stage.
 
     Each of COLUMNS stands with `_low` and `_high`, its 95 % interval: of a seed's row over the items (as the study has
-    it), of a row over the seeds by Student's t over their values: where the mean over many seeds may lie.
+    it), of a row over the seeds by Student's t over their values: where the mean over many seeds may lie. Other masses
+    that the study holds follow without intervals.
     """
     parts = []
     for data in study["data"].drop_duplicates():
@@ -86,14 +87,14 @@ def stage_table(study: pd.DataFrame, models: Sequence[Measured]) -> pd.DataFrame
 
 def _row(found: pd.Series, stage: str, data: str, seed: int | None) -> dict[str, object]:
     numbers = [name for column in COLUMNS for name in _names(column)]
-    others = [name for name in found.index if name.startswith("response_") and name.endswith("_mass")]
+    others = [name for name in found.index if name.endswith("_mass") and name not in numbers]
     return {
         "benchmark": data,
         "stage": stage,
         "seed": "" if seed is None else str(seed),
         "interval": "items",
         "n": int(found["n"]),
-        **{name: float(found[name]) for name in [*numbers, *others]},
+        **{name: float("nan" if pd.isna(found[name]) else found[name]) for name in [*numbers, *others]},
     }
 
 
