@@ -17,6 +17,7 @@ from vaslab.errors import UsageError
 from vaslab.plots import ItemWords, items, items_table
 from vaslab.plots.items import thumbnail
 from vaslab.plots.items_numbers import chosen
+from vaslab.plots.theme import contrast
 
 
 def graded(right: list[float]) -> xr.DataArray:
@@ -94,6 +95,13 @@ def test_buttons_show_what_was_fixed_and_broken():
     asked = items(table, ("base", "tuned"), which="fixed")
     assert shown(asked) == told
     assert json.loads(asked.to_json())["layout"]["updatemenus"][0]["active"] == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_buttons_read_pressed_and_unpressed(theme):
+    menu = items(items_table(*two(3)), theme=theme).layout.updatemenus[0]
+    pressed = "#f4faff"  # what plotly paints
+    assert min(contrast(menu.font.color, each) for each in (menu.bgcolor, pressed)) >= 4.5
 
 
 def test_each_picture_is_on_the_page_once_and_in_its_row():

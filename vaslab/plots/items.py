@@ -33,7 +33,7 @@ MARKS = (TEXT_AT + TEXT + 16, TEXT_AT + TEXT + 122)
 LEVELS = (MARKS[1] + 172, MARKS[1] + 242)
 BAR_AT = LEVELS[1] + 26
 WIDTH = BAR_AT + BAR + 62 + EDGE
-BUTTONS = 40
+BUTTONS, BUTTON_INK = 40, "#17202e"
 
 
 def items(
@@ -311,10 +311,11 @@ def _buttons(
                 "xanchor": "left",
                 "yanchor": "top",
                 "pad": {"l": 0, "t": 0},
-                "bgcolor": look.background,
+                # plotly paints the pressed button nearly white, whatever the theme
+                "bgcolor": look.background if look.name == "light" else look.muted,
                 "bordercolor": look.reference,
                 "borderwidth": 1,
-                "font": {"size": 13, "color": look.text},
+                "font": {"size": 13, "color": BUTTON_INK},
                 "buttons": [
                     {"label": escape(labels[name]), "method": "update", "args": list(update)}
                     for name, update in updates.items()

@@ -82,6 +82,11 @@ def foot_of(
         if medians and len(rest):
             sentences.append(f"Median ratio: {', '.join(medians)}, others ×{number(float(rest.median()))}.")
     sentences.append("One value an item: no interval.")
+    clamped = float(table.attrs["vas"].get("clamped_share", 0.0))
+    if clamped > 0.01:
+        sentences.append(
+            f"Second: {percent(clamped)} of rows have a system mass below 1e-6, taken as 1e-6: a bound."
+        )
     if len(table) > rows:
         sentences.append(f"At most {rows} of {len(table):,} items are shown; the CSV has all.")
     beyond = int((np.abs(np.log2(table["ratio"].dropna().to_numpy(dtype=float))) > limit).sum())

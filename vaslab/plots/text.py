@@ -85,6 +85,11 @@ def ratio_text(power: float | int) -> str:
     return number(2.0**power)
 
 
+def power_text(power: float | int) -> str:
+    """2 ** power as a tick: a whole power as `ratio_text`, others in three figures."""
+    return ratio_text(power) if float(power).is_integer() else f"{2.0**power:.3g}"
+
+
 def number(value: float | int) -> str:
     """A ratio in two to three figures: 0.043, 0.43, 4.3, 43, 4,300."""
     if not math.isfinite(value):

@@ -13,7 +13,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import draw_hatch, draw_veil
 from vaslab.plots.strips import draw_histogram
-from vaslab.plots.text import axis_ticks, ratio_text, ratio_ticks, round_ticks
+from vaslab.plots.text import axis_ticks, power_text, ratio_ticks, round_ticks
 from vaslab.plots.training_words import foot_of, subtitle_of, title_of
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ def training(
     limit = _map(canvas, axis, table, layers, (map_at, height))
     ratio = table["ratio"].to_numpy(dtype=float)[len(layers) :]
     with np.errstate(divide="ignore"):
-        level = np.log2(ratio if len(ratio) else np.ones(1))
+        level = np.log2(ratio)
     below = map_at + height + BELOW
     draw_histogram(
         canvas,
@@ -161,7 +161,7 @@ def _strip(canvas: Canvas, number: int, top: float, axis: StepAxis, steps: pd.Da
     ticks: list[float] = round_ticks(least, most, 4) if name == "accuracy" else [*ratio_ticks(least, most, 4)]
     if len(ticks) < 2:
         ticks = [least + (most - least) * part for part in (0.15, 0.5, 0.85)]
-    texts = [f"{tick:.3g}%" if name == "accuracy" else ratio_text(tick) for tick in ticks]
+    texts = [f"{tick:.3g}%" if name == "accuracy" else power_text(tick) for tick in ticks]
     on = canvas.axes(
         number,
         LEFT,

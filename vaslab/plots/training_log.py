@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vaslab.errors import UsageError, VaslabError
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.text import counted, dotted, fold, p_text, ratio_text, ratio_ticks, unbroken
+from vaslab.plots.text import counted, dotted, fold, p_text, power_text, ratio_ticks, round_ticks, unbroken
 from vaslab.statistics import correlate
 from vaslab.statistics.correlation import FEWEST
 
@@ -193,8 +193,9 @@ def _panel(
         ticks: list[float] = [*ratio_ticks(least, most, 5)]
         if len(ticks) < 2:
             ticks = [least + (most - least) * part for part in (0.15, 0.5, 0.85)]
-        y = {"tickvals": ticks, "ticktext": [ratio_text(tick) for tick in ticks]}
+        y = {"tickvals": ticks, "ticktext": [power_text(tick) for tick in ticks]}
     wide = max(float(steps[-1] - steps[0]), 1.0)
+    whole = [tick for tick in round_ticks(float(steps[0]), float(steps[-1]), 8) if tick == int(tick)]
     on = canvas.axes(
         number,
         LEFT,
@@ -205,7 +206,8 @@ def _panel(
             "range": [float(steps[0]) - 0.02 * wide, float(steps[-1]) + 0.02 * wide],
             "showticklabels": last,
             "ticks": "outside" if last else "",
-            "tickformat": ",d",
+            "tickvals": whole,
+            "ticktext": [f"{tick:,.0f}" for tick in whole],
         },
         {"range": [least, most], "showgrid": True, "gridcolor": look.grid, "fixedrange": True, **y},
     )
