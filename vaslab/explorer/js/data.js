@@ -136,11 +136,4 @@ export class Data {
     const said = this.attention(r);
     return said.shown && this.stateOf(r) !== "waiting" ? said.share : new Float32Array(0);
   }
-  shareAt(r, token) {
-    const share = this.rowShares(r);
-    if (token >= 0 && token < share.length) return share[token];
-    let sum = 0;
-    for (const v of share) sum += v;
-    return share.length ? sum / share.length : NaN;
-  }
 }

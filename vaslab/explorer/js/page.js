@@ -28,31 +28,34 @@ export class Page extends Panels {
     for (const name of ["text", "muted", "grid", "reference", "field", "line", "accent", "more", "up"])
       style.setProperty(`--vx-${name}`, look[name]);
     style.colorScheme = look.name;
-    const width = (this.width = Math.max(300, (this.seen || 900) - 32));
+    this.arrange(Math.max(300, (this.seen || 900) - 32));
+  }
+
+  /** Columns of the page, and how large what stands in them may be, for a width in CSS pixels. */
+  arrange(width) {
     this.size = width < 560 ? "narrow" : width < 1480 ? "mid" : "wide";
     this.el.dataset.size = this.size;
     const { pair } = this.data,
       gap = 26;
     let columns = "minmax(0, 1fr)",
       map = width,
-      look_ = width,
+      look = width,
       tall = { narrow: 320, mid: 500, wide: 560 }[this.size];
     if (pair) {
       map = this.size === "narrow" ? width : Math.floor((width - 36) / 3);
-      look_ = this.size === "narrow" ? width : Math.floor((width - gap) / 2);
+      look = this.size === "narrow" ? width : Math.floor((width - gap) / 2);
       tall = Math.min(tall, this.size === "wide" ? 420 : 360);
     } else if (this.size !== "narrow") {
-      const parts = this.size === "wide" ? [0.33] : [0.46],
-        room = width - gap * (this.size === "wide" ? 2 : 1);
-      map = Math.floor(Math.min(parts[0] * room, 62 + 64 * Math.max(5, this.data.layers)));
-      look_ = this.size === "wide" ? Math.floor((room - map) * 0.55) : room - map;
-      columns = `${map}px ${look_}px${this.size === "wide" ? " minmax(0, 1fr)" : ""}`;
+      const room = width - gap * (this.size === "wide" ? 2 : 1);
+      map = Math.floor(Math.min((this.size === "wide" ? 0.33 : 0.46) * room, 62 + 64 * Math.max(5, this.data.layers)));
+      look = this.size === "wide" ? Math.floor((room - map) * 0.55) : room - map;
+      columns = `${map}px ${look}px${this.size === "wide" ? " minmax(0, 1fr)" : ""}`;
     }
     this.room = {
       map,
-      look: look_,
+      look,
       tall,
-      rows: this.size === "wide" && !pair ? width - 2 * gap - map - look_ : look_,
+      rows: this.size === "wide" && !pair ? width - 2 * gap - map - look : look,
       picture: pair ? 420 : this.size === "wide" ? 560 : 470,
     };
     this.body.style.gridTemplateColumns = columns;
