@@ -11,6 +11,7 @@ from vaslab.plots.text import (
     points,
     ratio_text,
     ratio_ticks,
+    round_ticks,
     shortened,
     text_width,
     wrapped,
@@ -65,3 +66,10 @@ def test_shortened_keeps_both_ends() -> None:
     assert text_width(short, 14) <= 200
     assert short.startswith("/mod")
     assert short.endswith("400")
+
+
+def test_round_ticks_are_round_and_inside() -> None:
+    assert round_ticks(14, 95, 4) == [25, 50, 75]
+    assert round_ticks(0, 1, 5) == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert round_ticks(-3, 3, 3) == [-2, 0, 2]
+    assert round_ticks(7, 7, 4) == [7]

@@ -148,7 +148,7 @@ def round_ticks(low: float | int, high: float | int, most: int) -> list[float]:
         return [float(low)]
     rough = (high - low) / most
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough)
+    step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(step * k, 10) for k in range(first, last + 1)]
 
