@@ -13,13 +13,14 @@ DEMO := runs/demo
 # small models: threads that wait for each other cost more than they bring
 demo figures notebooks examples test: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-slow lint bench figures lab notebooks docs examples
+.PHONY: help demo test test-slow lint bench bench-ui figures lab notebooks docs examples
 
 help:
 	@echo "make demo       measure the shipped model on 200 + 200 published questions, draw the figures"
 	@echo "make test       fast tests        make test-slow  the long ones"
 	@echo "make lint       ruff, mypy        make bench      time and memory, JSON lines"
 	@echo "make figures    the gallery       make notebooks  run the notebooks as scripts"
+	@echo "make bench-ui   seconds of figures and of the explorer"
 	@echo "make lab        JupyterLab       make docs       the pages, in build/site"
 	@echo "make examples   run what the pages show"
 
@@ -74,9 +75,15 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.run
+bench: .venv/.run .venv/.dev
 	@$(BIN)/python -m bench.attention
 	$(BIN)/python -m bench.generation
+	$(BIN)/python -m bench.intervention --out bench/results/intervention-cpu.jsonl
+	$(BIN)/python -m bench.training
+
+bench-ui: .venv/.lab .venv/.dev
+	@$(BIN)/python -m bench.ui
+	$(BIN)/python -m bench.ui_explorer
 
 figures: .venv/.run
 	@$(BIN)/python figures/make.py
