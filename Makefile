@@ -79,7 +79,7 @@ bench: .venv/.run .venv/.dev
 	@$(BIN)/python -m bench.attention
 	$(BIN)/python -m bench.generation
 	$(BIN)/python -m bench.intervention --out bench/results/intervention-cpu.jsonl
-	$(BIN)/python -m bench.training
+	$(BIN)/python -m bench.training --out bench/results/training-cpu.jsonl
 
 bench-ui: .venv/.lab .venv/.dev
 	@$(BIN)/python -m bench.ui
