@@ -107,7 +107,10 @@ def test_an_installed_package_finds_them_by_the_record_of_the_install(tmp_path, 
     shared.mkdir(parents=True)
     (site / "vaslab").mkdir()
     (shared / "01_a.py").touch()
-    (info / "RECORD").write_text("vaslab/__init__.py,,\n../../share/vaslab/notebooks/01_a.py,,\n")
+    (info / "RECORD").write_text(
+        "vaslab/__init__.py,,\n../../share/vaslab/notebooks/01_a.py,,\n"
+        "../../share/vaslab/notebooks/__pycache__/01_a.cpython-311.pyc,,\n"
+    )
     (info / "METADATA").write_text("Name: vaslab\nVersion: 0.1.0\n")
     monkeypatch.setattr(command.vaslab, "__file__", str(site / "vaslab" / "__init__.py"))
     monkeypatch.setattr(metadata, "files", lambda _: metadata.PathDistribution(info).files)

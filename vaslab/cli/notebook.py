@@ -80,7 +80,7 @@ def shipped() -> list[Path]:
 def _installed() -> list[Path]:
     # the record of the install knows the prefix, whatever scheme it used
     files = metadata.files("vaslab") or []
-    return [Path(str(file.locate())).resolve() for file in files if SHARED in file.as_posix()]
+    return [Path(str(file.locate())).resolve() for file in files if file.match(f"{SHARED}/*.py")]
 
 
 def find(name: str, notebooks: Sequence[Path]) -> Path:
