@@ -45,6 +45,18 @@ def test_it_is_written_with_intervals():
     assert lines[-1].startswith("| **agto** | **mean** | **70.0 [45.2, 94.8]** |")
 
 
+def test_what_is_undefined_is_a_dash():
+    text = markdown(stage_table(study([0.5, 0.6, 0.7, 0.8]).assign(vas=[None, 1.0, 1.0, 1.0]), MODELS))
+    assert "| base | - | 50.0 [90.0, 110.0] | - | 1.00 [0.90, 1.10] |" in text
+
+
+def test_the_page_shows_its_own_numbers():
+    """docs/stages.md holds the table that docs/stages.csv makes."""
+    table = pd.read_csv(DOCS / "stages.csv", dtype={"seed": str})
+    assert markdown(table) in (DOCS / "stages.md").read_text(encoding="utf-8")
+    assert set(table["stage"]) == {"base", "text", "multimodal", "vard", "agto", "vars"}
+
+
 def test_a_model_that_is_not_measured_is_named():
     with pytest.raises(VaslabError, match="agto seed 2 is not measured on glyph"):
         stage_table(study([0.5, 0.6, 0.7, 0.8]).iloc[:3], MODELS)
