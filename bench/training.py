@@ -9,7 +9,7 @@ the shape of the 7B model in bfloat16 with LoRA and gradient checkpointing, at 8
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -79,11 +79,10 @@ def memory_line(names: tuple[str, str], length: int, peak: Callable[[str], int],
     }
 
 
-def measure(options: argparse.Namespace) -> list[Line]:
-    """Every comparison of a device."""
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """Every comparison of a device, as it is done."""
     clock: Clock = cpu_seconds if options.device == "cpu" else cuda_seconds
     known: dict[str, int] = {}
-    lines = []
     for names in PAIRS[options.device]:
         training = Training(options.length, options.device, names[0].endswith(CHECKPOINTED))
 
@@ -97,13 +96,10 @@ def measure(options: argparse.Namespace) -> list[Line]:
             return known[subject]
 
         if "time" in options.metrics:
-            lines.append(time_line(training, names, options.pairs, options.length, clock))
-            _tell(lines[-1])
+            yield time_line(training, names, options.pairs, options.length, clock)
         if "memory" in options.metrics:
             repeats = options.repeats if options.device == "cpu" else 1
-            lines.append(memory_line(names, options.length, peak, repeats))
-            _tell(lines[-1])
-    return lines
+            yield memory_line(names, options.length, peak, repeats)
 
 
 def _cuda_peak(training: Training, subject: str) -> int:
@@ -147,14 +143,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = arguments(argv)
         torch.set_num_threads(options.threads)
-        lines = measure(options)
+        text = ""
+        for line in measure(options):
+            _tell(line)
+            text += json.dumps({**line, **machine(options.device)}) + "\n"
+            # what is measured must survive the end of a run that takes long
+            if options.out is not None:
+                options.out.parent.mkdir(parents=True, exist_ok=True)
+                options.out.write_text(text)
     except VaslabError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    text = "".join(json.dumps({**line, **machine(options.device)}) + "\n" for line in lines)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text)
     sys.stdout.write(text)
     return 0
 
