@@ -2,6 +2,7 @@
 folder."""
 
 import os
+import signal
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -13,6 +14,8 @@ from vaslab.organism.build import build_model, build_processor
 from vaslab.prompts.processor import QwenImageProcessor
 
 torch.set_num_threads(1)
+# a shell that starts the tests in the background has it ignored, and so would every process that a test starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

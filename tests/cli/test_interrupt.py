@@ -31,7 +31,10 @@ def interrupted(program, *words):
     )
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
     process.send_signal(signal.SIGINT)
-    told, err = process.communicate(timeout=60)
+    try:
+        told, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return process.returncode, told, err
 
 
