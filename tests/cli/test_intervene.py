@@ -17,7 +17,8 @@ def test_an_unknown_intervention_is_a_wrong_call(vaslab, tmp_path):
 
 def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny, monkeypatch):
     """Without a browser: figures are HTML then, and told so."""
-    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr("vaslab.plots.export.browser", lambda: None)
+    monkeypatch.setattr("vaslab.plots.export._server_path", None)
     file = tmp_path / "sweep.yaml"
     file.write_text(
         f"models: [{{name: {tiny}, label: tiny}}]\n"

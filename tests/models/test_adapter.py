@@ -70,8 +70,11 @@ def test_the_command_measures_the_folder(adapter, tmp_path, capfd):
     capfd.readouterr()
 
 
-def test_a_base_beside_the_adapter_is_found_from_anywhere(adapter, tiny_folder, tmp_path):
+def test_a_base_beside_the_adapter_is_found_from_anywhere(adapter, tiny_folder, tmp_path, monkeypatch):
     (tmp_path / "base").symlink_to(tiny_folder)
+    (tmp_path / "elsewhere/base").mkdir(parents=True)
+    (tmp_path / "elsewhere/here").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere/here")
     rewritten(adapter, base_model_name_or_path="../base")
     assert load_model(adapter).n_layers == 2
 

@@ -91,8 +91,7 @@ def test_a_run_that_is_not_there_is_met_before_a_kernel_is_started(capsys, tmp_p
 
 
 def test_a_package_that_is_absent_is_named_with_the_extra(capsys, tmp_path, monkeypatch):
-    there = command.find_spec
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "papermill" else there(name))
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "papermill" else object())
     code, _, err = told(capsys, "02", "--out", str(tmp_path))
     assert code == 3
     assert "needs papermill; install the extra lab" in err

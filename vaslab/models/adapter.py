@@ -43,7 +43,7 @@ class Adapter:
 def read_adapter(name: str) -> Adapter | None:
     """Read the adapter of a folder; None for anything else, and for a whole model with an adapter beside it.
 
-    A base that is no folder from where the command runs is looked for from the adapter's folder.
+    A base that is a folder as seen from the adapter's is that one, wherever the command runs.
 
     Raises:
         VaslabError: an adapter_config.json that cannot be read.
@@ -75,7 +75,7 @@ def read_adapter(name: str) -> Adapter | None:
             "safe_serialization=True"
         )
     beside = folder / base
-    if not Path(base).expanduser().is_dir() and beside.is_dir():
+    if beside.is_dir():
         base = str(beside)
     return Adapter(folder, base, revision if isinstance(revision, str) else None)
 
