@@ -63,6 +63,15 @@ def told(tmp_path, tiny_model):
     return write
 
 
+def test_cells_of_one_word_are_other_runs(told):
+    grid = {"name": "block", "vary": {"layers": ["1-3", [1, 3], "3-", [3]]}}
+    config = read_sweep(told(interventions=[grid]))
+    base = config.study.runs()[0]
+    folders = [cell.run(base).config.out for cell in config.cells]
+    assert len(set(folders)) == 4
+    assert folders[0] == config.cells[0].run(base).config.out
+
+
 def test_every_combination_is_a_run(told):
     grid = {"name": "avar", "alpha": 0.5, "vary": {"beta": [0, 0.6], "layers": ["all", [0]]}}
     config = read_sweep(told(interventions=[grid, INTERVENTIONS[1]]))
@@ -167,7 +176,7 @@ def test_heads_by_role_and_means_come_from_the_plain_model(told, tmp_path, tiny_
     with vaslab.intervene(vlm, "ablate", mode="mean", heads=heads, means=head_means(vlm, prompts)):
         want = vaslab.capture(vlm, prompts, batch_size=2)
     (folder,) = (tmp_path / "out/runs").glob("*ablate*")
-    assert folder.name == "tiny-mine-ablate-mode=mean-heads=visual"
+    assert folder.name.startswith("tiny-mine-ablate-mode=mean-heads=visual-")
     found = load_capture(folder / "capture.zarr")
     assert np.allclose(found["mass"].values, want["mass"].values, atol=1e-5)
 
@@ -276,7 +285,7 @@ def test_steering_in_a_sweep_gives_each_item_its_own_region(tmp_path, tiny_model
             found += [
                 each.text for each in vaslab.answer(vlm, [i.prompt() for i in part], max_new_tokens=4)[0]
             ]
-    folder = tmp_path / "out/runs/tiny-glyph-steer-regions=other-queries=after_image"
+    (folder,) = (tmp_path / "out/runs").glob("tiny-glyph-steer-regions=other-queries=after_image-*")
     rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
     assert [row["response"] for row in rows] == found
 

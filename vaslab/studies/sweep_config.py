@@ -67,11 +67,13 @@ class Cell:
         return " ".join([self.name, *(f"{key}={_word(value)}" for key, value in settings.items())])
 
     def run(self, base: StudyRun) -> StudyRun:
-        """The run of this cell beside that of the plain model; the folder names every setting, or their digest."""
-        slug = re.sub(r"[^A-Za-z0-9._=-]+", "-", self.label).strip("-.")
-        if len(slug) > 60:
-            told = json.dumps([self.name, dict(self.settings)], sort_keys=True)
-            slug = f"{slug[:50]}-{sha256(told.encode()).hexdigest()[:8]}"
+        """The run of this cell beside that of the plain model, in a folder of its own name.
+
+        The digest is of every setting as it was given: "1-3" and [1, 3] are other layers and one word.
+        """
+        told = json.dumps([self.name, dict(self.settings)], sort_keys=True)
+        words = re.sub(r"[^A-Za-z0-9._=-]+", "-", self.label).strip("-.")[:50].rstrip("-.")
+        slug = f"{words}-{sha256(told.encode()).hexdigest()[:8]}"
         return replace(base, config=replace(base.config, out=f"{base.config.out}-{slug}"))
 
 
