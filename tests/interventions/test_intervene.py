@@ -154,6 +154,7 @@ def test_the_wrapper_generates_as_the_block_does(qwen, encoded):
     with vaslab.intervene(qwen, "vaf", alpha=0.8):
         same = qwen.model(**encoded.inputs, use_cache=False).logits
     assert torch.equal(wrapped(**encoded.inputs, use_cache=False).logits, same)
+    assert torch.equal(wrapped.forward(**encoded.inputs, use_cache=False).logits, same)
 
 
 def test_the_wrapper_takes_other_ways_to_tell_roles(qwen, encoded):
