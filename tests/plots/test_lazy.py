@@ -53,6 +53,17 @@ def test_findings_of_several_checkpoints() -> None:
     assert "away from the image" in away
 
 
+def test_two_items_that_agree_are_no_finding_yet() -> None:
+    base = made.hand()
+    other = base.copy(deep=True)
+    # per item 0.10 and 0.12: t = 11 on one degree of freedom, p = 0.058
+    for item, shift in enumerate((0.10, 0.12)):
+        other["mass"][item, ..., 3] += shift
+        other["mass"][item, ..., 1] -= shift
+    title = lazy({"base": base.isel(item=[0, 1]), "tuned": other.isel(item=[0, 1])}).layout.title.text
+    assert "tuned shows no clear change" in title
+
+
 def test_base_is_named_or_first_and_dotted() -> None:
     one, two = made.realistic(4, 5, 4), made.realistic(4, 5, 4, lift=0.5)
     fig = lazy({"text-only": two, "base": one})

@@ -61,7 +61,7 @@ def lazy(
     canvas = Canvas(
         look,
         width,
-        finding(captures, queries, reference, sink, seed),
+        finding(captures, queries, reference, sink),
         _subtitle(table, words, len(names)),
         _foot(table, words, reference, len(names)),
     )
@@ -269,9 +269,8 @@ def _foot(table: pd.DataFrame, words: dict[str, str | None], reference: str, n_r
     )
     if n_runs > 1 and n > 1:
         sentences.append(
-            f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where the "
-            "interval, "
-            f"widened for {spelled(n_runs - 1)} comparison{'s' if n_runs > 2 else ''}, leaves out 0."
+            f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where a t test "
+            f"over items stands at 5%{f', shared by {spelled(n_runs - 1)} comparisons' if n_runs > 2 else ''}."
         )
     sentences.append("Y axes differ between panels and start at 0.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
