@@ -72,11 +72,12 @@ def study(
     _begin(folder, config)
     watch.plan(sum(plan.size for plan in plans), len(plans))
     models, outcomes = _OneModel(), []
+    held = [plan.held() for plan in plans]
     for number, plan in enumerate(plans, start=1):
         watch.run(plan.run.name, number, plan.size)
         outcomes.append(_outcome(plan.run, models, watch, overwrite))
         watch.ran(plan.run.name, outcomes[-1].error)
-        write_table(folder, _cells(plans, outcomes))
+        write_table(folder, _cells(plans, held, outcomes))
     return outcomes
 
 
@@ -122,15 +123,16 @@ def _refuse_other_configs(plans: Sequence[_Plan]) -> None:
         raise UsageError(found[0] + (f" ({len(found) - 1} more runs likewise)" if found[1:] else ""))
 
 
-def _cells(plans: Sequence[_Plan], outcomes: Sequence[Outcome]) -> list[Cell]:
-    """Lay out a row for each run that is complete on disk or was tried by this call."""
-    cells: list[Cell] = []
-    for number, plan in enumerate(plans):
-        tried = outcomes[number] if number < len(outcomes) else None
-        summary = plan.held() if tried is None or tried.summary is None else tried.summary
-        if tried is not None or summary is not None:
-            cells.append((plan.run, summary, "" if tried is None else tried.error))
-    return cells
+def _cells(
+    plans: Sequence[_Plan], held: Sequence[dict[str, Any] | None], outcomes: Sequence[Outcome]
+) -> list[Cell]:
+    """Lay out a row for each run that was complete before this call or was tried by it."""
+    cells: list[Cell] = [
+        (each.run, before if each.summary is None else each.summary, each.error)
+        for each, before in zip(outcomes, held, strict=False)
+    ]
+    rest = zip(plans[len(outcomes) :], held[len(outcomes) :], strict=True)
+    return cells + [(plan.run, before, "") for plan, before in rest if before is not None]
 
 
 class _OneModel:
