@@ -5,6 +5,7 @@ import pytest
 
 from vaslab.plots.text import (
     axis_ticks,
+    bound_words,
     escape,
     number,
     percent,
@@ -14,6 +15,7 @@ from vaslab.plots.text import (
     round_ticks,
     shortened,
     text_width,
+    vas_words,
     wrapped,
 )
 
@@ -73,3 +75,18 @@ def test_round_ticks_are_round_and_inside() -> None:
     assert round_ticks(0, 1, 5) == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert round_ticks(-3, 3, 3) == [-2, 0, 2]
     assert round_ticks(7, 7, 4) == [7]
+
+
+def test_a_vas_is_named_by_its_form() -> None:
+    assert vas_words("mean_of_ratios") == "VAS (mean of ratios)"
+    assert vas_words("ratio_of_means", True) == "VAS (ratio of means, per token)"
+
+
+def test_a_change_on_the_floor_is_a_bound() -> None:
+    """A floored VAS is a lower bound: of 4 over 2, a floored 4 makes 2-fold the least, a floored 2 the most."""
+    assert bound_words(2.0, (0.0, 0.5)) == "at least "
+    assert bound_words(2.0, (0.5, 0.0)) == "at most "
+    assert bound_words(0.5, (0.0, 0.5)) == "at most "
+    assert bound_words(0.5, (0.5, 0.0)) == "at least "
+    assert bound_words(2.0, (0.5, 0.5)) == "nominally "
+    assert bound_words(2.0, (0.009, 0.0)) == ""

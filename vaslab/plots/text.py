@@ -9,6 +9,9 @@ _WIDE = set("mwMW%@÷≤≥")
 
 NO_BREAK = "\u00a0"
 
+FLOORED = 0.01
+"""Share of rows whose system mass is taken as 1e-6 from which a VAS is called a bound."""
+
 
 def escape(text: object) -> str:
     """Text as plotly shows it literally: no markup, no MathJax, no hover template."""
@@ -198,3 +201,25 @@ def coefficient(r: float | int) -> str:
 def p_text(p: float | int) -> str:
     """= and two figures; below 0.0001 a bound."""
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
+
+
+def vas_words(form: str, per_token: bool | int = False) -> str:
+    """VAS as titles and sentences name it, never without its form: VAS (mean of ratios), VAS (ratio of means)."""
+    return f"VAS ({form.replace('_', ' ')}{', per token' if per_token else ''})"
+
+
+def bound_words(ratio: float | int, floored: tuple[float, float]) -> str:
+    """What stands before a change of VAS where a side rests on the floor of its denominator: at least, at most, or "".
+
+    Such a VAS is a lower bound; where both sides are, their ratio is bound on neither side and is called nominal.
+
+    Args:
+        ratio: second over first.
+        floored: of the first and the second, the share of rows at the floor.
+    """
+    first, second = (share > FLOORED for share in floored)
+    if first and second:
+        return "nominally "
+    if not (first or second):
+        return ""
+    return "at least " if second == (ratio >= 1) else "at most "
