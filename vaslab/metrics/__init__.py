@@ -4,6 +4,7 @@ from vaslab.metrics.against import visual_against
 from vaslab.metrics.answers import along_answer, answer_parts, answer_rows, forgetting, part_means
 from vaslab.metrics.decomposition import decomposition
 from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
+from vaslab.metrics.floor import floored
 from vaslab.metrics.head_roles import head_shares, localisation, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
@@ -18,6 +19,7 @@ __all__ = [
     "answer_rows",
     "decomposition",
     "definitions",
+    "floored",
     "forgetting",
     "head_shares",
     "localisation",
