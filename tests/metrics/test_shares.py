@@ -1,8 +1,5 @@
 """Masses apart and shares per layer, against hand sums."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import synthetic_capture as made
@@ -57,9 +54,3 @@ def test_shares_average_heads_within_item_and_layer() -> None:
 def test_unknown_query_role_lists_what_the_capture_holds() -> None:
     with pytest.raises(UsageError, match=r"unknown query role 'answer': this capture holds user"):
         shares(made.hand(), "answer")
-
-
-def test_metrics_need_no_torch() -> None:
-    code = "import sys, vaslab.metrics, vaslab.statistics; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -1,8 +1,5 @@
 """The heads figure: its numbers against hand sums, its encoding against the rules of the figure set."""
 
-import subprocess
-import sys
-
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -204,9 +201,3 @@ def test_layers_keep_their_numbers_when_only_some_were_measured() -> None:
     fig = heads(capture)
     assert list(fig.layout.xaxis.ticktext) == ["1", "5"]
     assert isinstance(capture, xr.Dataset)
-
-
-def test_figures_need_no_torch() -> None:
-    code = "import sys, vaslab.plots; print('torch' in sys.modules, 'kaleido' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
