@@ -8,7 +8,7 @@ from PIL import Image
 
 from vaslab.capture.capture import capture as measure
 from vaslab.errors import UsageError
-from vaslab.metrics import along_answer, answer_parts, answer_rows, forgetting, part_means
+from vaslab.metrics import along_answer, along_parts, answer_parts, answer_rows, forgetting, part_means
 from vaslab.prompts.prompt import Prompt
 
 
@@ -107,3 +107,18 @@ def test_rows_of_a_real_capture(tiny) -> None:
         rows = found.values[found["item"].values == capture["item"].values[item]]
         np.testing.assert_allclose(rows.mean(0), own[item], atol=1e-3)  # rows are float16
     assert along_answer(capture, bins=2).shape == (2, 2)
+
+
+def test_thinking_and_answer_have_places_of_their_own() -> None:
+    texts = ["<think>", "a", "b", "</think>", "yes", "."]
+    capture = with_rows({0: [0.8, 0.6, 0.4, 0.2, 0.9, 0.7], 1: [0.5] * 6})
+    tokens = {"item-00000": texts, "item-00001": ["x"] * 6}
+    found = along_parts(capture, tokens, bins=(2, 1))
+    # of the second nothing is thinking
+    np.testing.assert_allclose(found, [[0.7, 0.3, 0.8], [np.nan, np.nan, 0.5]], atol=1e-3)
+    assert list(found["part"].values) == ["think", "think", "answer"]
+    np.testing.assert_allclose(found["within"], [0.25, 0.75, 0.5])
+    with pytest.raises(UsageError, match="has 6 answer tokens in the capture and 2 texts"):
+        along_parts(capture, {**tokens, "item-00001": ["x", "y"]})
+    with pytest.raises(UsageError, match="at least 1 of each"):
+        along_parts(capture, tokens, bins=(0, 3))

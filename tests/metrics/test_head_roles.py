@@ -6,7 +6,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import head_shares, localisation, spatial_entropy
+from vaslab.metrics import head_shares, localisation, pointing, spatial_entropy
 
 
 def test_entropy_of_pieces() -> None:
@@ -84,6 +84,19 @@ def test_the_head_that_points_is_found() -> None:
     mean = localisation(capture, regions, query="mean")
     np.testing.assert_allclose(mean["attention"].iloc[0], 0.4, rtol=1e-5)
     assert mean["hit_rate"].iloc[0] == 1
+
+
+def test_pointing_is_told_item_by_item() -> None:
+    capture, regions = mapped(np.random.default_rng(0))
+    found = pointing(capture, regions)
+    assert found["hit"].dims == ("item", "map")
+    np.testing.assert_array_equal(found["hit"][:, 0], np.ones(12))
+    # the second head points at the corner, which is never the region
+    np.testing.assert_array_equal(found["hit"][:, 1], np.zeros(12))
+    np.testing.assert_allclose(found["chance"], np.full(12, 1 / 25))
+    assert list(found["layer"].values) == [0, 0, 1, 1]
+    one = pointing(capture, {"item-00003": regions["item-00003"]})
+    assert list(one["item"].values) == ["item-00003"]
 
 
 def test_regions_that_do_not_fit_are_refused() -> None:

@@ -10,7 +10,7 @@ import scipy.stats
 
 from bench.coverage import coverage
 from vaslab.errors import UsageError, VaslabError
-from vaslab.statistics import correlate, leave_one_out
+from vaslab.statistics import correlate, covered, is_clear, leave_one_out
 from vaslab.statistics.permutation import permutation_p
 
 TABLE = Path(__file__).parents[2] / "bench" / "results" / "correlation-coverage.csv"
@@ -133,6 +133,32 @@ def test_leave_one_out_finds_the_checkpoint_that_carries_it() -> None:
         leave_one_out([1, 2, 3, 4], [1, 2, 3, 5], list("abcd"))
     with pytest.raises(VaslabError, match="without far the other checkpoints are all equal"):
         leave_one_out([1, 2, 3, 4, 20], [1, 1, 1, 1, 30], ["a", "b", "c", "d", "far"])
+
+
+def test_a_correlation_is_clear_where_interval_and_permutations_agree() -> None:
+    assert is_clear(0.1, 0.9, 0.04)
+    assert is_clear(-0.9, -0.1, 0.04)
+    assert not is_clear(0.1, 0.9, 0.06)
+    assert not is_clear(-0.1, 0.9, 0.04)
+    assert not is_clear(np.nan, np.nan, np.nan)
+    # four points on a line: the interval leaves out 0, and 2 of 24 orders are as extreme
+    line = correlate([1, 2, 3, 4], [1, 2, 3, 4.1], resamples=50)
+    assert line.low > 0
+    assert line.p == pytest.approx(2 / 24)
+    assert not line.clear
+    assert correlate([1, 2, 3, 4, 5], [1, 2, 3, 4.1, 5], resamples=50).clear
+
+
+@pytest.mark.parametrize("spread", ["normal", "heavy-tailed"])
+def test_coverage_in_sentences_is_that_of_the_table(spread: str) -> None:
+    table = pd.read_csv(TABLE)
+    printed = table[(table["interval"] == "Fisher z") & (table["correlation"] == "pearson")]
+    lowest = printed[printed["spread"] == spread].groupby("n")["coverage"].min()
+    for n, coverage in lowest.items():
+        assert covered(int(n), spread) == (n, pytest.approx(coverage, abs=0.0006))
+    assert covered(7, spread)[0] == 6
+    assert covered(1000, spread)[0] == 40
+    assert covered(3, spread)[0] == 4
 
 
 def test_committed_coverage_of_the_printed_interval() -> None:

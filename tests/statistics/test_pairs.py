@@ -16,8 +16,11 @@ from vaslab.statistics import (
     mcnemar_p,
     mean_interval,
     mean_p,
+    mean_t,
     paired_accuracy,
     product_interval,
+    product_t,
+    r_over_items,
     ratio_interval,
     ratio_p,
 )
@@ -222,6 +225,9 @@ def test_map_of_correlations_agrees_with_scipy_head_by_head() -> None:
     expected = scipy.stats.pearsonr(values[:, 1, 1], accuracy)
     assert float(found.r[1, 1]) == pytest.approx(expected.statistic)
     assert float(found.p[1, 1]) == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval()
+    assert (float(found.low[1, 1]), float(found.high[1, 1])) == pytest.approx((interval.low, interval.high))
+    assert np.isnan(found.low[0, 1])
     assert np.isnan(found.r[0, 2])
     assert int(found.n[0, 2]) == 3
     assert np.isnan(found.r[0, 1])
@@ -230,3 +236,77 @@ def test_map_of_correlations_agrees_with_scipy_head_by_head() -> None:
         correlation_map(values, accuracy.isel(checkpoint=slice(None, None, -1)))
     with pytest.raises(VaslabError, match="3 checkpoints"):
         correlation_map(values[:3], accuracy[:3])
+
+
+def test_interval_of_a_product_is_the_jackknife_t_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(5)
+    a = items(rng.gamma(2, size=24))
+    b = a * items(rng.lognormal(0.3, 0.4, 24))
+    picture = xr.DataArray(np.arange(24) // 3, dims="item", coords={"item": a["item"]})
+    without = [np.log(b.values[picture != k].mean() / a.values[picture != k].mean()) for k in range(8)]
+    se = np.sqrt(7 / 8 * ((without - np.mean(without)) ** 2).sum())
+    middle = np.log(float(b.mean() / a.mean()))
+    low, high = scipy.stats.t.interval(0.95, 7, middle, se)
+    found = product_t([(b, 1), (a, -1)], cluster=picture)
+    assert float(found.low) == pytest.approx(np.exp(low))
+    assert float(found.high) == pytest.approx(np.exp(high))
+    assert int(found.n) == 24
+    # interval and p say the same, column by column
+    many = items(rng.lognormal(0.05, 0.4, (30, 1, 300)))
+    each = product_t([(many, 1)])
+    assert ((each.low > 1) | (each.high < 1)).equals(each.p < 0.05)
+    alone = product_t([(b[:1], 1), (a[:1], -1)])
+    assert np.isnan(alone.low)
+    assert float(alone.estimate) == pytest.approx(float(b[0] / a[0]))
+
+
+def test_interval_of_a_mean_is_that_of_scipy_and_of_statsmodels() -> None:
+    rng = np.random.default_rng(9)
+    values = items(rng.normal(0.3, 1, 30))
+    found = mean_t(values)
+    expected = scipy.stats.ttest_1samp(values.values, 0)
+    interval = expected.confidence_interval()
+    assert (float(found.low), float(found.high)) == pytest.approx((interval.low, interval.high))
+    assert float(found.p) == pytest.approx(expected.pvalue)
+    picture = xr.DataArray(np.arange(30) // 3, dims="item", coords={"item": values["item"]})
+    fit = sm.OLS(values.values, np.ones(30)).fit(
+        cov_type="cluster",
+        cov_kwds={"groups": picture.values, "use_correction": True, "df_correction": True},
+        use_t=True,
+    )
+    clustered = mean_t(values, picture)
+    # statsmodels also multiplies by (n - 1) / (n - k), which is 1 here
+    assert (float(clustered.low), float(clustered.high)) == pytest.approx(tuple(fit.conf_int()[0]))
+
+
+def test_items_move_r_as_a_plain_jackknife_says() -> None:
+    rng = np.random.default_rng(11)
+    names, ids = [f"c{i}" for i in range(5)], [f"q{i}" for i in range(24)]
+    coords = {"checkpoint": names, "item": ids}
+    values = rng.lognormal(np.arange(5)[:, None] * 0.4, 0.6, (5, 24))
+    over = rng.gamma(3, size=(5, 24))
+    grades = (rng.random((5, 24)) < np.linspace(0.2, 0.8, 5)[:, None]).astype(float)
+    top, under, right = (
+        xr.DataArray(each, dims=("checkpoint", "item"), coords=coords) for each in (values, over, grades)
+    )
+    picture = xr.DataArray(np.arange(24) // 2, dims="item", coords={"item": ids})
+
+    def loop(below: np.ndarray) -> tuple[float, float]:
+        def z(kept: np.ndarray) -> float:
+            x = np.log2(values[:, kept].mean(1) / below[:, kept].mean(1))
+            return float(np.arctanh(scipy.stats.pearsonr(x, grades[:, kept].mean(1)).statistic))
+
+        without = np.array([z((picture != k).values) for k in range(12)])
+        se = np.sqrt(11 / 12 * ((without - without.mean()) ** 2).sum())
+        return tuple(np.tanh(scipy.stats.t.interval(0.95, 11, z(np.ones(24, dtype=bool)), se)))
+
+    found = r_over_items(top, right, picture)
+    assert (float(found.low), float(found.high)) == pytest.approx(loop(np.ones((5, 24))))
+    divided = r_over_items(top, right, picture, under)
+    assert (float(divided.low), float(divided.high)) == pytest.approx(loop(over))
+    # each column is its own, and one without a value has none
+    heads = xr.concat([top, top * 0], "head")
+    both = r_over_items(heads, right, picture)
+    np.testing.assert_allclose(both.low, [float(found.low), np.nan])
+    with pytest.raises(UsageError, match="name other items"):
+        r_over_items(top, right.isel(item=slice(1, None)))

@@ -1,11 +1,18 @@
 """Capture -> labelled arrays: VAS, its forms and what changed it, masses and shares, answers, heads. Needs no torch."""
 
 from vaslab.metrics.against import visual_against
-from vaslab.metrics.answers import along_answer, answer_parts, answer_rows, forgetting, part_means
+from vaslab.metrics.answers import (
+    along_answer,
+    along_parts,
+    answer_parts,
+    answer_rows,
+    forgetting,
+    part_means,
+)
 from vaslab.metrics.decomposition import decomposition
 from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
 from vaslab.metrics.floor import floored
-from vaslab.metrics.head_roles import head_shares, localisation, spatial_entropy
+from vaslab.metrics.head_roles import head_shares, localisation, pointing, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
 from vaslab.metrics.selection import no_vas_reason, one_query_set
@@ -15,6 +22,7 @@ from vaslab.metrics.vas import vas, vas_masses, vas_per_head, vas_per_item
 __all__ = [
     "Definition",
     "along_answer",
+    "along_parts",
     "answer_parts",
     "answer_rows",
     "decomposition",
@@ -28,6 +36,7 @@ __all__ = [
     "one_query_set",
     "part_means",
     "patch_maps",
+    "pointing",
     "shares",
     "spatial_entropy",
     "vas",

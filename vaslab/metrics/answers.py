@@ -145,13 +145,57 @@ def part_means(capture: xr.Dataset, tokens: dict[str, list[str]], role: str = "i
     out = np.full((len(ids), 2), np.nan)
     for row, name in enumerate(ids):
         values = mass.values[mass["item"].values == name]
-        if len(tokens.get(name, [])) != len(values):
-            raise UsageError(
-                f"item {name} has {len(values)} answer tokens in the capture and {len(tokens.get(name, []))} texts"
-            )
-        for part, start, end in answer_parts(tokens[name]):
-            if end > start:
-                out[row, 0 if part == "think" else 1] = values[start:end].mean()
+        for part, start, end in _parts_of(name, len(values), tokens):
+            out[row, 0 if part == "think" else 1] = values[start:end].mean()
     return xr.DataArray(
         out, dims=("item", "part"), coords={"item": ids, "part": ["think", "answer"]}, name="mass"
     )
+
+
+def along_parts(
+    capture: xr.Dataset, tokens: dict[str, list[str]], role: str = "image", bins: tuple[int, int] = (8, 3)
+) -> xr.DataArray:
+    """Attention mass on a role along the thinking and along the answer, each in equal parts of its own length, so that
+    the turn from one to the other lies at one place in all answers.
+
+    Args:
+        capture, tokens, role: as `part_means`.
+        bins: parts of the thinking, and of the answer.
+
+    Returns:
+        dims (item, place); coordinates part ("think" or "answer") and within (0 .. 1 of that part) of each place. NaN
+        where an answer lacks the part, or has fewer tokens in it.
+
+    Raises:
+        UsageError: as `part_means`; fewer than one part of either.
+    """
+    if min(bins) < 1:
+        raise UsageError(f"{bins} parts of thinking and answer; expected at least 1 of each")
+    mass, _ = _curve(capture, role)
+    ids = list(dict.fromkeys(mass["item"].values.tolist()))
+    out = np.full((len(ids), sum(bins)), np.nan)
+    for row, name in enumerate(ids):
+        values = mass.values[mass["item"].values == name]
+        for part, start, end in _parts_of(name, len(values), tokens):
+            first, n = (0, bins[0]) if part == "think" else (bins[0], bins[1])
+            place = first + ((np.arange(end - start) + 0.5) / (end - start) * n).astype(int)
+            for at in np.unique(place):
+                out[row, at] = values[start:end][place == at].mean()
+    return xr.DataArray(
+        out,
+        dims=("item", "place"),
+        coords={
+            "item": ids,
+            "part": ("place", ["think"] * bins[0] + ["answer"] * bins[1]),
+            "within": ("place", np.concatenate([(np.arange(n) + 0.5) / n for n in bins])),
+        },
+        name="mass",
+    )
+
+
+def _parts_of(name: str, n: int, tokens: dict[str, list[str]]) -> list[tuple[str, int, int]]:
+    """Parts of one answer that hold a token; its texts must be as many as its rows."""
+    texts = tokens.get(name, [])
+    if len(texts) != n:
+        raise UsageError(f"item {name} has {n} answer tokens in the capture and {len(texts)} texts")
+    return [(part, start, end) for part, start, end in answer_parts(texts) if end > start]

@@ -67,6 +67,56 @@ def spatial_entropy(attention: NDArray[np.float32] | NDArray[np.float64]) -> flo
     return float(-(p * np.log(p)).sum() + 0.0)
 
 
+def pointing(
+    capture: xr.Dataset, regions: Mapping[str, NDArray[np.bool_]], query: str = "last", image: int = 0
+) -> xr.Dataset:
+    """What `localisation` averages, item by item.
+
+    Returns:
+        Dataset, dims (item, map): attention, entropy, hit (1 where the highest patch lies in the region, else 0; NaN
+        for a map without mass), inside; dims (item): chance. Coordinates layer and head of each map.
+
+    Raises:
+        UsageError: as `localisation`.
+    """
+    if query not in ("last", "mean"):
+        raise UsageError(f"query is {query!r}; expected 'last' or 'mean'")
+    ids = [str(name) for name in capture["item"].values]
+    used = [name for name in ids if name in regions and np.asarray(regions[name]).any()]
+    if not used:
+        raise UsageError("no item has a region; give {item id: bool (y, x)} with a true patch")
+    per_item, chance = [], []
+    for name in used:
+        maps = patch_maps(capture, name, image)
+        picked = maps.isel(query=-1) if query == "last" else maps.mean("query")
+        region = np.asarray(regions[name], dtype=bool)
+        if region.shape != picked.shape[1:]:
+            raise UsageError(
+                f"the region of item {name} is {region.shape[0]} x {region.shape[1]} patches; its picture has "
+                f"{picked.shape[1]} x {picked.shape[2]}"
+            )
+        values = picked.values.astype(np.float64)
+        flat = values.reshape(len(values), -1)
+        total = flat.sum(1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inside = flat[:, region.ravel()].sum(1) / total
+        hit = np.where(total > 0, region.ravel()[flat.argmax(1)], np.nan)
+        entropy = [spatial_entropy(each) for each in values]
+        per_item.append(np.stack([total, entropy, hit, inside]))
+        chance.append(region.mean())
+    columns = np.stack(per_item, axis=1)
+    names = ("attention", "entropy", "hit", "inside")
+    return xr.Dataset(
+        {name: (("item", "map"), column) for name, column in zip(names, columns, strict=True)}
+        | {"chance": ("item", np.array(chance))},
+        coords={
+            "item": used,
+            "layer": ("map", capture["map_layer"].values),
+            "head": ("map", capture["map_head"].values),
+        },
+    )
+
+
 def localisation(
     capture: xr.Dataset, regions: Mapping[str, NDArray[np.bool_]], query: str = "last", image: int = 0
 ) -> pd.DataFrame:
@@ -90,43 +140,18 @@ def localisation(
     Raises:
         UsageError: no maps, no region of a known item, or one of another shape than its picture's grid.
     """
-    if query not in ("last", "mean"):
-        raise UsageError(f"query is {query!r}; expected 'last' or 'mean'")
-    ids = [str(name) for name in capture["item"].values]
-    used = [name for name in ids if name in regions and np.asarray(regions[name]).any()]
-    if not used:
-        raise UsageError("no item has a region; give {item id: bool (y, x)} with a true patch")
-    per_item = []
-    for name in used:
-        maps = patch_maps(capture, name, image)
-        picked = maps.isel(query=-1) if query == "last" else maps.mean("query")
-        region = np.asarray(regions[name], dtype=bool)
-        if region.shape != picked.shape[1:]:
-            raise UsageError(
-                f"the region of item {name} is {region.shape[0]} x {region.shape[1]} patches; its picture has "
-                f"{picked.shape[1]} x {picked.shape[2]}"
-            )
-        values = picked.values.astype(np.float64)
-        flat = values.reshape(len(values), -1)
-        total = flat.sum(1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            inside = flat[:, region.ravel()].sum(1) / total
-        hit = np.where(total > 0, region.ravel()[flat.argmax(1)], np.nan)
-        entropy = [spatial_entropy(each) for each in values]
-        per_item.append(np.stack([total, entropy, hit, inside, np.full(len(values), region.mean())]))
-    attention, entropy, hits, inside, chance = np.ma.masked_invalid(np.stack(per_item)).mean(0).filled(np.nan)
-    table = pd.DataFrame(
-        {
-            "layer": capture["map_layer"].values,
-            "head": capture["map_head"].values,
-            "attention": attention,
-            "entropy": entropy,
-            "hit_rate": hits,
-            "inside": inside,
-            "chance": chance,
-            "n_items": len(used),
-        }
-    )
+    found = pointing(capture, regions, query, image)
+    means = found.mean("item")
+    table = pd.DataFrame({"layer": found["layer"].values, "head": found["head"].values})
+    for column, name in (
+        ("attention", "attention"),
+        ("entropy", "entropy"),
+        ("hit_rate", "hit"),
+        ("inside", "inside"),
+    ):
+        table[column] = means[name].values
+    table["chance"] = float(means["chance"])
+    table["n_items"] = found.sizes["item"]
     table["elbow"] = table["attention"] >= _knee(table["attention"].to_numpy())
     chosen = table.loc[table["elbow"], "entropy"]
     table["localises"] = (

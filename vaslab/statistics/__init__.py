@@ -3,13 +3,15 @@
 from vaslab.statistics.align import aligned
 from vaslab.statistics.bootstrap import difference_interval, mean_interval, ratio_interval
 from vaslab.statistics.checkpoints import TwoLevel, two_level
-from vaslab.statistics.correlation import Correlation, LeaveOneOut, correlate, leave_one_out
+from vaslab.statistics.correlation import Correlation, LeaveOneOut, correlate, is_clear, leave_one_out
+from vaslab.statistics.coverage import covered
 from vaslab.statistics.fdr import correlation_map, fdr
+from vaslab.statistics.item_noise import r_over_items
 from vaslab.statistics.line import Line, fit_line
-from vaslab.statistics.paired import PairedAccuracy, mcnemar_p, mean_p, paired_accuracy
+from vaslab.statistics.paired import PairedAccuracy, mcnemar_p, mean_p, mean_t, paired_accuracy
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
-from vaslab.statistics.products import product_interval, product_p, ratio_p
+from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
 from vaslab.statistics.proportion import accuracy_interval
 
 __all__ = [
@@ -24,19 +26,24 @@ __all__ = [
     "checkpoints_needed",
     "correlate",
     "correlation_map",
+    "covered",
     "difference_interval",
     "fdr",
     "fit_line",
+    "is_clear",
     "items_needed",
     "leave_one_out",
     "mcnemar_p",
     "mean_interval",
     "mean_p",
+    "mean_t",
     "paired_accuracy",
     "partial_correlation",
     "power_of_r",
     "product_interval",
     "product_p",
+    "product_t",
+    "r_over_items",
     "ratio_interval",
     "ratio_p",
     "reliability",

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.stats
 import xarray as xr
+from scipy.special import ndtri
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.statistics.correlation import FEWEST, too_few
@@ -30,16 +31,19 @@ def fdr(p: xr.DataArray) -> xr.DataArray:
     return p.copy(data=out).rename("p_adjusted")
 
 
-def correlation_map(values: xr.DataArray, accuracy: xr.DataArray, dim: str = "checkpoint") -> xr.Dataset:
-    """Pearson's r of every layer or head with accuracy, over checkpoints, with FDR.
+def correlation_map(
+    values: xr.DataArray, accuracy: xr.DataArray, dim: str = "checkpoint", level: float = 0.95
+) -> xr.Dataset:
+    """Pearson's r of every layer or head with accuracy, over checkpoints, with Fisher's interval and FDR.
 
     Args:
         values: e.g. log2 VAS; dims (checkpoint, ...).
         accuracy: dims (checkpoint), under the same names.
         dim: the axis of checkpoints.
+        level: of the interval, as `vaslab.statistics.correlate` prints it.
 
     Returns:
-        Dataset over the other axes: r, p (Student's t), p_adjusted (see `fdr`), n. NaN where fewer than 4
+        Dataset over the other axes: r, low, high, p (Student's t), p_adjusted (see `fdr`), n. NaN where fewer than 4
         checkpoints have a value, or all have the same.
 
     Raises:
@@ -61,4 +65,8 @@ def correlation_map(values: xr.DataArray, accuracy: xr.DataArray, dim: str = "ch
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(r.values) * np.sqrt((n.values - 2) / np.maximum(1 - r.values**2, 0))
     p = r.copy(data=2 * scipy.stats.t.sf(t, np.maximum(n.values - 2, 1))).where(fit)
-    return xr.Dataset({"r": r, "p": p, "p_adjusted": fdr(p), "n": n})
+    half = float(ndtri((1 + level) / 2)) / np.sqrt(np.maximum(n.values - 3, 1))
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(r.values)
+    ends = {name: r.copy(data=np.tanh(z + sign * half)) for name, sign in (("low", -1), ("high", 1))}
+    return xr.Dataset({"r": r, **ends, "p": p, "p_adjusted": fdr(p), "n": n})

@@ -95,14 +95,17 @@ def paired_accuracy(
     )
 
 
-def mean_p(values: xr.DataArray, cluster: xr.DataArray | None = None, dim: str = "item") -> xr.DataArray:
-    """Two-sided p of "the mean over `dim` is 0", for every other axis at once.
+def mean_t(
+    values: xr.DataArray, cluster: xr.DataArray | None = None, dim: str = "item", level: float = 0.95
+) -> xr.Dataset:
+    """Mean over `dim` with Student's t interval and the two-sided p of "the mean is 0", for every other axis at once.
 
-    Student's t of mean / se, with se from sums over clusters (Liang and Zeger 1986; factor c / (c - 1) for c
-    clusters) and c - 1 degrees of freedom; without clusters, the one-sample t test.
+    The error comes from sums over clusters (Liang and Zeger 1986; factor c / (c - 1) for c clusters), with c - 1
+    degrees of freedom; without clusters, it is the one-sample t test.
 
     Returns:
-        p over the other axes; NaN for fewer than 2 clusters, 1 where all values are 0.
+        Dataset over the other axes: estimate, low, high, p, n. NaN is left out; no interval and no p for fewer than 2
+        clusters; p is 1 where all values are 0.
     """
     own = values.transpose(dim, ...)
     flat = own.values.reshape(own.sizes[dim], -1).astype(np.float64)
@@ -113,9 +116,23 @@ def mean_p(values: xr.DataArray, cluster: xr.DataArray | None = None, dim: str =
         mean = np.where(there, flat, 0.0).sum(0) / n
         sums = grouped(np.where(there, flat - mean, 0.0), labels)
         groups = (grouped(there.astype(float), labels) > 0).sum(0)
+        free = np.maximum(groups - 1, 1)
         se = np.sqrt((sums**2).sum(0) * groups / (groups - 1)) / n
         t = np.abs(mean) / se
+        half = scipy.stats.t.ppf((1 + level) / 2, free) * se
     t = np.where((se <= 1e-12 * np.abs(mean)) & (mean != 0), np.inf, t)
-    p = np.where(np.isnan(t) & (mean == 0), 1.0, 2 * scipy.stats.t.sf(t, np.maximum(groups - 1, 1)))
+    p = np.where(np.isnan(t) & (mean == 0), 1.0, 2 * scipy.stats.t.sf(t, free))
     rest = own.isel({dim: 0}, drop=True).astype(float)
-    return rest.copy(data=np.where(groups > 1, p, np.nan).reshape(rest.shape)).rename("p")
+    found = {
+        "estimate": mean,
+        "low": np.where(groups > 1, mean - half, np.nan),
+        "high": np.where(groups > 1, mean + half, np.nan),
+        "p": np.where(groups > 1, p, np.nan),
+    }
+    out = xr.Dataset({name: rest.copy(data=each.reshape(rest.shape)) for name, each in found.items()})
+    return out.assign(n=rest.copy(data=n.reshape(rest.shape)).astype(int))
+
+
+def mean_p(values: xr.DataArray, cluster: xr.DataArray | None = None, dim: str = "item") -> xr.DataArray:
+    """Two-sided p of "the mean over `dim` is 0": that of `mean_t`."""
+    return mean_t(values, cluster, dim)["p"].rename("p")

@@ -70,18 +70,28 @@ def product_interval(
     return out
 
 
-def product_p(terms: Terms, dim: str = "item", cluster: xr.DataArray | None = None) -> xr.DataArray:
-    """Two-sided p of "the product of means is 1": Student's t of its logarithm, with the error of the jackknife that
-    leaves out one entry, or one cluster, at a time (Efron 1982), which holds its level better than the delta method
-    where a few entries are large.
+def product_t(
+    terms: Terms, dim: str = "item", cluster: xr.DataArray | None = None, level: float = 0.95
+) -> xr.Dataset:
+    """Product of means with Student's t of its logarithm: the error is that of the jackknife which leaves out one
+    entry, or one cluster, at a time (Efron 1982), and holds its level better than the delta method where a few entries
+    are large. Interval and p agree: the interval leaves out 1 where p < 1 - level.
 
-    Arguments and errors as `product_interval`. NaN where a mean is not above 0, or for fewer than 2 clusters; 1 where
-    nothing changed in any entry.
+    Args:
+        terms, dim, cluster: as `product_interval`. level: of the interval.
+
+    Returns:
+        Dataset over the other axes: estimate, low, high (a ratio), p (two-sided, of "the product is 1"), n. NaN where
+        a mean is not above 0, no interval for fewer than 2 clusters; p is 1 where nothing changed in any entry.
+
+    Raises:
+        UsageError: as `product_interval`.
     """
     tables, held, rest = _tables(terms, dim, cluster)
     groups = (held > 0).sum(0)
     totals, n = [table.sum(0) for table, _ in tables], held.sum(0)
     there = held > 0
+    free = np.maximum(groups - 1, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         change = _log_product(totals, tables, n)
         left = [total - table for total, (table, _) in zip(totals, tables, strict=True)]
@@ -90,11 +100,28 @@ def product_p(terms: Terms, dim: str = "item", cluster: xr.DataArray | None = No
         off = np.where(there, without - without.sum(0) / groups, 0.0)
         se = np.sqrt((groups - 1) / groups * (off**2).sum(0))
         t = np.abs(change) / se
+        half = scipy.stats.t.ppf((1 + level) / 2, free) * se
     t = np.where((se <= ROUNDING) & (np.abs(change) > ROUNDING), np.inf, t)
-    p = 2 * scipy.stats.t.sf(t, np.maximum(groups - 1, 1))
+    p = 2 * scipy.stats.t.sf(t, free)
     p = np.where((se <= ROUNDING) & (np.abs(change) <= ROUNDING), 1.0, p)
-    p = np.where((groups > 1) & np.isfinite(change), p, np.nan)
-    return rest.copy(data=p.reshape(rest.shape)).rename("p")
+    known = (groups > 1) & np.isfinite(change)
+    found = {
+        "estimate": np.exp(change),
+        "low": np.where(known, np.exp(change - half), np.nan),
+        "high": np.where(known, np.exp(change + half), np.nan),
+        "p": np.where(known, p, np.nan),
+        "n": n,
+    }
+    out = xr.Dataset({name: rest.copy(data=values.reshape(rest.shape)) for name, values in found.items()})
+    out["n"] = out["n"].astype(int)
+    unit = f"{dim}s" if cluster is None else f"{dim}s, clustered by {cluster.name or 'cluster'}"
+    out.attrs = {"level": level, "method": f"jackknife t over {unit}"}
+    return out
+
+
+def product_p(terms: Terms, dim: str = "item", cluster: xr.DataArray | None = None) -> xr.DataArray:
+    """Two-sided p of "the product of means is 1": that of `product_t`, whose arguments and errors it has."""
+    return product_t(terms, dim, cluster)["p"].rename("p")
 
 
 def ratio_p(
