@@ -6,7 +6,7 @@ import torch
 import vaslab
 from vaslab.attention import text_decoder
 from vaslab.errors import UsageError
-from vaslab.interventions import INTERVENTIONS, EditedModel, Region, make_intervention
+from vaslab.interventions import INTERVENTIONS, EditedModel, Region
 from vaslab.prompts.encode import encode
 from vaslab.prompts.roles import Role
 
@@ -194,28 +194,6 @@ def test_decoder_calls_without_the_model_are_refused(qwen):
     decoder = text_decoder(qwen.model)[1]
     with vaslab.intervene(qwen, "vaf"), pytest.raises(UsageError, match="call the model itself"):
         decoder(inputs_embeds=torch.zeros(1, 3, 64))
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "message"),
-    [
-        ("vaff", {}, "did you mean 'vaf'"),
-        ("vaf", {"aplha": 1}, "did you mean 'alpha'"),
-        ("vaf", {"alpha": -1}, "alpha is -1; expected a number, at least 0"),
-        ("vaf", {"beta": 2}, "0 to 1"),
-        ("vaf", {"form": "other"}, "scaled, additive"),
-        ("vaf", {"queries": "users"}, "unknown queries"),
-        ("vaf", {"steps": (3, 1)}, "steps is"),
-        ("steer", {}, "needs regions"),
-        ("steer", {"regions": REGION, "mode": "x"}, "boost_suppress"),
-        ("ablate", {"mode": "mean"}, "head_means"),
-        ("block", {"keys": ["picture"]}, "expected system_sink"),
-        ("sparc", {"heads": [(0, 0)]}, "cannot be set"),
-    ],
-)
-def test_wrong_settings_are_named(name, settings, message):
-    with pytest.raises(UsageError, match=message):
-        make_intervention(name, **settings)
 
 
 def test_what_follows_an_answer_cannot_be_taught(qwen, prompts):

@@ -4,7 +4,7 @@ from vaslab.interventions.edited import EditedModel
 from vaslab.interventions.intervene import intervene
 from vaslab.interventions.intervention import Intervention
 from vaslab.interventions.means import head_means
-from vaslab.interventions.registry import INTERVENTIONS, make_intervention
+from vaslab.interventions.registry import INTERVENTIONS, defaults, make_intervention
 from vaslab.interventions.target import Region, heads_of_role, top_heads
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "EditedModel",
     "Intervention",
     "Region",
+    "defaults",
     "head_means",
     "heads_of_role",
     "intervene",

@@ -14,13 +14,14 @@ from vaslab.attention import AnyEdit, CustomEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.intervention import Intervention, fits, number_in
+from vaslab.interventions.settings import choice
 
 MODES = ("zero", "mean", "sink")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablate(Intervention):
-    """Settings of the ablation.
+    """Settings of the ablation, of every head unless `heads` or `layers` choose.
 
     Args:
         mode: `zero`: the head's output is 0. `mean`: it is `means`. `sink`: all weight lies on the first position.
@@ -29,18 +30,29 @@ class Ablate(Intervention):
     """
 
     queries: Any = "all"
-    mode: str = "zero"
-    means: Float[Tensor, "layer head width"] | None = None
-    strength: int | float = 1.0
+    mode: Any = "zero"
+    means: Any = None
+    strength: Any = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         number_in("strength", self.strength, 0, 1)
-        if self.mode not in MODES:
-            raise UsageError(f"mode is {self.mode!r}; expected {', '.join(MODES)}")
+        choice("mode", self.mode, MODES)
+        if self.means is not None and not (isinstance(self.means, Tensor) and self.means.ndim == 3):
+            raise UsageError(f"means is a {type(self.means).__name__}; expected what head_means returned")
         if (self.mode == "mean") != (self.means is not None):
             raise UsageError(
                 "mode 'mean' and means belong together; give both: means=head_means(vlm, prompts)"
+            )
+
+    def check_fits(self, config: Any) -> None:
+        """See `Intervention`."""
+        super().check_fits(config)
+        text = config.get_text_config(decoder=True)
+        there = (text.num_hidden_layers, text.num_attention_heads)
+        if self.means is not None and self.means.shape[:2] != there:
+            raise UsageError(
+                f"means covers {tuple(self.means.shape[:2])} layers and heads, the model has {there}"
             )
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
@@ -52,10 +64,6 @@ class Ablate(Intervention):
         if self.strength == 0:
             return []
         touched = self.touched(batch)
-        if self.means is not None and self.means.shape[:2] != touched.shape:
-            raise UsageError(
-                f"means covers {tuple(self.means.shape[:2])} layers and heads, the model has {tuple(touched.shape)}"
-            )
         return [_Replaced(touched, *self.edited(batch), self.means, self.strength)]
 
 

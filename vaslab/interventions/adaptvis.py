@@ -18,12 +18,12 @@ from transformers import PreTrainedModel
 from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Begin, Intervention, number_in
+from vaslab.interventions.intervention import Begin, OnKeys, number_in
 from vaslab.interventions.plain import plain_forward
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptVis(Intervention):
+class AdaptVis(OnKeys):
     """Settings of AdaptVis. The released code names 0.5 and 0.8, 1.2 to 2.0, and 0.3 as examples.
 
     Args:
@@ -34,10 +34,10 @@ class AdaptVis(Intervention):
     """
 
     queries: Any = "last"
-    unsure: int | float = 0.5
-    sure: int | float = 1.2
-    threshold: int | float = 0.3
-    strength: int | float = 1.0
+    unsure: Any = 0.5
+    sure: Any = 1.2
+    threshold: Any = 0.3
+    strength: Any = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +51,7 @@ class AdaptVis(Intervention):
         """Ask the plain model for its confidence at the start of each batch."""
 
         def begin(batch: Batch) -> Sequence[AnyEdit]:
-            if not bool(batch.visual.any()):
+            if not bool(self.chosen_keys(batch)[0].any()):
                 return []
             if bool((batch.first_emitting != batch.roles.shape[1] - 1).any()):
                 raise UsageError(
@@ -68,7 +68,8 @@ class AdaptVis(Intervention):
     def by_confidence(self, batch: Batch, confidence: Float[Tensor, " batch"]) -> Sequence[AnyEdit]:
         """The edits of a batch whose confidences are known."""
         doubtful = (confidence < self.threshold)[:, None]
-        groups = {"unsure": batch.visual & doubtful, "sure": batch.visual & ~doubtful}
+        keys, _ = self.chosen_keys(batch)
+        groups = {"unsure": keys & doubtful, "sure": keys & ~doubtful}
         factors = {
             name: 1 + self.strength * (weight - 1)
             for name, weight in (("unsure", self.unsure), ("sure", self.sure))

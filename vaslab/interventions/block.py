@@ -9,49 +9,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from vaslab.attention import AnyEdit
-from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, number_in
-from vaslab.interventions.target import Regions, region_mask
-from vaslab.prompts.roles import KEY_ROLES, Role
+from vaslab.interventions.intervention import OnKeys, number_in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block(Intervention):
+class Block(OnKeys):
     """Settings of the knockout.
 
     Args:
         keys: names of the roles whose keys are blocked.
-        regions: block only visual tokens in these boxes instead: one for all items, or one an item, None for an item
-            that is left alone.
+        regions: block only visual tokens in these boxes instead.
         strength: share of the weights that is taken away, 0 to 1.
     """
 
     queries: Any = "text"
-    keys: Any = ("image", "video")
-    regions: Regions | None = None
-    strength: int | float = 1.0
+    strength: Any = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         number_in("strength", self.strength, 0, 1)
-        known = [role.name for role in KEY_ROLES]
-        unknown = [name for name in self._names() if name not in known]
-        if unknown:
-            raise UsageError(f"keys holds {unknown[0]!r}; expected {', '.join(known)}")
-
-    def _names(self) -> tuple[str, ...]:
-        return (self.keys,) if isinstance(self.keys, str) else tuple(self.keys)
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """One table of factors on weights."""
-        if self.regions is not None:
-            keys = region_mask(self.regions, batch)
-        else:
-            wanted = [int(Role[name]) for name in self._names()]
-            keys = torch.isin(batch.roles, torch.tensor(wanted, device=batch.roles.device))
-        new = "blocked" if self.regions is None and "response" in self._names() else None
+        keys, later = self.chosen_keys(batch)
+        new = "blocked" if later else None
         return [self.table(batch, {"blocked": keys}, {"blocked": 1 - self.strength}, "prob", new)]

@@ -10,7 +10,7 @@ from vaslab.interventions.batch import ReadRoles
 from vaslab.interventions.chatml import chatml_roles
 from vaslab.interventions.intervene import running
 from vaslab.interventions.intervention import Intervention
-from vaslab.interventions.registry import make_intervention
+from vaslab.interventions.registry import as_intervention
 
 _RETURN_THE_MODEL = ("to", "eval", "train", "requires_grad_", "cuda", "cpu", "half", "float", "bfloat16")
 
@@ -44,13 +44,10 @@ class EditedModel:
         read_roles: ReadRoles | None = None,
         **settings: Any,
     ) -> None:
-        if isinstance(intervention, Intervention) and settings:
-            raise UsageError(
-                f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
-            )
-        chosen = (
-            make_intervention(intervention, **settings) if isinstance(intervention, str) else intervention
-        )
+        chosen = as_intervention(intervention, settings)
+        chosen.check_fits(model.config)
+        if processor is None and read_roles is None:
+            raise UsageError("the processor is None, and roles are read with it; give it, or read_roles")
         vars(self).update(
             plain=model,
             intervention=chosen,

@@ -14,7 +14,7 @@ from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch, ReadRoles, read_batch
 from vaslab.interventions.chatml import chatml_roles
 from vaslab.interventions.intervention import Begin, Intervention
-from vaslab.interventions.registry import make_intervention
+from vaslab.interventions.registry import as_intervention
 from vaslab.models import Vlm
 
 
@@ -35,9 +35,10 @@ def intervene(vlm: Vlm, intervention: str | Intervention, **settings: Any) -> It
         settings: settings of a named one.
 
     Raises:
-        UsageError: an unknown name or setting; and, when the model runs, a call whose roles cannot be told.
+        UsageError: an unknown name or setting, or one that this model has not; and, when the model runs, a call
+            whose roles cannot be told.
     """
-    chosen = _chosen(intervention, settings)
+    chosen = as_intervention(intervention, settings)
     with vlm.lock, running(vlm.model, chatml_roles(vlm.processor, vlm.model.config), chosen):
         yield chosen
 
@@ -50,7 +51,11 @@ def running(model: PreTrainedModel, read_roles: ReadRoles, intervention: Interve
         model: a model with a text decoder.
         read_roles: tells the roles of a batch from its ids and mask.
         intervention: what is changed.
+
+    Raises:
+        UsageError: the model has not what the intervention names, such as a layer.
     """
+    intervention.check_fits(model.config)
     with attached(model), intervention.live(model) as begin:
         follower = _Follower(model, read_roles, begin)
         handle = model.register_forward_pre_hook(follower.see, with_kwargs=True)
@@ -60,16 +65,6 @@ def running(model: PreTrainedModel, read_roles: ReadRoles, intervention: Interve
         finally:
             handle.remove()
             follower.let_go()
-
-
-def _chosen(intervention: str | Intervention, settings: dict[str, Any]) -> Intervention:
-    if isinstance(intervention, str):
-        return make_intervention(intervention, **settings)
-    if settings:
-        raise UsageError(
-            f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
-        )
-    return intervention
 
 
 class _Follower:

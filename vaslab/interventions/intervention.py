@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from math import inf, isfinite, isinf
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import torch
@@ -15,10 +18,16 @@ from transformers import PreTrainedModel
 from vaslab.attention import AnyEdit, Edit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.target import check_queries, head_mask
+from vaslab.interventions.settings import heads_of, keys_of, layers_of, queries_of, steps_of
+from vaslab.interventions.target import Region, head_mask, region_mask, regions_of
+from vaslab.prompts.roles import Role
 
 Begin: TypeAlias = Callable[[Batch], Sequence[AnyEdit]]
 """Called at the start of each batch for the edits that hold until the next one."""
+
+
+VISUAL = ("image", "video")
+"""Roles of visual tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +50,31 @@ class Intervention:
     steps: Any = None
 
     def __post_init__(self) -> None:
-        check_queries(self.queries)
-        if self.steps is not None:
-            first, end = _pair(self.steps)
-            if first < 0 or (end is not None and end <= first):
-                raise UsageError(f"steps is {self.steps!r}; expected (first, end) with 0 <= first < end")
+        self._set(layers=layers_of(self.layers), heads=heads_of(self.heads))
+        self._set(queries=queries_of(self.queries), steps=steps_of(self.steps))
+
+    def _set(self, **values: Any) -> None:
+        """Keep settings in the form in which they are used."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def check_fits(self, config: Any) -> None:
+        """Raise UsageError where a model has not what the settings name, such as a layer.
+
+        Args:
+            config: the model's config.
+        """
+        text = config.get_text_config(decoder=True)
+        head_mask(self.layers, self.heads, text.num_hidden_layers, text.num_attention_heads)
 
     @contextmanager
     def live(self, model: PreTrainedModel) -> Iterator[Begin]:  # noqa: ARG002
         """Put in place what the intervention needs of the model beside edits; taken away afterwards."""
         yield self.edits
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting, as YAML writes it: what a run notes of it. A tensor is told by its shape and digest."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """Edits of one batch, in order."""
@@ -62,8 +86,7 @@ class Intervention:
 
     def edited(self, batch: Batch) -> tuple[Bool[Tensor, "batch query"], bool]:
         """Which positions are edited as queries, and whether later ones are."""
-        steps = None if self.steps is None else _pair(self.steps)
-        return batch.queries(check_queries(self.queries), steps)
+        return batch.queries(self.queries, self.steps)
 
     def table(
         self,
@@ -94,6 +117,40 @@ class Intervention:
         return Edit(labels, factor, queries, kind, new_group=new_group, new_queries=later)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnKeys(Intervention):
+    """An intervention whose formula changes some keys, V; by default the visual ones.
+
+    Args:
+        keys: names of the roles whose keys are V.
+        regions: V is the visual tokens in these boxes instead: one for all items, or one an item, None for an item
+            that is left alone.
+    """
+
+    keys: Any = VISUAL
+    regions: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(keys=keys_of("keys", self.keys), regions=regions_of(self.regions))
+        if self.regions is not None and self.keys != VISUAL:
+            raise UsageError(
+                f"keys is {', '.join(self.keys)} and regions are given, which are of visual tokens; give one of both"
+            )
+
+    def chosen_keys(self, batch: Batch) -> tuple[Bool[Tensor, "batch seq"], bool]:
+        """V: which positions belong to it as keys, and whether later ones do."""
+        if self.regions is not None:
+            return region_mask(self.regions, batch), False
+        return keys_named(batch, self.keys), "response" in self.keys
+
+
+def keys_named(batch: Batch, names: tuple[str, ...]) -> Bool[Tensor, "batch seq"]:
+    """Positions of some roles."""
+    wanted = [int(Role[name]) for name in names]
+    return torch.isin(batch.roles, torch.tensor(wanted, device=batch.roles.device))
+
+
 def fits(mask: Bool[Tensor, "batch known"], n: int, new: bool = False) -> Bool[Tensor, "batch n"]:
     """A mask over the first `n` positions; those past it hold `new`."""
     missing = n - mask.shape[1]
@@ -102,11 +159,12 @@ def fits(mask: Bool[Tensor, "batch known"], n: int, new: bool = False) -> Bool[T
     return torch.cat([mask, mask.new_full((mask.shape[0], missing), new)], dim=1)
 
 
-def number_in(name: str, value: Any, least: int | float, most: int | float = float("inf")) -> None:
+def number_in(name: str, value: Any, least: int | float, most: int | float = inf) -> None:
     """Raise UsageError unless a setting is a number between two limits."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        limits = f"at least {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
-        raise UsageError(f"{name} is {value!r}; expected a number, {limits}")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not isfinite(value) or not least <= value <= most:
+        limits = f"at least {least:g}" if isinf(most) else f"{least:g} to {most:g}"
+        raise UsageError(f"{name} is {value!r}; expected a finite number, {limits}")
 
 
 def chosen_heads(mask: Bool[Tensor, "layer head"], layer: int, like: Tensor) -> Bool[Tensor, "1 head 1 1"]:
@@ -114,7 +172,14 @@ def chosen_heads(mask: Bool[Tensor, "layer head"], layer: int, like: Tensor) -> 
     return mask[layer].to(like.device)[None, :, None, None]
 
 
-def _pair(steps: Any) -> tuple[int, int | None]:
-    if isinstance(steps, str) or not isinstance(steps, Sequence) or len(steps) != 2:
-        raise UsageError(f"steps is {steps!r}; expected (first, end), end None for no end")
-    return int(steps[0]), None if steps[1] is None else int(steps[1])
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        digest = sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+        return {"shape": list(value.shape), "sha256": digest}
+    if isinstance(value, Region):
+        return {"box": _plain(value.box), "size": _plain(value.size)} | {
+            name: getattr(value, name) for name in ("picture", "overlap")
+        }
+    if isinstance(value, Real) and not isinstance(value, int | float):  # of numpy
+        return int(value) if isinstance(value, Integral) else float(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -19,12 +19,12 @@ from transformers import DynamicCache, PreTrainedModel
 
 from vaslab.attention import AnyEdit, CustomEdit
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Begin, Intervention, chosen_heads, fits, number_in
+from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, fits, number_in
 from vaslab.interventions.plain import plain_forward
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pai(Intervention):
+class Pai(OnKeys):
     """Settings of PAI, those of the released commands.
 
     Args:
@@ -36,9 +36,9 @@ class Pai(Intervention):
 
     layers: Any = "2-"
     queries: Any = "emitting"
-    alpha: int | float = 0.2
-    gamma: int | float = 1.1
-    cutoff: int | float = 0.1
+    alpha: Any = 0.2
+    gamma: Any = 1.1
+    cutoff: Any = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,7 +50,7 @@ class Pai(Intervention):
         """A change of scores that depends on their sign, so no scaled key is it."""
         if self.alpha == 0:
             return []
-        return [_Amplified(self.touched(batch), batch.visual, *self.edited(batch), self.alpha)]
+        return [_Amplified(self.touched(batch), *self.chosen_keys(batch), *self.edited(batch), self.alpha)]
 
     @contextmanager
     def live(self, model: PreTrainedModel) -> Iterator[Begin]:
@@ -77,12 +77,14 @@ class _Amplified(CustomEdit):
     def __init__(
         self,
         touched: Bool[Tensor, "layer head"],
-        visual: Bool[Tensor, "batch seq"],
+        keys: Bool[Tensor, "batch seq"],
+        later_keys: bool,
         queries: Bool[Tensor, "batch query"],
         later: bool,
         alpha: int | float,
     ) -> None:
-        self.touched, self.visual, self.alpha = touched, visual, alpha
+        self.touched, self.alpha = touched, alpha
+        self.keys, self.later_keys = keys, later_keys
         self.chosen, self.later = queries, later
 
     def queries(self, layer: int, n_positions: int) -> Bool[Tensor, "batch query"] | None:
@@ -96,8 +98,8 @@ class _Amplified(CustomEdit):
         positions: Int[Tensor, "batch row"],  # noqa: ARG002
     ) -> Float[Tensor, "batch head row key"]:
         """See `CustomEdit`."""
-        visual = fits(self.visual, scores.shape[-1]).to(scores.device)[:, None, None]
-        where = visual & chosen_heads(self.touched, layer, scores)
+        keys = fits(self.keys, scores.shape[-1], self.later_keys).to(scores.device)[:, None, None]
+        where = keys & chosen_heads(self.touched, layer, scores)
         return torch.where(where, scores + self.alpha * scores.abs(), scores)
 
 

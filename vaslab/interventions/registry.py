@@ -136,7 +136,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "steering of heads to a region (gaze heads)",
         "arXiv 2606.14703",
         "Z + bias inside the region, Z - bias on other V; saturating by default",
-        "the heads given, rows of the answer",
+        "all heads or those given, rows of the answer",
         "bias",
     ),
     "block": Entry(
@@ -152,27 +152,53 @@ INTERVENTIONS: dict[str, Entry] = {
         "head ablation: zero, mean or sink",
         "standard practice",
         "head output <- 0, its mean, or the value of the first position",
-        "the heads given, every row",
+        "all heads or those given, every row",
         "strength",
     ),
 }
 
 
-def make_intervention(name: str, **settings: Any) -> Intervention:
+def defaults(name: str) -> dict[str, Any]:
+    """What a named intervention is set to where nothing is said; settings without a default are left out."""
+    entry = INTERVENTIONS[name]
+    given = {each.name: each.default for each in fields(entry.kind) if each.default is not None}
+    return {**given, **entry.settings}
+
+
+def make_intervention(name: Any, **settings: Any) -> Intervention:
     """Settings of a named intervention.
+
+    Args:
+        name: as `vaslab ls interventions` lists it.
+        settings: what differs from the defaults.
 
     Raises:
         UsageError: an unknown name or setting, or a value that cannot be.
     """
-    if name not in INTERVENTIONS:
-        close = get_close_matches(name, INTERVENTIONS, n=1)
+    if not isinstance(name, str) or name not in INTERVENTIONS:
+        close = get_close_matches(str(name), INTERVENTIONS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(INTERVENTIONS)}"
         raise UsageError(f"there is no intervention {name!r}; {hint}")
     entry = INTERVENTIONS[name]
     known = [each.name for each in fields(entry.kind)]
     for key in settings:
         if key not in known:
-            close = get_close_matches(key, known, n=1)
+            close = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(known)}"
             raise UsageError(f"{name} has no setting {key!r}; {hint}")
     return entry.kind(**{**entry.settings, **settings})
+
+
+def as_intervention(given: Any, settings: Mapping[str, Any]) -> Intervention:
+    """An intervention that was made before, or the one of a name and settings.
+
+    Raises:
+        UsageError: settings beside one that was made before, or as `make_intervention`.
+    """
+    if not isinstance(given, Intervention):
+        return make_intervention(given, **settings)
+    if settings:
+        raise UsageError(
+            f"{', '.join(settings)}: give settings with a name, or make the intervention with them"
+        )
+    return given

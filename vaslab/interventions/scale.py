@@ -13,38 +13,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, number_in
+from vaslab.interventions.intervention import OnKeys, keys_named, number_in
+from vaslab.interventions.settings import choice, keys_of
 
 _KINDS = {"scaled": "logit", "additive": "prob"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale(Intervention):
+class Scale(OnKeys):
     """Settings of the family.
 
     Args:
-        alpha: strength on visual keys, at least 0.
-        beta: strength against system keys, 0 to 1.
+        alpha: strength on V, the visual keys or those that `keys` or `regions` name; at least 0.
+        beta: strength against S, 0 to 1.
+        against: names of the roles whose keys are S.
         form: `scaled` or `additive`.
     """
 
-    alpha: int | float = 0.15
-    beta: int | float = 0.05
-    form: str = "scaled"
+    alpha: Any = 0.15
+    beta: Any = 0.05
+    against: Any = ("system_sink", "system")
+    form: Any = "scaled"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         number_in("alpha", self.alpha, 0)
         number_in("beta", self.beta, 0, 1)
-        if self.form not in _KINDS:
-            raise UsageError(f"form is {self.form!r}; expected {', '.join(_KINDS)}")
+        choice("form", self.form, _KINDS)
+        self._set(against=keys_of("against", self.against))
+        both = sorted({*self.keys} & {*self.against})
+        if both:
+            raise UsageError(f"keys and against both name {both[0]}; a key is enhanced or suppressed")
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """One table of factors: exact as scaled keys or an additive bias."""
-        groups = {"visual": batch.visual, "system": batch.system}
-        factors = {"visual": 1 + self.alpha, "system": 1 - self.beta}
-        return [self.table(batch, groups, factors, _KINDS[self.form])]
+        keys, later = self.chosen_keys(batch)
+        groups = {"enhanced": keys, "suppressed": keys_named(batch, self.against)}
+        factors = {"enhanced": 1 + self.alpha, "suppressed": 1 - self.beta}
+        new = "enhanced" if later else "suppressed" if "response" in self.against else None
+        return [self.table(batch, groups, factors, _KINDS[self.form], new)]

@@ -19,7 +19,8 @@ from torch import Tensor
 from vaslab.attention import AnyEdit, CustomEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, fits, number_in
+from vaslab.interventions.intervention import OnKeys, fits, number_in
+from vaslab.interventions.settings import whole
 from vaslab.interventions.target import layer_indices
 from vaslab.prompts.roles import Role
 
@@ -28,7 +29,7 @@ _SELECTING = 20 / 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sparc(Intervention):
+class Sparc(OnKeys):
     """Settings of SPARC, those of the released script for LLaVA-1.5-7B.
 
     Args:
@@ -39,20 +40,33 @@ class Sparc(Intervention):
     """
 
     queries: Any = "response"
-    alpha: int | float = 1.1
-    tau: int | float = 1.5
-    beta: int | float = 0.1
-    layer: int | None = None
+    alpha: Any = 1.1
+    tau: Any = 1.5
+    beta: Any = 0.1
+    layer: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         number_in("alpha", self.alpha, 0)
         number_in("tau", self.tau, 0)
         number_in("beta", self.beta, 0, 1)
-        if self.heads is not None or self.steps is not None or self.queries != "response":
+        if self.layer is not None:
+            whole("layer", self.layer)
+        if self.heads is not None or self.steps is not None or self.queries != ("response",):
             raise UsageError(
                 "sparc scales values for all heads from step to step; heads, queries and steps cannot be set"
             )
+        if "response" in self.keys:
+            raise UsageError("sparc scales values of the prompt; leave response out of keys")
+
+    def check_fits(self, config: Any) -> None:
+        """See `Intervention`."""
+        super().check_fits(config)
+        self._selecting(config.get_text_config(decoder=True).num_hidden_layers)
+
+    def _selecting(self, n_layers: int) -> int:
+        selecting = round(_SELECTING * n_layers) if self.layer is None else self.layer
+        return layer_indices([selecting], n_layers)[0]
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """Values scaled by what has been seen up to the step before.
@@ -60,15 +74,14 @@ class Sparc(Intervention):
         Raises:
             UsageError: the answer is already there, so there are no steps.
         """
-        if self.alpha == 1 or not bool(batch.visual.any()):
+        if self.alpha == 1 or not bool(self.chosen_keys(batch)[0].any()):
             return []
         if bool((batch.roles == Role.response).any()):
             raise UsageError(
                 "sparc follows an answer step by step, and this prompt holds one; let the model generate it"
             )
-        selecting = round(_SELECTING * batch.n_layers) if self.layer is None else self.layer
         layers = layer_indices(self.layers, batch.n_layers)
-        return [_Recalibrated(self, batch, layer_indices([selecting], batch.n_layers)[0], frozenset(layers))]
+        return [_Recalibrated(self, batch, self._selecting(batch.n_layers), frozenset(layers))]
 
 
 class _Recalibrated(CustomEdit):
@@ -76,9 +89,9 @@ class _Recalibrated(CustomEdit):
 
     def __init__(self, settings: Sparc, batch: Batch, selecting: int, layers: frozenset[int]) -> None:
         self.settings, self.selecting, self.layers = settings, selecting, layers
-        self.visual = batch.visual
+        self.keys, _ = settings.chosen_keys(batch)
         self.gains = torch.ones_like(batch.roles, dtype=torch.float32)
-        self.selected = torch.zeros_like(batch.visual)
+        self.selected = torch.zeros_like(self.keys)
         self.average: Tensor | None = None
         self.last = -1
         batch.moved.append(self._move)
@@ -102,7 +115,7 @@ class _Recalibrated(CustomEdit):
         """See `CustomEdit`. The last row of the selecting layer is looked at."""
         if layer != self.selecting:
             return None
-        looked = torch.zeros(self.visual.shape[0], n_positions, dtype=torch.bool, device=self.visual.device)
+        looked = torch.zeros(self.keys.shape[0], n_positions, dtype=torch.bool, device=self.keys.device)
         looked[:, -1] = True
         return looked
 
@@ -116,7 +129,7 @@ class _Recalibrated(CustomEdit):
         last = scores.shape[-1] - 1
         rows = (positions[0] == last).nonzero()
         if last > self.last and len(rows):
-            weights = scores[:, :, int(rows[0])].softmax(-1).mean(1)[:, : self.visual.shape[1]]
+            weights = scores[:, :, int(rows[0])].softmax(-1).mean(1)[:, : self.keys.shape[1]]
             self._look(weights, last)
         return scores
 
@@ -126,7 +139,7 @@ class _Recalibrated(CustomEdit):
             self.average = weights
             return
         gained = (weights - self.average) / self.average
-        visual = fits(self.visual, weights.shape[1]).to(weights.device)
-        self.selected = visual & (gained >= self.settings.tau)
+        keys = fits(self.keys, weights.shape[1]).to(weights.device)
+        self.selected = keys & (gained >= self.settings.tau)
         beta = self.settings.beta
         self.average = (1 - beta) * weights + beta * self.average

@@ -7,15 +7,16 @@ In the chosen heads, scores of visual keys in the region + bias, of other visual
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
 from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, number_in
-from vaslab.interventions.target import Regions, region_mask
+from vaslab.interventions.intervention import Intervention, fits, number_in
+from vaslab.interventions.settings import choice
+from vaslab.interventions.target import region_mask, regions_of
 
 MODES = ("boost_suppress", "suppress_image")
 # exp(2 * 80) is beyond float32: the keys that are left out weigh nothing.
@@ -24,7 +25,7 @@ _SATURATED = 80.0
 
 @dataclass(frozen=True, kw_only=True)
 class Steer(Intervention):
-    """Settings of the steering.
+    """Settings of the steering, of every head unless `heads` or `layers` choose.
 
     Args:
         regions: where to look: one for all items, or one an item, None for an item that is left alone.
@@ -35,20 +36,21 @@ class Steer(Intervention):
     """
 
     queries: Any = "response"
-    regions: Regions | None = None
-    bias: int | float = 1e4
-    mode: str = "boost_suppress"
+    regions: Any = None
+    bias: Any = 1e4
+    mode: Any = "boost_suppress"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         number_in("bias", self.bias, 0)
-        if self.mode not in MODES:
-            raise UsageError(f"mode is {self.mode!r}; expected {', '.join(MODES)}")
+        choice("mode", self.mode, MODES)
+        self._set(regions=regions_of(self.regions))
         if self.regions is None:
             raise UsageError("steer needs regions: Region(box, size), one an item or one for all")
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
-        """One table of factors on weights: a bias is the logarithm of a factor."""
+        """One table of factors on weights: a bias is the logarithm of a factor. A second one where rows that stand
+        before the region are edited too: they lose the rest of the picture, and keep their text."""
         assert self.regions is not None
         inside = region_mask(self.regions, batch)
         steered = inside.any(1, keepdim=True)
@@ -65,4 +67,12 @@ class Steer(Intervention):
             factors = {"inside": exp(_SATURATED), "outside": 0.0, "other": 1.0}
         else:
             factors = {"inside": 1.0, "outside": 0.0, "other": 0.0 if boosts else 1.0}
-        return [self.table(batch, groups, factors, "prob", new="other")]
+        edit = self.table(batch, groups, factors, "prob", new="other")
+        blind = fits(inside.cumsum(1) == 0, edit.queries.shape[1]) & steered & edit.queries
+        if factors["other"] == 1 or not bool(blind.any()):
+            return [edit]
+        left = self.table(batch, groups, {**factors, "other": 1.0}, "prob", new="other")
+        return [
+            replace(edit, queries=edit.queries & ~blind),
+            replace(left, queries=blind, new_queries=False),
+        ]

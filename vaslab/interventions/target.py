@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,13 +14,16 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from vaslab.errors import UsageError
-from vaslab.interventions.batch import QUERIES, Batch
+from vaslab.interventions.batch import Batch
+from vaslab.interventions.settings import heads_of, layers_of, whole
 from vaslab.metrics.head_roles import head_shares
 from vaslab.metrics.vas import masses, vas_per_head
-from vaslab.prompts.patches import Box, PatchGrid
+from vaslab.prompts.patches import PatchGrid
 
-Layers: TypeAlias = str | Sequence[int]
-Heads: TypeAlias = Sequence[Sequence[int]]
+Layers: TypeAlias = Any
+"""`all`, `middle`, `FIRST-`, `FIRST-LAST`, or indices."""
+Heads: TypeAlias = Any
+"""(layer, head) pairs."""
 
 # ClearSight's released code edits layers 9 to 14 of LLaVA's 32.
 _MIDDLE = (9 / 32, 15 / 32)
@@ -36,23 +40,26 @@ def layer_indices(layers: Layers, n_layers: int) -> tuple[int, ...]:
     Raises:
         UsageError: a layer that is not there, or another word.
     """
-    if isinstance(layers, str):
-        if layers == "all":
-            return tuple(range(n_layers))
-        if layers == "middle":
-            first, end = (round(share * n_layers) for share in _MIDDLE)
-            return tuple(range(first, max(end, first + 1)))
-        first_word, dash, last_word = layers.partition("-")
-        if not dash or not first_word.isdigit() or not (last_word.isdigit() or not last_word):
-            raise UsageError(f"layers is {layers!r}; expected all, middle, FIRST-, FIRST-LAST, or a list")
+    told = layers_of(layers)
+    if told == "all":
+        return tuple(range(n_layers))
+    if told == "middle":
+        first, end = (round(share * n_layers) for share in _MIDDLE)
+        return tuple(range(first, max(end, first + 1)))
+    if isinstance(told, str):
+        first_word, _, last_word = told.partition("-")
         wanted: Sequence[int] = range(int(first_word), int(last_word) + 1 if last_word else n_layers)
     else:
-        wanted = [int(layer) + n_layers * (int(layer) < 0) for layer in layers]
+        wanted = [layer + n_layers * (layer < 0) for layer in told]
     if not wanted:
-        raise UsageError(f"layers is {layers!r}, which names no layer of {n_layers}")
+        raise UsageError(
+            f"layers is {layers!r}, which names no layer; the model has layers 0 to {n_layers - 1}"
+        )
     absent = [layer for layer in wanted if not 0 <= layer < n_layers]
     if absent:
-        raise UsageError(f"there is no layer {absent[0]}; the model has layers 0 to {n_layers - 1}")
+        raise UsageError(
+            f"layers is {layers!r}, and there is no layer {absent[0]}; the model has layers 0 to {n_layers - 1}"
+        )
     return tuple(sorted(set(wanted)))
 
 
@@ -66,12 +73,7 @@ def head_mask(layers: Layers, heads: Heads | None, n_layers: int, n_heads: int) 
     if heads is None:
         chosen[list(layer_indices(layers, n_layers))] = True
         return chosen
-    for pair in heads:
-        if len(pair) != 2:
-            raise UsageError(
-                f"heads holds {pair!r}; give heads as (layer, head), for example [(3, 0), (3, 5)]"
-            )
-        layer, head = int(pair[0]), int(pair[1])
+    for layer, head in heads_of(heads) or ():
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise UsageError(
                 f"there is no head ({layer}, {head}); the model has layers 0 to {n_layers - 1} and heads 0 to "
@@ -81,17 +83,8 @@ def head_mask(layers: Layers, heads: Heads | None, n_layers: int, n_heads: int) 
     return chosen
 
 
-def check_queries(queries: Any) -> tuple[str, ...]:
-    """Names of sets of queries. Raises UsageError for one that is unknown."""
-    names = (queries,) if isinstance(queries, str) else tuple(queries)
-    unknown = [name for name in names if name not in QUERIES]
-    if unknown or not names:
-        raise UsageError(f"unknown queries {unknown or 'none'}; expected {', '.join(QUERIES)}")
-    return names
-
-
 def top_heads(
-    capture: xr.Dataset, k: int, score: str = "vas", queries: str = "user", lowest: bool = False
+    capture: xr.Dataset, k: Any, score: str = "vas", queries: str = "user", lowest: bool = False
 ) -> list[tuple[int, int]]:
     """The k heads with the largest measured score, best first; ties by layer and head.
 
@@ -113,7 +106,7 @@ def top_heads(
             known = ", ".join(["vas", *map(str, found["role"].values)])
             raise UsageError(f"unknown score {score!r} of heads; expected {known}")
         values = found.sel(role=score).transpose("layer", "head")
-    if not 1 <= k <= values.size:
+    if not 1 <= whole("k", k) <= values.size:
         raise UsageError(f"k is {k}; the capture has {values.size} heads")
     flat = np.nan_to_num(values.values.ravel(), nan=np.inf if lowest else -np.inf)
     order = np.argsort(flat if lowest else -flat, kind="stable")[:k]
@@ -158,12 +151,29 @@ class Region:
         size: (width, height) of that picture.
         picture: which of the item's pictures.
         overlap: the least share of a patch that must lie in the box; 0 takes every patch that it touches.
+
+    Raises:
+        UsageError: no box with an area inside the picture, or another wrong value.
     """
 
-    box: Box
-    size: tuple[int, int]
-    picture: int = 0
-    overlap: int | float = 0
+    box: Any
+    size: Any
+    picture: Any = 0
+    overlap: Any = 0
+
+    def __post_init__(self) -> None:
+        box = _numbers("box", self.box, "(x0, y0, x1, y1) in pixels")
+        size = _numbers("size", self.size, "(width, height) of the picture in pixels")
+        if len(box) != 4 or len(size) != 2:
+            raise UsageError(
+                f"a region has box {self.box!r} and size {self.size!r}; expected (x0, y0, x1, y1) and (width, height)"
+            )
+        width, height = (whole("size of a region", side) for side in size)
+        if whole("picture of a region", self.picture) < 0:
+            raise UsageError(f"picture of a region is {self.picture}; pictures are counted from 0")
+        PatchGrid(1, 1, width, height).patches_in(
+            box, *_numbers("overlap", [self.overlap], "a share, 0 to 1")
+        )
 
     def mask(self, batch: Batch, item: int) -> Bool[Tensor, " seq"]:
         """Positions of the item's visual tokens in the box.
@@ -186,8 +196,43 @@ class Region:
         return inside & (batch.image[item] == self.picture)
 
 
+def _numbers(name: str, values: Any, expected: str) -> tuple[Any, ...]:
+    try:
+        if isinstance(values, str):
+            raise TypeError
+        found = tuple(values)
+        if not all(isfinite(each) for each in found):
+            raise TypeError
+    except TypeError as error:
+        raise UsageError(f"{name} of a region is {values!r}; expected {expected}") from error
+    return found
+
+
 Regions: TypeAlias = Region | Sequence[Region | None]
 """One region for all items, or one an item; None leaves that item alone."""
+
+
+def regions_of(regions: Any) -> Region | tuple[Region | None, ...] | None:
+    """Regions as given, or None where none are.
+
+    Raises:
+        UsageError: what is neither a region nor a list of them, such as a word that a sweep would understand.
+    """
+    if regions is None or isinstance(regions, Region):
+        return regions
+    expected = "Region((x0, y0, x1, y1), size=(width, height)), one for all items or a list of one an item"
+    if isinstance(regions, str | Mapping) or not isinstance(regions, Iterable):
+        words = "; 'answer' and 'other' are words of a sweep" if isinstance(regions, str) else ""
+        raise UsageError(f"regions is {regions!r}; expected {expected}{words}")
+    found = tuple(regions)
+    if not found:
+        raise UsageError(f"regions is empty; expected {expected}")
+    for number, each in enumerate(found):
+        if each is not None and not isinstance(each, Region):
+            raise UsageError(
+                f"regions[{number}] is {each!r}; expected {expected}, None for an item left alone"
+            )
+    return found
 
 
 def region_mask(regions: Regions, batch: Batch) -> Bool[Tensor, "batch seq"]:
