@@ -9,6 +9,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError
+from vaslab.metrics import vas
 from vaslab.plots import findings, scatter, scatter_table
 from vaslab.plots import theme as themes
 from vaslab.plots.kinds import kind_of, kind_styles
@@ -70,7 +71,8 @@ def test_numbers_in_the_figure_are_those_of_scipy() -> None:
     text = words(fig)
     assert f"<b>r = {r.statistic:.2f}</b> (95% CI {interval.low:.2f} to {interval.high:.3f}" in text
     assert "n = 6 checkpoints" in text
-    assert f"Spearman ρ = {rho.statistic:.3f}" in text
+    assert f"Spearman ρ = {rho.statistic:.3f} (95% CI " in text
+    assert "Bonett and Wright" in text
     slope = scipy.stats.linregress(x, y).slope
     assert f"+{100 * slope:.1f} points of accuracy per doubling of VAS" in text
     assert "not a causal estimate" in text
@@ -177,3 +179,71 @@ def test_kinds_differ_in_marker_and_read_on_the_page(theme: str) -> None:
     assert len({style.symbol for style in styles.values()}) == 7
     for style in styles.values():
         assert themes.contrast(style.text, look.background) >= 4.5
+
+
+def graded(n: int, seed: int = 0, **attrs: object) -> tuple[dict[str, xr.Dataset], dict[str, xr.DataArray]]:
+    """Checkpoints whose image mass and accuracy rise."""
+    rng = np.random.default_rng(seed)
+    captures = {f"run-{i}": made.realistic(20, 3, 2, lift=0.3 * i, **attrs) for i in range(n)}
+    right = {
+        name: right_of(capture, list((rng.random(20) < 0.3 + 0.1 * i).astype(float)))
+        for i, (name, capture) in enumerate(captures.items())
+    }
+    return captures, right
+
+
+def test_the_title_names_the_form_of_vas() -> None:
+    captures, right = graded(5)
+    assert "VAS (mean of ratios)" in title(scatter(scatter_table(captures, right)))
+    other = scatter_table(captures, right, form="ratio_of_means", per_token=True)
+    assert "VAS (ratio of means, per token)" in title(scatter(other))
+
+
+def test_forms_that_say_different_things_are_both_in_the_title() -> None:
+    captures, _ = graded(7)
+    # the masses stay what they are; the mean of ratios falls where the ratio of means rises
+    for i, capture in enumerate(captures.values()):
+        capture["vas"][:] = 2.0 ** (7 - i)
+    right = {
+        name: right_of(capture, [1.0] * (4 + 2 * i) + [0.0] * (16 - 2 * i))
+        for i, (name, capture) in enumerate(captures.items())
+    }
+    fig = scatter(scatter_table(captures, right))
+    expected = "higher VAS (mean of ratios) answer worse; by VAS (ratio of means) they answer better"
+    assert expected in title(fig)
+    assert "By VAS (ratio of means): r = " in words(fig)
+
+
+def test_checkpoints_told_by_revision_not_by_name() -> None:
+    captures, right = graded(4)
+    for name, capture in captures.items():
+        capture.attrs["revision"] = f"sha256:{name}"
+    assert len(scatter_table(captures, right)) == 4
+    captures["run-3"].attrs["revision"] = "sha256:run-1"
+    with pytest.raises(
+        UsageError, match=r"run-1 and run-3 are the same checkpoint \(revision sha256:run-1\)"
+    ):
+        scatter_table(captures, right)
+
+
+def test_data_sets_and_items_must_fit() -> None:
+    captures, right = graded(5)
+    captures["run-4"].attrs["data"], captures["run-0"].attrs["data"] = "easy-vqa", "glyph"
+    with pytest.raises(UsageError, match="run-0 was measured on glyph, run-4 on easy-vqa"):
+        scatter_table(captures, right)
+    captures["run-4"].attrs["data"] = "glyph"
+    captures["run-4"] = captures["run-4"].isel(item=slice(0, 12))
+    right["run-4"] = right["run-4"][:12]
+    table = scatter_table(captures, right)
+    fig = scatter(table)
+    assert "r over unequal items: 12 answered by all, 12 to 20 by each; over those " in words(fig)
+    assert "measure all with the same --data, --limit and --seed" in words(fig)
+    common = list(right["run-4"]["item"].values)
+    x = np.log2([float(vas(c.sel(item=common))) for c in captures.values()])
+    y = [float(r.sel(item=common).mean()) for r in right.values()]
+    assert table.attrs["r_common"] == pytest.approx(scipy.stats.pearsonr(x, y).statistic)
+    captures["run-0"] = captures["run-0"].isel(item=slice(12, None))
+    with pytest.raises(UsageError, match="no item was answered by all 5 checkpoints"):
+        scatter_table(captures, right)
+    equal, grades = graded(5)
+    assert "unequal" not in words(scatter(scatter_table(equal, grades)))

@@ -10,7 +10,8 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import Definition, vas_as
-from vaslab.plots import sensitivity, sensitivity_table
+from vaslab.plots import findings, scatter_table, sensitivity, sensitivity_table
+from vaslab.statistics import is_clear
 
 
 def captures(n: int = 5) -> dict[str, xr.Dataset]:
@@ -21,11 +22,13 @@ def title(fig: go.Figure) -> str:
     return str(fig.layout.title.text).replace("<br>", " ")
 
 
-def curve(r: list[float], half: float = 0.1) -> pd.DataFrame:
+def curve(r: list[float], half: float = 0.1, p: float = 0.01) -> pd.DataFrame:
     choices = {"form": "a", "first token": "in", "masses": "summed", "queries": "user", "heads": "all"}
     table = pd.DataFrame(
-        {"r": r, "low": np.subtract(r, half), "high": np.add(r, half), "p": 0.1, "n": 6, "paper": False}
+        {"r": r, "low": np.subtract(r, half), "high": np.add(r, half), "p": p, "n": 6, "paper": False}
     )
+    table["clear"] = [is_clear(*row) for row in table[["low", "high", "p"]].to_numpy()]
+    table["group"], table["repeats"] = range(len(r)), False
     table = table.assign(**choices, layers=[f"l{i % 3}" for i in range(len(r))])
     table.attrs["n_checkpoints"] = 6
     return table
@@ -45,7 +48,7 @@ def test_each_definition_has_the_r_of_scipy() -> None:
     expected = scipy.stats.pearsonr(x, list(accuracy.values()))
     interval = expected.confidence_interval()
     np.testing.assert_allclose(
-        row[["r", "low", "high"]].to_numpy(dtype=float)[0], [expected.statistic, *interval]
+        row[["r", "low", "high"]].to_numpy(dtype=float)[0], [expected.statistic, *interval], rtol=1e-6
     )
     assert (table["r"].diff().dropna() >= 0).all()
     fig = sensitivity(table)
@@ -93,3 +96,58 @@ def test_what_cannot_be_correlated_is_refused() -> None:
         sensitivity_table(runs, {"run-0": 0.1, "run-1": 0.2, "run-2": 0.3})
     with pytest.raises(UsageError, match="the captures all hold user"):
         sensitivity_table(runs, {name: 0.1 * i for i, name in enumerate(runs)}, ("response",))
+
+
+def test_clear_is_what_the_scatter_figure_calls_clear() -> None:
+    """Four even steps along a line: Fisher's interval leaves out 0, and 2 of 24 orders are as extreme."""
+    runs = captures(4)
+    for i, capture in enumerate(runs.values()):
+        capture["vas"][:] = 2.0**i
+    vas = [vas_as(capture, Definition()) for capture in runs.values()]
+    accuracy = dict(zip(runs, [0.1, 0.2, 0.3, 0.4], strict=True))
+    table = sensitivity_table(runs, accuracy)
+    own = table[table["paper"]].iloc[0]
+    points = pd.DataFrame({"checkpoint": list(runs), "vas": vas, "accuracy": list(accuracy.values())})
+    found = findings(points)
+    assert own["low"] > 0
+    assert found.pearson.low > 0
+    assert not own["clear"]
+    assert not found.clear
+    # and so does a hand-made curve whose intervals alone leave out 0
+    assert "No definition of VAS gives a clear r" in title(sensitivity(curve([0.5, 0.6, 0.7], p=0.08)))
+
+
+def test_definitions_with_the_same_values_count_once() -> None:
+    """Every item has as many image and system tokens: per token is the same up to a factor."""
+    runs = captures(5)
+    accuracy = dict(zip(runs, [0.3, 0.42, 0.4, 0.55, 0.5], strict=True))
+    table = sensitivity_table(runs, accuracy)
+    per_token = table["masses"] == "per token"
+    assert table.loc[per_token & ~table["repeats"]].empty
+    kept = table[~table["repeats"]]
+    # made.realistic also puts the sink at a fixed share of S: without it each ratio is 1 / 0.3 as large
+    assert len(kept) == 16
+    assert kept["paper"].sum() == 1
+    fig = sensitivity(table)
+    told = title(fig) + " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
+    assert "48 definitions of 64 give the values of another, up to a factor" in told.replace("\u00a0", " ")
+    assert "of 16 definitions" in told or "all 16 definitions" in told or "definition of VAS gives" in told
+    bars = [t for t in fig.data if t.error_y.array is not None]
+    assert sum(len(t.x) for t in bars) == 16
+    # numbers of tokens that differ between items make definitions of their own
+    rng = np.random.default_rng(0)
+    for capture in runs.values():
+        capture["n_keys"][:, 3] = rng.integers(60, 400, capture.sizes["item"])
+    apart = sensitivity_table(runs, accuracy)
+    assert (~apart["repeats"]).sum() == 32
+
+
+def test_the_same_checkpoint_twice_is_refused() -> None:
+    runs = captures(4)
+    runs["again"] = runs["run-2"].copy(deep=True)
+    accuracy = {name: 0.1 * i for i, name in enumerate(runs)}
+    with pytest.raises(UsageError, match="run-2 and again are the same checkpoint"):
+        sensitivity_table(runs, accuracy)
+    grades = {name: xr.ones_like(run["n_queries"][:, 0]).astype(float) for name, run in runs.items()}
+    with pytest.raises(UsageError, match="run-2 and again are the same checkpoint"):
+        scatter_table(runs, grades)

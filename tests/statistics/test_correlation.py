@@ -149,13 +149,14 @@ def test_a_correlation_is_clear_where_interval_and_permutations_agree() -> None:
     assert correlate([1, 2, 3, 4, 5], [1, 2, 3, 4.1, 5], resamples=50).clear
 
 
+@pytest.mark.parametrize("kind", ["pearson", "spearman"])
 @pytest.mark.parametrize("spread", ["normal", "heavy-tailed"])
-def test_coverage_in_sentences_is_that_of_the_table(spread: str) -> None:
+def test_coverage_in_sentences_is_that_of_the_table(kind: str, spread: str) -> None:
     table = pd.read_csv(TABLE)
-    printed = table[(table["interval"] == "Fisher z") & (table["correlation"] == "pearson")]
+    printed = table[(table["interval"] == "Fisher z") & (table["correlation"] == kind)]
     lowest = printed[printed["spread"] == spread].groupby("n")["coverage"].min()
-    for n, coverage in lowest.items():
-        assert covered(int(n), spread) == (n, pytest.approx(coverage, abs=0.0006))
+    for n, share in lowest.items():
+        assert covered(int(n), spread, kind) == (n, pytest.approx(share, abs=0.0006))
     assert covered(7, spread)[0] == 6
     assert covered(1000, spread)[0] == 40
     assert covered(3, spread)[0] == 4

@@ -140,9 +140,13 @@ def localisation(
     Raises:
         UsageError: no maps, no region of a known item, or one of another shape than its picture's grid.
     """
-    found = pointing(capture, regions, query, image)
-    means = found.mean("item")
-    table = pd.DataFrame({"layer": found["layer"].values, "head": found["head"].values})
+    return head_places(pointing(capture, regions, query, image))
+
+
+def head_places(pointed: xr.Dataset) -> pd.DataFrame:
+    """The table of `localisation`, from what `pointing` gave for its items, in one piece or joined along `item`."""
+    means = pointed.mean("item")
+    table = pd.DataFrame({"layer": pointed["layer"].values, "head": pointed["head"].values})
     for column, name in (
         ("attention", "attention"),
         ("entropy", "entropy"),
@@ -151,7 +155,7 @@ def localisation(
     ):
         table[column] = means[name].values
     table["chance"] = float(means["chance"])
-    table["n_items"] = found.sizes["item"]
+    table["n_items"] = pointed.sizes["item"]
     table["elbow"] = table["attention"] >= _knee(table["attention"].to_numpy())
     chosen = table.loc[table["elbow"], "entropy"]
     table["localises"] = (

@@ -4,13 +4,19 @@ from vaslab.plots.changes import changes
 from vaslab.plots.changes_numbers import changes_table
 from vaslab.plots.compare import compare
 from vaslab.plots.compare_numbers import compare_table
+from vaslab.plots.correlation import correlation
+from vaslab.plots.correlation_numbers import correlation_table
 from vaslab.plots.export import CONFIG, browser, save, write_figure
+from vaslab.plots.forgetting import forgetting_figure
+from vaslab.plots.forgetting_numbers import Answers, forgetting_table
 from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.heads import heads
 from vaslab.plots.items import items
 from vaslab.plots.items_numbers import ItemWords, items_table
 from vaslab.plots.lazy import lazy
 from vaslab.plots.lazy_numbers import lazy_table
+from vaslab.plots.localisation import localisation_figure
+from vaslab.plots.localisation_numbers import localisation_table
 from vaslab.plots.published import published
 from vaslab.plots.published_numbers import published_table
 from vaslab.plots.report import Checkpoint, report
@@ -31,6 +37,7 @@ from vaslab.plots.training_numbers import training_table
 
 __all__ = [
     "CONFIG",
+    "Answers",
     "Checkpoint",
     "ItemWords",
     "Prompted",
@@ -39,14 +46,20 @@ __all__ = [
     "changes_table",
     "compare",
     "compare_table",
+    "correlation",
+    "correlation_table",
     "dose_response",
     "findings",
+    "forgetting_figure",
+    "forgetting_table",
     "heads",
     "heads_table",
     "items",
     "items_table",
     "lazy",
     "lazy_table",
+    "localisation_figure",
+    "localisation_table",
     "published",
     "published_table",
     "report",

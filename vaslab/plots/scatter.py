@@ -222,7 +222,7 @@ def _points(
                 align="center",
                 bgcolor=themes.faded(look.background, 0.72),
             )
-    canvas.text("Visual Attention Score (log₂ scale)", LEFT + WIDTH / 2, top + HEIGHT + 44, xanchor="center")
+    canvas.text(f"{found.vas}, log₂ scale", LEFT + WIDTH / 2, top + HEIGHT + 44, xanchor="center")
     canvas.text("accuracy", 26, top + HEIGHT / 2, textangle=-90, xanchor="center")
 
 

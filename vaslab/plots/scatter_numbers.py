@@ -8,9 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas_per_item
+from vaslab.metrics import vas, vas_per_item
+from vaslab.plots.checkpoint_sets import check_checkpoints, shared_items
 from vaslab.plots.kinds import kind_of
 from vaslab.plots.levels import accuracy_level, row_of, vas_level
+from vaslab.plots.text import vas_words
 from vaslab.statistics import (
     Correlation,
     LeaveOneOut,
@@ -21,14 +23,19 @@ from vaslab.statistics import (
     leave_one_out,
     two_level,
 )
-from vaslab.statistics.correlation import FEWEST
+from vaslab.statistics.correlation import FEWEST, coefficient
 
 COLUMNS = ("checkpoint", "vas", "accuracy")
+OTHER = {"mean_of_ratios": "ratio_of_means", "ratio_of_means": "mean_of_ratios"}
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What checkpoints say together; everything but `used` is None for fewer than 4, or where a side is constant."""
+    """What checkpoints say together; everything but `used` is None for fewer than 4, or where a side is constant.
+
+    `vas` names VAS with its form. `other` is r of the same checkpoints with VAS in its other form (`other_vas` names
+    it), where the table holds it.
+    """
 
     used: pd.DataFrame
     left_out: tuple[str, ...]
@@ -37,12 +44,25 @@ class Findings:
     without: LeaveOneOut | None
     line: Line | None
     reason: str
+    vas: str = "VAS"
+    other: Correlation | None = None
+    other_vas: str = ""
 
     @property
     def clear(self) -> bool:
-        """Whether the printed interval leaves out 0, and the permutation test agrees."""
-        r = self.pearson
-        return r is not None and (r.low > 0 or r.high < 0) and r.p < 0.05
+        """Whether r is told from 0; see `vaslab.statistics.is_clear`."""
+        return self.pearson is not None and self.pearson.clear
+
+    @property
+    def forms_differ(self) -> bool:
+        """Whether the two forms of VAS say different things: one clear and one not, or other signs."""
+        if self.pearson is None or self.other is None:
+            return False
+        return _verdict(self.pearson) != _verdict(self.other)
+
+
+def _verdict(r: Correlation) -> int:
+    return 0 if not r.clear else 1 if r.estimate > 0 else -1
 
 
 def scatter_table(
@@ -69,43 +89,77 @@ def scatter_table(
 
     Returns:
         Columns checkpoint, kind, vas, vas_low, vas_high, accuracy, accuracy_low, accuracy_high (parts of one),
-        clamped_share (of rows whose system mass is taken as 1e-6), n_items (measured), n_graded. `attrs["vas"]` holds
-        the attributes of the VAS; `attrs["two_level"]` the interval over items and
-        checkpoints where all of them answered the same items.
+        clamped_share (of rows whose system mass is taken as 1e-6), vas_other_form (the other of the two forms),
+        n_items (measured), n_graded. `attrs["vas"]` holds the attributes of the VAS; `attrs["other_form"]` the name of
+        the other; `attrs["two_level"]` the interval over items and checkpoints where all of them answered the same
+        items; where they did not, `attrs["unequal"]` says so in words and `attrs["r_common"]` is r over the items that
+        all answered, None where there is none.
 
     Raises:
-        UsageError: a capture without grades, or no capture.
+        UsageError: a capture without grades, no capture, captures of several data sets or without an item in common,
+            or one checkpoint twice.
         VaslabError: as `vaslab.metrics.vas`.
     """
     if not captures:
         raise UsageError("no checkpoint to draw; expected {name: capture, ...}")
+    check_checkpoints(captures)
     rows, values, said = [], {}, {}
     for name, capture in captures.items():
         if name not in right or not bool(right[name].notnull().any()):
             raise UsageError(f"{name} has no graded item; measure it on data with reference answers")
         per_item = vas_per_item(capture, queries, form, sink, per_token)
         said = dict(per_item.attrs)
-        vas = vas_level(capture, queries, form, sink, per_token, cluster, seed)
+        level = vas_level(capture, queries, form, sink, per_token, cluster, seed)
         accuracy = accuracy_level(right[name], cluster, seed)
         rows.append(
             {
                 "checkpoint": name,
                 "kind": (kinds or {}).get(name) or kind_of(name),
-                **row_of("vas", vas),
+                **row_of("vas", level),
                 **row_of("accuracy", accuracy),
                 "clamped_share": float(per_item.attrs["clamped_share"]),
-                "n_items": int(vas["n"]),
+                "vas_other_form": float(vas(capture, queries, OTHER[form], sink, per_token)),
+                "n_items": int(level["n"]),
                 "n_graded": int(accuracy["n"]),
             }
         )
         values[name] = per_item
     table = pd.DataFrame(rows)
     table.attrs["vas"] = said
+    table.attrs["other_form"] = OTHER[form]
     table.attrs["clustered"] = cluster is not None
+    shared = shared_items(captures, right)
+    table.attrs["unequal"] = shared.words
+    if not shared.equal:
+        table.attrs["r_common"] = _r_over(shared.common, captures, right, queries, form, sink, per_token)
     both = _both_levels(values, right, form, cluster, seed)
     if both is not None:
         table.attrs["two_level"] = both
     return table
+
+
+def _r_over(
+    items: tuple[str | int, ...],
+    captures: Mapping[str, xr.Dataset],
+    right: Mapping[str, xr.DataArray],
+    queries: str,
+    form: str,
+    sink: str,
+    per_token: bool,
+) -> float | None:
+    """r of log2 VAS and accuracy over some of the items."""
+    own = [capture.sel(item=list(items)) for capture in captures.values()]
+    try:
+        x = np.array([float(vas(each, queries, form, sink, per_token)) for each in own])
+    except VaslabError:
+        # no VAS on any of them
+        return None
+    y = np.array(
+        [float(grades.sel(item=list(items)).mean()) for grades in (right[name] for name in captures)]
+    )
+    fit = np.isfinite(x) & (x > 0) & np.isfinite(y)
+    r = float(coefficient(np.log2(x[fit]), y[fit])) if fit.sum() >= FEWEST else np.nan
+    return r if np.isfinite(r) else None
 
 
 def _both_levels(
@@ -149,13 +203,31 @@ def findings(table: pd.DataFrame, seed: int = 0) -> Findings:
     used, lost = table[fit], tuple(str(name) for name in table["checkpoint"][~fit])
     x, y = np.log2(used["vas"].to_numpy(dtype=float)), used["accuracy"].to_numpy(dtype=float)
     names = [str(name) for name in used["checkpoint"]]
+    said = table.attrs.get("vas", {})
+    named = vas_words(said["form"], said["per_token"]) if "form" in said else "VAS"
     try:
         pearson, spearman = (correlate(x, y, kind, seed=seed) for kind in ("pearson", "spearman"))
         line = fit_line(x, y)
     except VaslabError as error:
-        return Findings(used, lost, None, None, None, None, str(error))
+        return Findings(used, lost, None, None, None, None, str(error), named)
+    without, reason = None, ""
     try:
         without = leave_one_out(x, y, names)
     except VaslabError as error:
-        return Findings(used, lost, pearson, spearman, None, line, str(error))
-    return Findings(used, lost, pearson, spearman, without, line, "")
+        reason = str(error)
+    other, other_named = _other_form(used, table.attrs, seed)
+    return Findings(used, lost, pearson, spearman, without, line, reason, named, other, other_named)
+
+
+def _other_form(used: pd.DataFrame, attrs: Mapping, seed: int) -> tuple[Correlation | None, str]:
+    """r with the other form of VAS, and its name; None where the table does not hold it, or it gives none."""
+    if "vas_other_form" not in used or "other_form" not in attrs:
+        return None, ""
+    x = used["vas_other_form"].to_numpy(dtype=float)
+    if not (np.isfinite(x) & (x > 0)).all():
+        return None, ""
+    try:
+        found = correlate(np.log2(x), used["accuracy"].to_numpy(dtype=float), seed=seed)
+    except VaslabError:
+        return None, ""
+    return found, vas_words(attrs["other_form"], attrs["vas"]["per_token"])

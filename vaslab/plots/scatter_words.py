@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vaslab.plots.scatter_numbers import Findings
-from vaslab.plots.text import coefficient, counted, dotted, p_text, percent, points, unbroken
-
-CLAMPED = 0.01
-"""Share of rows at the floor from which it is said."""
+from vaslab.plots.text import FLOORED, coefficient, counted, dotted, p_text, percent, points, unbroken
+from vaslab.statistics import Correlation
 
 
 def title_of(found: Findings) -> str:
@@ -15,16 +13,35 @@ def title_of(found: Findings) -> str:
     r = found.pearson
     if r is None:
         n = len(found.used)
-        few = f"{counted(n, 'checkpoint')}: too few for a correlation of VAS and accuracy"
-        return few if n < 4 else "These checkpoints do not differ: VAS and accuracy cannot be correlated"
+        few = f"{counted(n, 'checkpoint')}: too few for a correlation of {found.vas} and accuracy"
+        return (
+            few
+            if n < 4
+            else f"These checkpoints do not differ: {found.vas} and accuracy cannot be correlated"
+        )
+    other = f"; by {found.other_vas} {_verdict(found.other)}" if found.forms_differ else ""
     if not found.clear:
-        return f"No clear relation of VAS and accuracy over {r.n} checkpoints"
+        return f"No clear relation of {found.vas} and accuracy over {r.n} checkpoints{other}"
     better = "better" if r.estimate > 0 else "worse"
-    text = f"Checkpoints with a higher VAS answer {better}"
+    text = f"Checkpoints with a higher {found.vas} answer {better}"
     if found.without is not None and found.without.low <= 0 <= found.without.high:
         carrier = found.without.low_without if r.estimate > 0 else found.without.high_without
-        return f"{text}, but {carrier} alone carries it"
-    return text
+        return f"{text}, but {carrier} alone carries it{other}"
+    return f"{text}{other}"
+
+
+def _verdict(r: Correlation | None) -> str:
+    if r is None or not r.clear:
+        return "there is no clear relation"
+    return f"they answer {'better' if r.estimate > 0 else 'worse'}"
+
+
+def r_words(r: Correlation) -> str:
+    """r with its interval, its source, n and p."""
+    return (
+        f"r = {coefficient(r.estimate)} (95% CI {coefficient(r.low)} to {coefficient(r.high)}, {r.method}), "
+        f"n = {counted(r.n, 'checkpoint')}, p {p_text(r.p)} (permutation)"
+    )
 
 
 def statistics_of(found: Findings) -> list[str]:
@@ -36,13 +53,12 @@ def statistics_of(found: Findings) -> list[str]:
             return [
                 f"No r for {counted(n, 'checkpoint')}: of fewer than 4, its interval would reach nearly from −1 to 1."
             ]
-        side = "VAS" if found.used["vas"].nunique() == 1 else "accuracy"
+        side = found.vas if found.used["vas"].nunique() == 1 else "accuracy"
         return [f"No r: all {n} checkpoints have the same {side}."]
-    first = (
-        f"r = {coefficient(r.estimate)} (95% CI {coefficient(r.low)} to {coefficient(r.high)}, {r.method}), "
-        f"n = {counted(r.n, 'checkpoint')}, p {p_text(r.p)} (permutation)"
-    )
-    rest = [f"Spearman ρ = {coefficient(rho.estimate)}"]
+    rest = [
+        f"Spearman ρ = {coefficient(rho.estimate)} (95% CI {coefficient(rho.low)} to {coefficient(rho.high)}, "
+        "Bonett and Wright)"
+    ]
     if found.without is not None:
         rest.append(
             f"leave-one-out r {coefficient(found.without.low)} to {coefficient(found.without.high)}"
@@ -50,17 +66,25 @@ def statistics_of(found: Findings) -> list[str]:
         )
     rest.append(f"BCa {coefficient(r.bca_low)} to {coefficient(r.bca_high)}")
     slope = (
-        f"{points(line.slope)} points of accuracy per doubling of VAS "
+        f"{points(line.slope)} points of accuracy per doubling of {found.vas} "
         f"(95% CI {points(line.low)} to {points(line.high)})"
     )
-    return [first, " · ".join(rest), slope]
+    lines = [r_words(r), " · ".join(rest), slope]
+    if found.other is not None:
+        lines.append(f"By {found.other_vas}: {r_words(found.other)}")
+    unequal = found.used.attrs.get("unequal")
+    if unequal:
+        common = found.used.attrs.get("r_common")
+        told = f"; over those {coefficient(common)}" if common is not None else ""
+        lines.insert(1, f"r over {unequal}{told}")
+    return lines
 
 
 def clamped_words(found: Findings) -> str:
     """Which checkpoints' VAS rests on the floor of the denominator; "" where none does to a hundredth."""
     if "clamped_share" not in found.used:
         return ""
-    floored = found.used[found.used["clamped_share"] > CLAMPED]
+    floored = found.used[found.used["clamped_share"] > FLOORED]
     if floored.empty:
         return ""
     told = [f"{row['checkpoint']} {percent(row['clamped_share'])}" for row in floored.to_dict("records")]
@@ -103,6 +127,10 @@ def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any])
     clamped = clamped_words(found)
     if clamped:
         sentences.append(clamped)
+    if attrs.get("unequal"):
+        sentences.append(
+            f"Checkpoints stand on {attrs['unequal']}; measure all with the same --data, --limit and --seed."
+        )
     if found.left_out:
         sentences.append(f"Left out, without VAS or accuracy: {', '.join(found.left_out)}.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))

@@ -24,6 +24,8 @@ def sensitivity(
 ) -> go.Figure:
     """Above: r of every definition with its 95 % interval, sorted. Below: what each definition chose.
 
+    Definitions that give the same values up to a factor are one column, marked at the choices of all of them.
+
     Args:
         table: result of `sensitivity_table`.
         theme: "light" or "dark". data, run: words for subtitle and foot.
@@ -35,13 +37,14 @@ def sensitivity(
         UsageError: an unknown theme, or no definition that gives an r.
     """
     look = themes.named(theme)
-    drawn = table[table["r"].notna()].reset_index(drop=True)
+    drawn = counted_once(table)
     if drawn.empty:
         raise UsageError("no definition of VAS gives an r here; every one leaves fewer than 4 checkpoints")
     asked = [q for q in QUESTIONS if table[q].nunique() > 1]
+    members = table[table["r"].notna()]
     choices = [(question, choice) for question in asked for choice in dict.fromkeys(table[question])]
     canvas = Canvas(
-        look, LEFT + WIDTH + EDGE, title_of(drawn), _subtitle(table, drawn, data), _foot(table, drawn, run)
+        look, LEFT + WIDTH + EDGE, title_of(drawn), _subtitle(table, drawn, data), _foot(table, run)
     )
     top = canvas.body_at + 14
     gaps = [sum(1 for q in asked[: asked.index(question)]) * 8 for question, _ in choices]
@@ -72,7 +75,7 @@ def sensitivity(
     )
     for row, (question, choice) in enumerate(choices):
         y = row * ROW + gaps[row] + ROW / 2
-        chosen = (drawn[question] == choice).to_numpy()
+        chosen = drawn["group"].isin(members.loc[members[question] == choice, "group"]).to_numpy()
         for own, ink in ((~chosen, themes.faded(look.reference, 0.35)), (chosen, look.text)):
             canvas.figure.add_scatter(
                 x=at[own],
@@ -90,13 +93,18 @@ def sensitivity(
     return canvas.figure
 
 
+def counted_once(table: pd.DataFrame) -> pd.DataFrame:
+    """The definitions that have an r, each of those that give the same values once."""
+    return table[table["r"].notna() & ~table["repeats"]].reset_index(drop=True)
+
+
 def _stroke(n: int) -> float:
     return float(np.clip(420 / n, 1.0, 4.0))
 
 
 def _curve(canvas: Canvas, drawn: pd.DataFrame, on: dict[str, str]) -> None:
     look, n = canvas.theme, len(drawn)
-    clear = (drawn["low"] > 0) | (drawn["high"] < 0)
+    clear = drawn["clear"]
     canvas.figure.add_scatter(
         x=[-0.8, n - 0.2],
         y=[0, 0],
@@ -159,12 +167,17 @@ def _hover(row: Mapping[Any, Any]) -> str:
 
 
 def title_of(drawn: pd.DataFrame) -> str:
-    """The finding: does the sign, and the clearness, of r depend on the definition?"""
+    """The finding: does the sign, and the clearness, of r depend on the definition?
+
+    Args:
+        drawn: definitions that have an r, each once (see `counted_once`).
+    """
     n = len(drawn)
-    up, down = int((drawn["low"] > 0).sum()), int((drawn["high"] < 0).sum())
+    up, down = (int((drawn["clear"] & (sign * drawn["r"] > 0)).sum()) for sign in (1, -1))
     positive = int((drawn["r"] > 0).sum())
     if n == 1:
-        return f"One definition of VAS: r = {coefficient(drawn['r'].iloc[0])}"
+        told = "clear" if drawn["clear"].iloc[0] else "not told from 0"
+        return f"One definition of VAS: r = {coefficient(drawn['r'].iloc[0])}, {told}"
     if up == n or down == n:
         return f"r is clearly {'positive' if up else 'negative'} under all {n} definitions of VAS"
     if up and down:
@@ -197,13 +210,28 @@ def _subtitle(table: pd.DataFrame, drawn: pd.DataFrame, data: str | None) -> str
     )
 
 
-def _foot(table: pd.DataFrame, drawn: pd.DataFrame, run: str | None) -> str:
+def repeats_words(table: pd.DataFrame) -> str:
+    """How many definitions only repeat others, which therefore count once; "" where none does."""
+    n = int((table["repeats"] & table["r"].notna()).sum())
+    if not n:
+        return ""
+    gives, counts = ("gives", "counts") if n == 1 else ("give", "count")
+    return (
+        f"{counted(n, 'definition')} of {len(table)} {gives} the values of another, up to a factor (such as masses per "
+        f"token where all items have as many tokens), and {counts} once with it."
+    )
+
+
+def _foot(table: pd.DataFrame, run: str | None) -> str:
     sentences = [
         "Each column is one definition of VAS; marks below tell what it chose.",
-        "Bars: 95% intervals (Fisher z); filled: the interval leaves out 0. They are not independent: the same "
-        "checkpoints and items stand behind all.",
+        "Bars: 95% intervals (Fisher z); filled: clear, the interval leaves out 0 and p by permutation is below .05. "
+        "They are not independent: the same checkpoints and items stand behind all.",
     ]
-    lost = len(table) - len(drawn)
+    same = repeats_words(table)
+    if same:
+        sentences.append(same)
+    lost = int(table["r"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'definition')} without r (VAS undefined, or 0): not drawn.")
     sentences.append(unbroken(f"Runs {run or 'not named'}."))

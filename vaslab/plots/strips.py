@@ -27,6 +27,18 @@ def median_range(values: Sequence[Floats], limit: int) -> tuple[float, float]:
     return float(min(bottom - spread, -0.25)), float(max(ceiling + spread, 0.25))
 
 
+def band(x: Floats, low: Floats, high: Floats) -> tuple[list[float | None], list[float | None]]:
+    """Outline of a band from `low` to `high`, for a trace that is filled to itself; what is missing is a gap in it."""
+    at_x: list[float | None] = []
+    at_y: list[float | None] = []
+    there = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    for run in np.split(there, np.flatnonzero(np.diff(there) > 1) + 1):
+        if run.size:
+            at_x += [*x[run], *x[run][::-1], None]
+            at_y += [*high[run], *low[run][::-1], None]
+    return at_x[:-1], at_y[:-1]
+
+
 def draw_medians(
     canvas: Canvas,
     number: int,
@@ -82,10 +94,11 @@ def draw_medians(
     of = quartiles(values)
     with np.errstate(divide="ignore"):
         low, middle, high = np.clip(np.log2(of), -limit, limit)
-    x, there = np.arange(n), np.isfinite(middle)
+    x = np.arange(n)
+    around_x, around_y = band(x.astype(float), low, high)
     figure.add_scatter(
-        x=np.concatenate([x[there], x[there][::-1]]),
-        y=np.concatenate([high[there], low[there][::-1]]),
+        x=around_x,
+        y=around_y,
         fill="toself",
         fillcolor=themes.faded(color, 0.18),
         line={"width": 0},
@@ -169,6 +182,20 @@ def draw_share_bar(
     ticks: dict[str, object] = {"nticks": 6, "tickformat": ".0%" if highest > 0.03 else ".1%"}
     hover = "%{customdata[0]:.1%} – %{customdata[1]:.1%}: %{y} values<extra></extra>"
     _scale(canvas, number, place, (known, edges, ends), themes.SHARE, ticks, hover)
+
+
+def draw_r_bar(
+    canvas: Canvas, number: int, place: tuple[float, float, float, float], values: Floats, unit: str = "heads"
+) -> None:
+    """Histogram of correlations over the colour strip from -1 to 1, white at 0. Arguments as `draw_histogram`."""
+    edges = np.linspace(-1, 1, 41)
+    ends = np.column_stack([edges[:-1], edges[1:]])
+    ticks: dict[str, object] = {
+        "tickvals": [-1, -0.5, 0, 0.5, 1],
+        "ticktext": ["r = −1", "−0.5", "0", "0.5", "1"],
+    }
+    hover = "%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} " + f"{unit}<extra></extra>"
+    _scale(canvas, number, place, (values[np.isfinite(values)], edges, ends), themes.CHANGE, ticks, hover)
 
 
 def _scale(

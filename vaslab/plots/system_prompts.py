@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.run_key import draw_key, filled_marker, key_height
 from vaslab.plots.system_prompts_words import foot_of, subtitle_of, title_of
 from vaslab.plots.text import (
     change_text,
@@ -16,16 +17,16 @@ from vaslab.plots.text import (
     escape,
     number,
     points,
-    ratio_ticks,
     shortened,
-    text_width,
     times_text,
 )
 
 Floats = NDArray[np.float64]
 
-LEFT, BETWEEN, HEAD, ROW, RUN, KEY = 236, 30, 34, 28, 16, 28
+LEFT, BETWEEN, HEAD, ROW, RUN = 236, 30, 34, 28, 16
 PANELS = (250, 250, 250)
+POINTS = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 50.0)
+"""Steps of an axis in points of accuracy."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,10 @@ def system_prompts(
     canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))
     prompt_names = list(dict.fromkeys(table["prompt"].astype(str)))
     each = float(ROW + RUN * len(names))
-    key = _key_lines(names, width) * KEY if len(names) > 1 else 0
+    key = key_height(names, width)
     top = canvas.body_at + key + HEAD
     canvas.close(key + HEAD + each * len(prompt_names) + 48)
-    if len(names) > 1:
-        _key(canvas, names, styles)
+    draw_key(canvas, 9, styles)
     for row, prompt in enumerate(prompt_names):
         own = table[table["prompt"] == prompt]
         y = top + (row + 0.5) * each
@@ -108,56 +108,6 @@ def system_prompts(
     return canvas.figure
 
 
-def _key_places(names: list[str], width: float | int) -> list[tuple[str, float, int]]:
-    x, line, out = float(EDGE), 0, []
-    for name in names:
-        wide = 26 + text_width(shortened(name, 260, 13), 13) + 22
-        if x > EDGE and x + wide > width - EDGE:
-            x, line = float(EDGE), line + 1
-        out.append((name, x, line))
-        x += wide
-    return out
-
-
-def _key_lines(names: list[str], width: float | int) -> int:
-    return _key_places(names, width)[-1][2] + 1
-
-
-def _key(canvas: Canvas, names: list[str], styles: dict[str, themes.RunStyle]) -> None:
-    bare = {"visible": False, "fixedrange": True}
-    high = _key_lines(names, canvas.width) * KEY
-    on = canvas.axes(
-        9,
-        0,
-        canvas.body_at,
-        canvas.width,
-        high,
-        {"range": [0, canvas.width], **bare},
-        {"range": [high, 0], **bare},
-    )
-    for name, x, line in _key_places(names, canvas.width):
-        style, y = styles[name], line * KEY + KEY / 2
-        canvas.figure.add_scatter(
-            x=[x + 9],
-            y=[y],
-            mode="markers",
-            marker=_marker(style, [True], canvas.theme),
-            hoverinfo="skip",
-            **on,
-        )
-        canvas.text(escape(shortened(name, 260, 13)), x + 24, canvas.body_at + y, color=style.text)
-
-
-def _marker(style: themes.RunStyle, filled: list[bool], look: themes.Theme) -> dict[str, object]:
-    """Filled where the change is clear, open where it is not."""
-    return {
-        "symbol": style.symbol or "circle",
-        "size": 10,
-        "color": [style.line if each else look.background for each in filled],
-        "line": {"width": 1.8, "color": style.line},
-    }
-
-
 def _panel(
     canvas: Canvas,
     number_of: int,
@@ -172,7 +122,9 @@ def _panel(
     middle, low, high = column.on_axis(table)
     every = np.concatenate([middle, low, high])
     every = np.abs(every[np.isfinite(every)])
-    limit = max(float(every.max()) if every.size else 0.0, 0.5 if column.log else 2.0) * 1.12
+    reach = max(float(every.max()) if every.size else 0.0, 0.5 if column.log else 2.0)
+    ticks, words = _ticks(column, reach)
+    limit = 1.06 * max(reach, ticks[-1])
     on = canvas.axes(
         number_of,
         left,
@@ -184,7 +136,8 @@ def _panel(
             "showgrid": True,
             "gridcolor": look.grid,
             "fixedrange": True,
-            **_ticks(column, limit),
+            "tickvals": ticks,
+            "ticktext": words,
         },
         {"range": [each * len(prompt_names), 0], "visible": False, "fixedrange": True},
     )
@@ -212,7 +165,7 @@ def _panel(
             x=middle[own],
             y=y[own],
             mode="markers",
-            marker=_marker(style, changed[own].tolist(), look),
+            marker=filled_marker(style, changed[own].tolist(), look),
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -247,14 +200,15 @@ def _panel(
         )
 
 
-def _ticks(column: Panel, limit: float) -> dict[str, object]:
+def _ticks(column: Panel, reach: float) -> tuple[list[float], list[str]]:
+    """Steps on both sides of 0, the last at or past `reach`, and their words."""
     if not column.log:
-        return {"nticks": 5}
-    ticks: list[float] = [float(power) for power in ratio_ticks(-limit, limit, 5)]
-    if len(ticks) < 3:
-        ticks = [-0.5, 0.0, 0.5] if limit < 1 else [-1.0, 0.0, 1.0]
-    words = [change_text(t) if t.is_integer() else times_text(2.0**t) for t in ticks]
-    return {"tickvals": ticks, "ticktext": words}
+        step = next((size for size in POINTS if 2 * size >= reach), POINTS[-1])
+        points_at = [-2.0 * step, -step, 0.0, step, 2.0 * step]
+        return points_at, ["0" if at == 0 else f"{'−' if at < 0 else '+'}{abs(at):g}" for at in points_at]
+    step = 0.5 if reach <= 1 else float(np.ceil(reach / 2))
+    powers = [-2.0 * step, -step, 0.0, step, 2.0 * step]
+    return powers, [change_text(t) if t.is_integer() else times_text(2.0**t) for t in powers]
 
 
 def _hover(row: dict, column: Panel) -> str:

@@ -104,7 +104,7 @@ def is_clear(low: float, high: float, p: float, level: float = 0.95) -> bool:
     """Whether a correlation is told from 0: its printed interval leaves out 0, and so does the permutation test.
 
     The one rule of every title and sentence. The interval supposes normal spread, the permutation test does not; of 4
-    checkpoints the smallest p is 2 / 24, so that 4 never make a clear r.
+    checkpoints its p is 1 / 24 at best.
 
     Args:
         low, high: of Fisher's interval. p: by permutation. level: of the interval; p must lie below 1 - level.

@@ -1,0 +1,126 @@
+"""The numbers behind the correlation figure: r of VAS and accuracy over checkpoints, for every head and layer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vaslab.errors import UsageError, VaslabError
+from vaslab.metrics import vas, vas_masses
+from vaslab.plots.checkpoint_sets import check_checkpoints, shared_items
+from vaslab.plots.levels import FALSE_FINDINGS
+from vaslab.statistics import correlation_map, r_over_items
+
+NUMBERS = ("r", "low", "high", "p", "p_adjusted", "n")
+
+
+def correlation_table(
+    captures: Mapping[str, xr.Dataset],
+    right: Mapping[str, xr.DataArray],
+    queries: str = "user",
+    form: str = "mean_of_ratios",
+    sink: str = "include",
+    per_token: bool = False,
+    cluster: xr.DataArray | None = None,
+) -> pd.DataFrame:
+    """Correlate accuracy with log2 VAS of each head, and of each layer's mean over heads.
+
+    Args:
+        captures: checkpoint name -> Capture, of one shape; 4 or more.
+        right: checkpoint name -> 1 right, 0 wrong, NaN not graded; dims (item).
+        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        cluster: picture of each item, dims (item).
+
+    Returns:
+        One row a head: layer, head, r, low, high (Fisher's 95 %, over checkpoints), p (Student's t), p_adjusted
+        (Benjamini-Hochberg over heads), found (p_adjusted <= 0.05), n (checkpoints with a VAS above 0), items_low and
+        items_high (95 %, what other items or pictures would make of r: `vaslab.statistics.r_over_items`; NaN where the
+        checkpoints were not asked the same). `attrs["layers"]` holds the same columns, one row a layer.
+
+    Raises:
+        UsageError: captures of other shapes or data sets, without an item in common, or one checkpoint twice; otherwise
+            as `vas`.
+        VaslabError: fewer than 4 checkpoints, or an accuracy that is the same for all.
+    """
+    check_checkpoints(captures)
+    shared = shared_items(captures, right)
+    shapes = {(capture.sizes["layer"], capture.sizes["head"]) for capture in captures.values()}
+    if len(shapes) > 1:
+        told = " and ".join(f"{layers} x {heads}" for layers, heads in sorted(shapes))
+        raise UsageError(
+            f"the checkpoints have {told} layers x heads; name checkpoints of one architecture, whose heads correspond"
+        )
+    names = list(captures)
+    accuracy = xr.DataArray(
+        [float(right[name].mean()) for name in names], dims="checkpoint", coords={"checkpoint": names}
+    )
+    asked = (queries, form, sink, per_token)
+    table = _rows(captures, accuracy, asked, over=("item",))
+    layers = _rows(captures, accuracy, asked, over=("head", "item"))
+    if not table["r"].notna().any() and accuracy.notnull().all() and float(np.ptp(accuracy.values)) == 0:
+        raise VaslabError(f"all {len(names)} checkpoints have the same accuracy: there is no correlation")
+    if shared.equal:
+        of_heads, of_layers = _items(captures, right, asked, list(shared.common), cluster)
+        for rows, found in ((table, of_heads), (layers, of_layers)):
+            for end in ("low", "high"):
+                rows[f"items_{end}"] = found[end].values.ravel()
+    else:
+        for rows in (table, layers):
+            rows["items_low"] = rows["items_high"] = np.nan
+    said = vas(next(iter(captures.values())), *asked).attrs
+    table.attrs = {
+        "vas": dict(said),
+        "n_checkpoints": len(names),
+        "n_items": shared.most,
+        "unequal": shared.words,
+        "clustered": cluster is not None,
+        "layers": layers,
+    }
+    return table
+
+
+def _rows(
+    captures: Mapping[str, xr.Dataset],
+    accuracy: xr.DataArray,
+    asked: tuple[str, str, str, bool],
+    over: tuple[str, ...],
+) -> pd.DataFrame:
+    """r of each head, or of each layer, with its interval over checkpoints."""
+    values = _stacked({name: vas(capture, *asked, over=over) for name, capture in captures.items()})
+    logs = values.where(values > 0)
+    found = correlation_map(logs.copy(data=np.log2(logs.values)), accuracy)
+    keys = [name for name in ("layer", "head") if name in found.dims]
+    frame = found[list(NUMBERS)].to_dataframe(dim_order=keys).reset_index()[[*keys, *NUMBERS]]
+    frame.insert(len(keys) + 5, "found", frame["p_adjusted"] <= FALSE_FINDINGS)
+    return frame
+
+
+def _items(
+    captures: Mapping[str, xr.Dataset],
+    right: Mapping[str, xr.DataArray],
+    asked: tuple[str, str, str, bool],
+    items: list[str | int],
+    cluster: xr.DataArray | None,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """What the items do to r of each head, and of each layer."""
+    grades = _stacked({name: right[name].sel(item=items) for name in captures})
+    queries, form, sink, per_token = asked
+    if form == "ratio_of_means":
+        masses = {name: vas_masses(capture, queries, sink, per_token) for name, capture in captures.items()}
+        top = _stacked({name: part["image"].sel(item=items) for name, part in masses.items()})
+        under: xr.DataArray | None = _stacked(
+            {name: part["system"].sel(item=items) for name, part in masses.items()}
+        )
+    else:
+        top = _stacked({name: vas(c, *asked, over=()).sel(item=items) for name, c in captures.items()})
+        under = None
+    heads = r_over_items(top, grades, cluster, under).transpose("layer", "head")
+    return heads, r_over_items(
+        top.mean("head"), grades, cluster, None if under is None else under.mean("head")
+    )
+
+
+def _stacked(parts: Mapping[str, xr.DataArray]) -> xr.DataArray:
+    dim = xr.Variable("checkpoint", list(parts))
+    return xr.concat(list(parts.values()), dim=dim, coords="minimal", compat="override", join="override")

@@ -1,0 +1,106 @@
+"""What the correlation figure says: which heads and layers track accuracy, subtitle and foot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.text import coefficient, counted, dotted, p_text, unbroken, vas_words
+
+NAMED = 4
+"""Heads that a sentence names."""
+
+
+def strongest(table: pd.DataFrame, found: bool = True) -> pd.DataFrame:
+    """Rows that were found (or all that have an r), those of the largest |r| first."""
+    rows = table[table["found"] if found else table["r"].notna()]
+    return rows.iloc[np.argsort(-np.abs(rows["r"].to_numpy(dtype=float)), kind="stable")]
+
+
+def title_of(table: pd.DataFrame) -> str:
+    """The finding: how many heads track accuracy, which way, and the strongest by name."""
+    named = _named(table)
+    tested = int(table["r"].notna().sum())
+    n = table.attrs["n_checkpoints"]
+    if not tested:
+        return f"No head has a correlation of {named} and accuracy over {n} checkpoints"
+    rows = strongest(table)
+    if rows.empty:
+        return f"No head's {named} clearly tracks accuracy over {n} checkpoints ({tested} tested)"
+    up, down = (int((sign * rows["r"] > 0).sum()) for sign in (1, -1))
+    best = rows.iloc[0]
+    lead = f"{named} of {_heads(up or down, tested)} {'rises' if up else 'falls'} with accuracy"
+    more = f", that of {down} falls" if up and down else ""
+    return f"{lead}{more}; most clearly {head_words(best)}"
+
+
+def _heads(some: int, n: int) -> str:
+    return f"all {n} heads" if some == n and n > 1 else f"{some} of {counted(n, 'head')}"
+
+
+def head_words(row: Mapping[Any, Any] | pd.Series) -> str:
+    """A head by its name and its r: layer 3 head 5 (r = 0.97)."""
+    return f"layer {row['layer']} head {row['head']} (r = {coefficient(row['r'])})"
+
+
+def interval_words(row: Mapping[Any, Any] | pd.Series) -> str:
+    """A head, or a layer, with both intervals and its false discovery rate."""
+    name = f"layer {row['layer']}" + (f" head {row['head']}" if "head" in row else "")
+    text = (
+        f"{name}: r = {coefficient(row['r'])} (95% CI {coefficient(row['low'])} to {coefficient(row['high'])}"
+    )
+    if np.isfinite(row["items_low"]):
+        text += f"; by items {coefficient(row['items_low'])} to {coefficient(row['items_high'])}"
+    return f"{text}), false discovery rate {p_text(row['p_adjusted'])}"
+
+
+def layers_of(table: pd.DataFrame) -> str:
+    """Which layers' mean VAS tracks accuracy, in one sentence."""
+    layers = table.attrs["layers"]
+    rows = layers[layers["found"]]
+    if rows.empty:
+        return f"No layer's mean {_named(table)} clearly tracks accuracy."
+    told = "; ".join(interval_words(row) for row in strongest(layers).to_dict("records"))
+    return f"By layer, mean over heads: {told}."
+
+
+def _named(table: pd.DataFrame) -> str:
+    said = table.attrs["vas"]
+    return vas_words(said["form"], said["per_token"])
+
+
+def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Metric and its form, checkpoints, data, n, query set, decoding."""
+    said = table.attrs["vas"]
+    return dotted(
+        [
+            f"Pearson r of log₂ {_named(table)} of each head and accuracy",
+            counted(table.attrs["n_checkpoints"], "checkpoint"),
+            f"{words.get('data') or 'data not named'}, n = {table.attrs['n_items']:,} items",
+            f"queries: {said['query_words']}",
+            f"answers: {words.get('decoding') or 'decoding not stated'}",
+        ]
+    )
+
+
+def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """What is pale, what the bars are, both kinds of interval, what has no value, run ids."""
+    n = table.attrs["n_checkpoints"]
+    sentences = [
+        "Pale: not told from 0 at a false discovery rate of 5% over heads (Student's t, Benjamini and Hochberg).",
+        "Above: r of each layer's mean over heads, with 95% intervals over checkpoints (Fisher z); filled at FDR 5% "
+        "over layers.",
+        f"With {n} checkpoints only a high |r| is found: pale is not absent.",
+    ]
+    over = "pictures" if table.attrs["clustered"] else "items"
+    if table["items_low"].notna().any():
+        sentences.append(f"Hover and table also hold what other {over} would make of r (jackknife t).")
+    if table.attrs["unequal"]:
+        sentences.append(f"Checkpoints stand on {table.attrs['unequal']}.")
+    lost = int(table["r"].isna().sum())
+    if lost:
+        sentences.append(f"{counted(lost, 'head')} without r: hatched, not tested.")
+    sentences.append("A correlation across checkpoints; not a causal estimate.")
+    sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
+    return " ".join(sentences)

@@ -1,0 +1,173 @@
+"""The forgetting figure: does attention on the image decay along the answer, and does it turn where thinking ends?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import EDGE, Canvas
+from vaslab.plots.forgetting_words import foot_of, subtitle_of, title_of
+from vaslab.plots.run_key import draw_key, key_height
+from vaslab.plots.strips import band
+from vaslab.plots.text import escape
+
+LEFT, WIDTH, HEIGHT, HEAD = 76, 800, 320, 30
+BETWEEN = 0.8
+"""Steps between the last place of thinking and the first of the answer."""
+
+
+def forgetting_figure(
+    table: pd.DataFrame,
+    theme: str = "light",
+    data: str | None = None,
+    decoding: str | None = None,
+    run: str | None = None,
+) -> go.Figure:
+    """Share of attention on the image, place by place through thinking and answer, one line a checkpoint.
+
+    Args:
+        table: result of `forgetting_table`.
+        theme: "light" or "dark". data, decoding, run: words for subtitle and foot.
+
+    Returns:
+        A figure of fixed size; the finding is its title.
+
+    Raises:
+        UsageError: an unknown theme.
+    """
+    look = themes.named(theme)
+    words = {"data": data, "decoding": decoding, "run": run}
+    names = list(dict.fromkeys(table["checkpoint"].astype(str)))
+    styles = themes.run_styles(names, look)
+    width = LEFT + WIDTH + EDGE + 8
+    canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))
+    key = key_height(names, width)
+    top = canvas.body_at + key + HEAD
+    canvas.close(key + HEAD + HEIGHT + 54)
+    draw_key(canvas, 2, styles)
+    places, ends = _places(table)
+    most = 100 * float(np.nanmax(table[["share", "share_high"]].to_numpy(dtype=float)))
+    span = (min(places.values()) - 0.5, max(places.values()) + 0.5)
+    on = canvas.axes(
+        1,
+        LEFT,
+        top,
+        WIDTH,
+        HEIGHT,
+        {"range": list(span), "tickvals": ends[0], "ticktext": ends[1], "fixedrange": True},
+        {
+            "range": [0, max(most, 0.1) * 1.06],
+            "ticksuffix": "%",
+            "nticks": 6,
+            "showgrid": True,
+            "gridcolor": look.grid,
+            "fixedrange": True,
+        },
+    )
+    for name in names:
+        own = table[table["checkpoint"] == name]
+        _line(
+            canvas,
+            own,
+            np.array([places[key] for key in zip(own["part"], own["within"], strict=True)]),
+            styles[name],
+            on,
+        )
+    _parts(canvas, places, span, top)
+    canvas.text("place in its part", LEFT + WIDTH / 2, top + HEIGHT + 42, xanchor="center")
+    canvas.text(
+        f"attention on the {table.attrs['role']}", 24, top + HEIGHT / 2, textangle=-90, xanchor="center"
+    )
+    return canvas.figure
+
+
+def _places(table: pd.DataFrame) -> tuple[dict[tuple[str, float], float], tuple[list[float], list[str]]]:
+    """Where each (part, within) lies on the x axis, and ticks at the ends and the middle of each part."""
+    held = table[table["share"].notna()]
+    places: dict[tuple[str, float], float] = {}
+    at, ticks, words = 0.0, [], []
+    for part in ("think", "answer"):
+        every = sorted(set(table.loc[table["part"] == part, "within"]))
+        if not (held["part"] == part).any():
+            continue
+        for within in every:
+            places[part, within] = at
+            at += 1
+        n = len(every)
+        ticks += [at - n - 0.5, at - n / 2 - 0.5, at - 0.5]
+        words += ["first token", "half", "last"] if part == "think" else ["first", "", "last"]
+        at += BETWEEN
+    return places, (ticks, words)
+
+
+def _line(
+    canvas: Canvas, rows: pd.DataFrame, x: np.ndarray, style: themes.RunStyle, on: dict[str, str]
+) -> None:
+    share, low, high = (
+        100 * rows[name].to_numpy(dtype=float) for name in ("share", "share_low", "share_high")
+    )
+    there = np.isfinite(share)
+    bounded = there & np.isfinite(low)
+    for part in ("think", "answer"):
+        own = bounded & (rows["part"] == part).to_numpy()
+        if own.any():
+            around_x, around_y = band(x[own], low[own], high[own])
+            canvas.figure.add_scatter(
+                x=around_x,
+                y=around_y,
+                fill="toself",
+                fillcolor=themes.faded(style.line, 0.15),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                **on,
+            )
+    canvas.figure.add_scatter(
+        x=x[there],
+        y=share[there],
+        mode="lines+markers",
+        line={"color": style.line, "width": 2.4, "dash": style.dash},
+        marker={"symbol": style.symbol or "circle", "size": 7, "color": style.line},
+        customdata=[_hover(row) for row in rows[there].to_dict("records")],
+        hovertemplate="%{customdata}<extra></extra>",
+        **on,
+    )
+
+
+def _hover(row: Mapping[Any, Any]) -> str:
+    text = f"<b>{escape(row['checkpoint'])}</b><br>{row['part']}, {100 * row['within']:.0f}% of it<br>"
+    text += f"{100 * row['share']:.1f}%"
+    if np.isfinite(row["share_low"]):
+        text += f" (95% CI {100 * row['share_low']:.1f} – {100 * row['share_high']:.1f})"
+    return f"{text}<br>n = {row['n']} answers"
+
+
+def _parts(
+    canvas: Canvas,
+    places: dict[tuple[str, float], float],
+    span: tuple[float, float],
+    top: float,
+) -> None:
+    """Names of the parts over their places, and the turn between them."""
+    each = WIDTH / (span[1] - span[0])
+    held = list(dict.fromkeys(part for part, _ in places))
+    for part in held:
+        own = [at for (name, _), at in places.items() if name == part]
+        left, right = (LEFT + (edge - span[0]) * each for edge in (min(own) - 0.5, max(own) + 0.5))
+        canvas.text(part, (left + right) / 2, top - 13, size=13, color=canvas.theme.muted, xanchor="center")
+    if len(held) > 1:
+        turn = max(at for (part, _), at in places.items() if part == "think") + 0.5 + BETWEEN / 2
+        x = canvas.x(LEFT + (turn - span[0]) * each)
+        canvas.figure.add_shape(
+            type="line",
+            x0=x,
+            x1=x,
+            y0=canvas.y(top),
+            y1=canvas.y(top + HEIGHT),
+            xref="paper",
+            yref="paper",
+            line={"color": canvas.theme.reference, "width": 1.4, "dash": "5px,4px"},
+        )

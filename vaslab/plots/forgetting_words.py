@@ -1,0 +1,93 @@
+"""What the forgetting figure says: does attention on the image fall along the answer, and where."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaslab.plots.text import counted, dotted, p_text, points, shortened, spelled, unbroken
+
+
+def title_of(table: pd.DataFrame) -> str:
+    """The finding: in how many checkpoints attention clearly falls or rises along the answer; of one, how far."""
+    changes = table.attrs["changes"]
+    what = f"Attention on the {table.attrs['role']}"
+    if not changes["change_p"].notna().any():
+        return f"{what} along the answer: too few answers to tell any change"
+    told = changes[changes["change_changed"]]
+    falls, rises = (int((sign * told["change"] > 0).sum()) for sign in (-1, 1))
+    if len(changes) == 1:
+        row = changes.iloc[0]
+        name = shortened(row["checkpoint"], 260, 13)
+        if told.empty:
+            return f"{what} does not clearly change along the answers of {name}"
+        way = "falls" if row["change"] < 0 else "rises"
+        return f"{what} {way} by {abs(100 * row['change']):.1f} points along the answers of {name}"
+    if told.empty:
+        return (
+            f"{what} does not clearly change along the answer in any of {spelled(len(changes))} checkpoints"
+        )
+    n = len(changes)
+    parts = [
+        f"{way} along the answer in {'all ' + spelled(n) if some == n else f'{spelled(some)} of {spelled(n)}'}"
+        for way, some in (("falls", falls), ("rises", rises))
+        if some
+    ]
+    text = parts[0] + " checkpoints"
+    if len(parts) > 1:
+        text += f", rises in {spelled(rises)}"
+    return f"{what} {text}"
+
+
+def change_words(row: Mapping[Any, Any], role: str = "image") -> str:
+    """Of one checkpoint, both numbers with their intervals, in a sentence."""
+    text = (
+        f"{row['checkpoint']}: attention on the {role} changes by {_points(row, 'change')} from the first to the last "
+        f"token of {counted(row['n_items'], 'answer')}"
+    )
+    if row["n_turns"]:
+        both = counted(row["n_turns"], "answer")
+        text += f"; from thinking to answering it moves by {_points(row, 'turn')}, {both} with both parts"
+    return f"{text}."
+
+
+def _points(row: Mapping[Any, Any], name: str) -> str:
+    middle = f"{points(row[name])} points"
+    if not np.isfinite(row[f"{name}_low"]):
+        return f"{middle} (too few answers for an interval)"
+    return (
+        f"{middle} (95% CI {points(row[f'{name}_low'])} to {points(row[f'{name}_high'])}, false discovery rate "
+        f"{p_text(row[f'{name}_p_adjusted'])})"
+    )
+
+
+def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """Metric, checkpoints, data, n, decoding."""
+    n = table.attrs["changes"]["n_items"]
+    low, high = int(n.min()), int(n.max())
+    answers = f"{low:,} answers" if low == high else f"{low:,} to {high:,} answers"
+    return dotted(
+        [
+            f"Share of attention on the {table.attrs['role']} along the answer, mean over layers and heads",
+            f"{words.get('data') or 'data not named'}, n = {answers}",
+            words.get("decoding") or "decoding not stated",
+        ]
+    )
+
+
+def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
+    """How places are made, bands, tests, run ids."""
+    changes = table.attrs["changes"]
+    over = "pictures" if table.attrs["clustered"] else "answers"
+    sentences = [
+        "Each part is cut into equal parts of its own length; rows are the tokens' own positions, in one "
+        "teacher-forced pass over each stored answer.",
+        f"Bands: 95% intervals, t over {over}. Title: slope through all tokens of an answer, from the first to the "
+        f"last, t over {over}, FDR 5% over checkpoints.",
+        "An answer's own tokens take attention too: the share falls with length alone where attention spreads evenly.",
+    ]
+    if not changes["n_turns"].any():
+        sentences.append("No answer holds </think>: all of each is taken as the answer.")
+    sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
+    return " ".join(sentences)
