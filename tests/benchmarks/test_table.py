@@ -13,6 +13,7 @@ from PIL import Image
 from vaslab.benchmarks import Benchmark, Grade, Item
 from vaslab.benchmarks.hub import read_hub
 from vaslab.benchmarks.item import BrokenItemError
+from vaslab.benchmarks.rows import read_rows
 from vaslab.benchmarks.table import TableBenchmark, text
 from vaslab.errors import MissingError, UsageError
 
@@ -86,6 +87,14 @@ def test_every_format_holds_the_same_items(folder, ending):
     # the second names its picture without the folder images/
     assert colors(bench) == [RED, BLUE]
     assert isinstance(bench, Benchmark)
+
+
+def test_an_empty_date_of_a_workbook_is_no_value(tmp_path):
+    dates = pd.DataFrame({"id": [1, 2], "when": [pd.Timestamp("2024-05-01"), pd.NaT]})
+    dates.to_excel(tmp_path / "rows.xlsx", index=False)
+    first, second = (row.values["when"] for row in read_rows(tmp_path / "rows.xlsx"))
+    assert (first.year, first.month, first.day) == (2024, 5, 1)
+    assert second is None
 
 
 def test_a_folder_is_searched_for_the_official_files(folder):

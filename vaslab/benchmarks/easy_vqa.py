@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.benchmarks.item import Grade, Item, Selection
@@ -23,23 +23,9 @@ class EasyVqa:
     forbidden = ""
     rule = "exact match of the single answer word, case and a final full stop aside"
 
-    @cached_property
-    def _items(self) -> tuple[Item, ...]:
-        return tuple(
-            Item(
-                id=f"easy-vqa-test-{number:04d}",
-                question=row.text,
-                pictures=(row.picture,),
-                answer=row.answer,
-                picture_id=row.picture.stem,
-                kind=_kind(row.answer),
-            )
-            for number, row in enumerate(easy_vqa.official("test"))
-        )
-
     def select(self, limit: int | None = None, seed: int = 0) -> Selection:
         """Select all questions, or `limit` of them spread over the pictures."""
-        return spread(self._items, limit, seed)
+        return spread(_items(), limit, seed)
 
     def grade(self, item: Item, response: str) -> Grade:
         """Compare the answer word; a response that is none of the 13 words is wrong."""
@@ -58,6 +44,22 @@ class EasyVqa:
         if not items:
             return None
         return sum(1 / _ANSWERS[item.kind] for item in items) / len(items)
+
+
+@cache
+def _items() -> tuple[Item, ...]:
+    """All questions, read once in a process."""
+    return tuple(
+        Item(
+            id=f"easy-vqa-test-{number:04d}",
+            question=row.text,
+            pictures=(row.picture,),
+            answer=row.answer,
+            picture_id=row.picture.stem,
+            kind=_kind(row.answer),
+        )
+        for number, row in enumerate(easy_vqa.official("test"))
+    )
 
 
 def _kind(answer: str) -> str:

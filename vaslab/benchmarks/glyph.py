@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.benchmarks.item import Grade, Item, Selection
@@ -36,28 +36,9 @@ class Glyph:
     forbidden = ""
     rule = "exact match of the whole answer, case, spacing and a final full stop aside"
 
-    @cached_property
-    def _items(self) -> tuple[Item, ...]:
-        found = []
-        for seed in glyphs.TEST_SEEDS[:SCENES]:
-            scene = glyphs.scene(seed)
-            for number, question in enumerate(questions.questions(scene, QUESTIONS_PER_SCENE, seed=0)):
-                found.append(
-                    Item(
-                        id=f"glyph-{seed}-{number}",
-                        question=question.thoughtful(),
-                        pictures=(scene.picture,),
-                        answer=question.answer,
-                        picture_id=str(seed),
-                        kind=question.kind,
-                        boxes=tuple(glyph.box for glyph in question.region),
-                    )
-                )
-        return tuple(found)
-
     def select(self, limit: int | None = None, seed: int = 0) -> Selection:
         """Select all questions, or `limit` of them spread over the scenes."""
-        return spread(self._items, limit, seed)
+        return spread(_items(), limit, seed)
 
     def grade(self, item: Item, response: str) -> Grade:
         """Compare the whole answer: a place, a coloured shape, a colour, a number, or yes or no."""
@@ -80,3 +61,24 @@ class Glyph:
         if not items:
             return None
         return sum(1 / _ANSWERS[item.kind] for item in items) / len(items)
+
+
+@cache
+def _items() -> tuple[Item, ...]:
+    """All questions, drawn once in a process."""
+    found = []
+    for seed in glyphs.TEST_SEEDS[:SCENES]:
+        scene = glyphs.scene(seed)
+        for number, question in enumerate(questions.questions(scene, QUESTIONS_PER_SCENE, seed=0)):
+            found.append(
+                Item(
+                    id=f"glyph-{seed}-{number}",
+                    question=question.thoughtful(),
+                    pictures=(scene.picture,),
+                    answer=question.answer,
+                    picture_id=str(seed),
+                    kind=question.kind,
+                    boxes=tuple(glyph.box for glyph in question.region),
+                )
+            )
+    return tuple(found)

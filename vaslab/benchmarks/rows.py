@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from vaslab.errors import MissingError, UsageError, one_line
 
 ENDINGS = (".jsonl", ".json", ".tsv", ".csv", ".xlsx", ".parquet")
@@ -67,7 +65,7 @@ def _row(where: str, values: Mapping[str, Any], key: str = "", part: str = "") -
 
 
 def _empty(value: object) -> bool:
-    return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -123,10 +121,14 @@ def _separated(path: Path) -> Iterator[Row]:
 
 
 def _sheet(path: Path) -> Iterator[Row]:
+    import pandas as pd
+
     try:
         frame = pd.read_excel(path, dtype=object)
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is no workbook ({one_line(error)})") from error
+    # the time of an empty cell is NaT, no float
+    frame = frame.where(frame.notna(), None)
     yield from rows_of(
         (dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)), path.name
     )
