@@ -1,9 +1,10 @@
+import shutil
+
 import pytest
 from PIL import Image
 
 from vaslab.cli.app import app
 from vaslab.cli.exits import run
-from vaslab.organism.build import build_model, build_processor
 
 NO_SYSTEM = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -15,26 +16,18 @@ NO_SYSTEM = (
 )
 
 
-def save_tiny(folder, template=None):
-    processor = build_processor()
-    if template:
-        processor.chat_template = processor.tokenizer.chat_template = template
-    model = build_model(processor, layers=2, hidden=32, heads=4, kv_heads=2)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny(tiny_folder):
     """Folder of a random Qwen2.5-VL of two layers."""
-    return save_tiny(tmp_path_factory.mktemp("model") / "tiny")
+    return str(tiny_folder)
 
 
 @pytest.fixture(scope="session")
-def no_system(tmp_path_factory):
+def no_system(tiny_folder, tmp_path_factory):
     """The same with a template that has no system turn."""
-    return save_tiny(tmp_path_factory.mktemp("model") / "no-system", NO_SYSTEM)
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("model") / "no-system")
+    (folder / "chat_template.jinja").write_text(NO_SYSTEM)
+    return str(folder)
 
 
 @pytest.fixture
