@@ -3,8 +3,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vaslab.organism.build import build_processor
-
 from .byhand import byte_processor
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -22,9 +20,9 @@ def letters(qwen_template):
 
 
 @pytest.fixture(scope="session")
-def organism():
+def organism(processor):
     """The organism's processor: Qwen2.5-VL's, with a trained byte-level BPE."""
-    return build_processor()
+    return processor
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vaslab.organism.build import SPECIAL_TOKENS, build_processor
+from vaslab.organism.build import SPECIAL_TOKENS
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt, Turn
 from vaslab.prompts.roles import Role
 
-PROCESSOR = build_processor()
 PICTURE = Image.new("RGB", (64, 64), "red")
 SPOKEN = st.one_of(
     st.text(min_size=1, max_size=30),
@@ -73,23 +72,23 @@ def said(turns):
     return "".join(piece for turn in turns for piece in turn.pieces if isinstance(piece, str))
 
 
-def texts_of(encoded, roles):
-    return PROCESSOR.tokenizer.decode(
+def texts_of(processor, encoded, roles):
+    return processor.tokenizer.decode(
         encoded.inputs["input_ids"][0][torch.isin(encoded.roles[0], torch.tensor(roles))]
     )
 
 
 @settings(max_examples=60, deadline=None)
 @given(chats())
-def test_roles_partition_the_sequence(chat):
+def test_roles_partition_the_sequence(processor, chat):
     prompt = built(chat)
-    encoded = encode(PROCESSOR, [prompt])
+    encoded = encode(processor, [prompt])
     ids, roles = encoded.inputs["input_ids"][0], encoded.roles[0]
     assert roles.shape == ids.shape
     assert set(roles.tolist()) <= {int(role) for role in Role} - {Role.padding}
     assert roles[0] == Role.system_sink
     assert int((roles == Role.system_sink).sum()) == 1
-    assert torch.equal(roles == Role.image, ids == PROCESSOR.image_token_id)
+    assert torch.equal(roles == Role.image, ids == processor.image_token_id)
     assert int((roles == Role.image).sum()) == 16 * len(prompt.images)
     system = roles <= Role.system
     assert torch.equal(system, torch.arange(len(ids)) < int(system.sum()))
@@ -97,17 +96,17 @@ def test_roles_partition_the_sequence(chat):
     assert torch.equal(encoded.patch[0] >= 0, roles == Role.image)
     assert bool((encoded.turn[0][roles == Role.user] >= 0).all())
     forged = said(prompt.turns).count("<|im_start|>")
-    made = int((ids == PROCESSOR.tokenizer.convert_tokens_to_ids("<|im_start|>")).sum())
+    made = int((ids == processor.tokenizer.convert_tokens_to_ids("<|im_start|>")).sum())
     assert made == encoded.texts[0].count("<|im_start|>") - forged
 
 
 @settings(max_examples=60, deadline=None)
 @given(chats())
-def test_the_users_tokens_are_the_users_text(chat):
+def test_the_users_tokens_are_the_users_text(processor, chat):
     prompt = built(chat)
-    encoded = encode(PROCESSOR, [prompt])
+    encoded = encode(processor, [prompt])
     text = "".join(unicodedata.normalize("NFC", said([turn])) for turn in prompt.turns if turn.role == "user")
-    found = texts_of(encoded, [int(Role.user)])
+    found = texts_of(processor, encoded, [int(Role.user)])
     # A line break of the template's header joins into one token with one that begins the text.
     assert found.replace("\n", "") == text.replace("\n", "")
     if "\n" not in text:
@@ -116,12 +115,12 @@ def test_the_users_tokens_are_the_users_text(chat):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(chats(), min_size=2, max_size=3))
-def test_a_batch_equals_its_items(chats_of):
+def test_a_batch_equals_its_items(processor, chats_of):
     batch = [built(chat) for chat in chats_of]
-    together = encode(PROCESSOR, batch)
+    together = encode(processor, batch)
     pixels = []
     for item, prompt in enumerate(batch):
-        alone = encode(PROCESSOR, [prompt])
+        alone = encode(processor, [prompt])
         kept = together.roles[item] != Role.padding
         assert torch.equal(together.roles[item, kept], alone.roles[0])
         assert torch.equal(together.inputs["input_ids"][item, kept], alone.inputs["input_ids"][0])
@@ -137,9 +136,9 @@ def test_a_batch_equals_its_items(chats_of):
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=40).filter(lambda text: not any(each in text for each in SPECIAL_TOKENS)))
-def test_ids_are_the_tokenizers_own(text):
+def test_ids_are_the_tokenizers_own(processor, text):
     """Of texts without special tokens, which the tokenizer alone would take for markers."""
     system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     rendered = f"{system}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
-    encoded = encode(PROCESSOR, [Prompt(user=text)])
-    assert encoded.inputs["input_ids"][0].tolist() == PROCESSOR.tokenizer(rendered)["input_ids"]
+    encoded = encode(processor, [Prompt(user=text)])
+    assert encoded.inputs["input_ids"][0].tolist() == processor.tokenizer(rendered)["input_ids"]

@@ -1,14 +1,12 @@
 import pytest
 
-from vaslab.organism.build import build_model, build_processor
+from vaslab.organism.build import build_model
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory):
+def tiny_model(processor, tmp_path_factory):
     """Folder of a random Qwen2.5-VL of two layers."""
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    processor = build_processor()
-    model = build_model(processor, layers=2, hidden=32, heads=4, kv_heads=2)
-    model.save_pretrained(folder)
+    build_model(processor, layers=2, hidden=32, heads=4, kv_heads=2).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
