@@ -10,61 +10,33 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "vaslab").rglob("*.py"), *(ROOT / "trainers").rglob("*.py")])
 
-ALLOWED = {
-    "errors": set(),
-    "attention": {"errors"},
+FLOORS = (
+    "errors",
+    "attention",
+    "prompts",
+    "organism",
+    "models",
+    "capture",
+    "metrics",
+    "interventions",
+    "statistics",
+    "benchmarks",
+    "studies",
+    "plots",
+    "explorer",
+    "cli",
+)
+"""Ground first. A floor may import from every one below, or from less:"""
+LESS = {
     "prompts": {"errors"},
     "organism": {"errors", "prompts.processor"},
-    "models": {"errors", "attention", "prompts", "organism"},
-    "capture": {"errors", "attention", "prompts", "organism", "models"},
-    "interventions": {"errors", "attention", "prompts", "models", "capture", "metrics"},
     "metrics": {"errors", "prompts.roles"},
     "statistics": {"errors"},
     "benchmarks": {"errors", "prompts", "organism"},
-    "studies": {
-        "errors",
-        "attention",
-        "prompts",
-        "organism",
-        "models",
-        "capture",
-        "metrics",
-        "statistics",
-        "interventions",
-        "benchmarks",
-    },
     "plots": {"errors", "prompts.roles", "metrics", "statistics"},
-    "explorer": {
-        "errors",
-        "attention",
-        "prompts",
-        "organism",
-        "models",
-        "capture",
-        "metrics",
-        "statistics",
-        "interventions",
-        "benchmarks",
-        "studies",
-        "plots.compare_numbers",
-        "plots.head_grid",
-    },
-    "cli": {
-        "errors",
-        "attention",
-        "prompts",
-        "organism",
-        "models",
-        "capture",
-        "metrics",
-        "statistics",
-        "interventions",
-        "benchmarks",
-        "studies",
-        "plots",
-        "explorer",
-    },
+    "explorer": {*FLOORS[: FLOORS.index("plots")], "plots.compare_numbers", "plots.head_grid"},
 }
+ALLOWED = {floor: LESS.get(floor, set(FLOORS[:number])) for number, floor in enumerate(FLOORS)}
 ONLY_IN = {
     "nnsight": "capture",
     "plotly": "plots",
@@ -114,15 +86,10 @@ def test_a_module_imports_from_its_own_floor_and_those_below(path):
         assert allowed, f"{path}:{line}: {floor} imports vaslab.{rest}"
 
 
-def test_every_floor_is_known_and_no_floors_form_a_circle():
-    floors = {floor_of(path) for path in MODULES if inside(path)}
-    assert floors == set(ALLOWED)
-    order, left = [], {floor: {each.split(".")[0] for each in below} for floor, below in ALLOWED.items()}
-    while left:
-        free = sorted(floor for floor, below in left.items() if below <= set(order))
-        assert free, f"a circle among {sorted(left)}"
-        order += free
-        left = {floor: below for floor, below in left.items() if floor not in free}
+def test_every_floor_is_known_and_allowed_no_other_than_those_below():
+    assert {floor_of(path) for path in MODULES if inside(path)} == set(FLOORS)
+    for number, floor in enumerate(FLOORS):
+        assert {each.split(".")[0] for each in ALLOWED[floor]} <= set(FLOORS[:number])
 
 
 def test_no_modules_form_a_circle():
@@ -191,11 +158,48 @@ def test_the_command_line_starts_without_torch():
 
 
 def test_figures_and_metrics_need_no_torch():
-    assert loaded_by("import vaslab.plots, vaslab.metrics, vaslab.statistics", "torch", "nnsight") == []
+    statement = "import vaslab.plots, vaslab.metrics, vaslab.statistics"
+    assert loaded_by(statement, "torch", "nnsight", "kaleido") == []
 
 
-@pytest.mark.parametrize("order", ["", "reversed"])
-def test_public_names_load_in_a_fresh_process(order):
-    program = f"import vaslab; [getattr(vaslab, name) for name in {order}(vaslab.__all__)]"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+FRESH = """
+import os, socket, sys
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+def refuse(*_, **__):
+    raise OSError("network")
+
+socket.socket.connect = refuse
+codes = []
+for statement in sys.argv[1:]:
+    if os.fork() == 0:
+        exec(statement)
+        os._exit(0)
+    codes.append(os.waitstatus_to_exitcode(os.wait()[1]))
+print(codes)
+"""
+STATEMENTS = {
+    "public names load": "import vaslab; [getattr(vaslab, name) for name in vaslab.__all__]",
+    "public names load in any order": "import vaslab; [getattr(vaslab, name) for name in reversed(vaslab.__all__)]",
+    "commands load": "import vaslab.cli.app, trainers.cli, vaslab.studies.measure, vaslab.plots",
+    "nothing is registered": "import vaslab.attention, transformers as t; assert 'vaslab' not in "
+    "{*t.AttentionInterface._global_mapping, *t.AttentionMaskInterface._global_mapping}",
+    "training does not load nnsight": "import trainers.sft_run, trainers.grpo_run, trainers.data.glyph; "
+    "assert not {'nnsight', 'plotly', 'xarray'} & sys.modules.keys()",
+}
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """How each statement ends in a process that has torch and transformers alone, and no network."""
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, *STATEMENTS.values()], capture_output=True, text=True, check=True
+    )
+    codes = ast.literal_eval(done.stdout.splitlines()[-1])
+    return dict(zip(STATEMENTS, codes, strict=True)), done.stderr
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_fresh_process(fresh, name):
+    codes, told = fresh
+    assert codes[name] == 0, told

@@ -2,6 +2,8 @@ import pytest
 import torch
 from jaxtyping import config
 
+from . import families
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -17,3 +19,13 @@ def as_users_run():
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def model():
+    return families.build()
+
+
+@pytest.fixture
+def batch():
+    return families.inputs("qwen2_5_vl", [families.ids(3, 5), families.ids(6, 9, 1)])

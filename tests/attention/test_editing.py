@@ -20,16 +20,6 @@ GENERATION = {
 }
 
 
-@pytest.fixture
-def model():
-    return families.build()
-
-
-@pytest.fixture
-def batch():
-    return families.inputs("qwen2_5_vl", [families.ids(3, 5), families.ids(6, 9, 1)])
-
-
 def edit(batch, kind, seed=0, per_head=True, queries=None):
     draw = torch.Generator().manual_seed(seed)
     factor = torch.rand(3, 4, 3, generator=draw) + 0.4

@@ -22,16 +22,6 @@ GENERATION = {
 }
 
 
-@pytest.fixture
-def model():
-    return families.build()
-
-
-@pytest.fixture
-def batch():
-    return families.inputs("qwen2_5_vl", [families.ids(3, 5), families.ids(6, 9, 1)])
-
-
 def factors(per_head=True, zero=False):
     draw = torch.Generator().manual_seed(3)
     factor = torch.rand(3, 4, 3, generator=draw) * 2.5 + 0.2

@@ -11,11 +11,6 @@ pytestmark = pytest.mark.tiny
 ROUTES = ("rows", "columns")
 
 
-@pytest.fixture
-def batch():
-    return families.inputs("qwen2_5_vl", [families.ids(3, 5), families.ids(6, 9, 1)])
-
-
 def pull(masses, groups):
     """A loss of the masses of real rows, another weight for each layer and group."""
     real = (groups >= 0)[:, None, :, None]
