@@ -242,14 +242,26 @@ class Browser:
         self._mouse("mouseMoved", x + dx, y + dy)
         self.settle()
 
-    def _mouse(self, kind: str, x: float, y: float) -> None:
+    def drag(self, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at one place of an element, move it to another and let go; CSS pixels from its corner."""
+        x, y, _, _ = self.place(selector)
+        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        self._mouse("mouseMoved", x + start[0], y + start[1])
+        self._mouse("mousePressed", x + start[0], y + start[1])
+        for dx, dy in (middle, end):
+            self._mouse("mouseMoved", x + dx, y + dy, held=True)
+        self._mouse("mouseReleased", x + end[0], y + end[1])
+        self.settle()
+
+    def _mouse(self, kind: str, x: float, y: float, held: bool = False) -> None:
         pressed = kind != "mouseMoved"
         self.command(
             "Input.dispatchMouseEvent",
             type=kind,
             x=x,
             y=y,
-            button="left" if pressed else "none",
+            button="left" if pressed or held else "none",
+            buttons=int(held or kind == "mousePressed"),
             clickCount=int(pressed),
         )
 

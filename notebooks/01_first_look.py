@@ -16,6 +16,8 @@
 # The organism is a real, tiny Qwen2.5-VL that vaslab ships. We show it one glyph scene and one easy-VQA picture,
 # and ask: does it answer right, how much of its attention goes to the picture and how much to the system prompt,
 # which heads look at the picture, and does the head that looks most look at *the thing asked about*?
+#
+# **Run ▸ Run All Cells** computes all of it, in less than a minute. To look around by hand, go to *Look yourself*.
 
 # %% tags=["parameters"]
 MODEL = "organism:base"
@@ -94,9 +96,20 @@ heads_figure = heads(capture, data="glyph", run="01_first_look")
 heads_figure
 
 # %% [markdown]
+# ## Look yourself
+# 1. Press **rank the heads**: every head is measured on the thing asked about (the green outline on the picture), and
+#    the one that looks most at it is selected. The picture shows where it looks.
+# 2. Press another head in that list, or in the map. **◀ ▶** go to other questions, **item 1 of …** lists them all.
+# 3. Drag a box on the picture: which heads look most at *that*?
+
+# %%
+explorer = vaslab.explore(capture, items=many, vlm=vlm, item=0)
+explorer
+
+# %% [markdown]
 # ## What does the top head look at?
-# We capture that one head again, with its attention on every patch of the picture, and average over the tokens
-# of the question.
+# The head with the highest VAS, by code: we capture it again, with its attention on every patch of the picture, and
+# average over the tokens of the question.
 
 # %%
 layer, head = (int(number) for number in table.index[0])

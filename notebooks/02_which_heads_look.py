@@ -100,7 +100,8 @@ pointing[shown].head(10).round(3) if pointing is not None else f"no item of {con
 
 # %% [markdown]
 # ## One head, one picture, one token
-# Click a head, or move with the arrow keys; the first one loads the model. Hover a token to see where it looks.
+# **rank the heads** finds those that look most at the thing asked about, here and now. Click a head, or move with the
+# arrow keys; the first one loads the model. Hover a token to see where it looks.
 
 # %%
 explorer = vaslab.explore(folder, item=boxed[0].id if boxed else None)

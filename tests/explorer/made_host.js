@@ -39,6 +39,10 @@ class Host {
   send(content) {
     this.sent.push(content);
   }
+  /** A message of the kernel. */
+  say(content) {
+    for (const hear of this.heard["msg:custom"] || []) hear(content);
+  }
   /** The maps of the selection, as a kernel would answer. */
   load() {
     const [layer, head] = this.now.selected, of = [this.now.item, this.now.queries, layer, head];

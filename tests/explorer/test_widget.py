@@ -14,6 +14,8 @@ from vaslab.errors import MissingError, UsageError
 from vaslab.explorer.maps import AT_ONCE, kept_of
 from vaslab.explorer.packing import pack
 from vaslab.explorer.recompute import LayerSeen, Rows
+from vaslab.plots import compare
+from vaslab.plots.clicks import clickable
 
 
 @pytest.mark.tiny
@@ -140,3 +142,44 @@ def test_large_models_are_packed_in_time():
 
 def test_rows_without_a_patch_make_no_bytes():
     assert pack(np.zeros((3, 0), np.float32)).cells.shape == (3, 0)
+
+
+def test_texts_of_many_items_come_by_message(monkeypatch):
+    capture = made.realistic(2000, 2, 4, model="m")
+    prompts = [vaslab.Prompt(user=f"question {i}: {'why ' * 40}") for i in range(2000)]
+    explorer = vaslab.explore(capture, prompts=prompts, item=1500)
+    saved = json.dumps(explorer.get_state(), default=lambda data: base64.b64encode(data).decode())
+    assert len(saved) < 200_000
+    assert explorer.n_items == 2000
+    assert explorer.items[-1]["at"] == 1500
+    assert explorer.items[-1]["question"] == explorer.view.items[1500]["question"]
+    explorer.item = 1700
+    assert explorer.items[-1]["at"] == 1700
+    sent = []
+    monkeypatch.setattr(explorer, "send", lambda content, buffers=None: sent.append(content))
+    explorer._handle_custom_msg({"type": "items"}, [])
+    (message,) = sent
+    assert message["type"] == "items"
+    assert message["items"][42]["question"] == explorer.view.items[42]["question"]
+    assert len(message["items"]) == 2000
+
+
+def test_few_items_are_sent_whole():
+    explorer = vaslab.explore(made.realistic(20, 2, 4, model="m"))
+    assert explorer.items == explorer.view.items
+    assert "at" not in explorer.items[0]
+
+
+def test_a_click_on_a_figure_selects_the_head():
+    first, second = (made.realistic(12, 5, 8, model=name, seed=seed) for seed, name in enumerate(("m", "n")))
+    explorer = vaslab.explore(first, second)
+    figure = clickable(compare(first, second), explorer.select)
+    maps = [
+        at for at, trace in enumerate(figure.data) if trace.type == "heatmap" and trace.hoverinfo != "skip"
+    ]
+    assert len(maps) >= 3
+    for at, (layer, head) in zip(maps, ((3, 7), (0, 1), (4, 2)), strict=False):
+        points = {"xs": [layer], "ys": [head], "point_indexes": [[head, layer]], "trace_indexes": [at]}
+        # what plotly's page sends on a click
+        figure._js2py_pointsCallback = {"event_type": "plotly_click", "points": points}
+        assert explorer.selected == [layer, head]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaslab.cli.console import note
-from vaslab.errors import MissingError, UsageError, VaslabError
-from vaslab.studies.run import CAPTURE, ITEMS, RunFolder, read_summary
+from vaslab.errors import MissingError, UsageError
+from vaslab.studies.finished import read_finished
+from vaslab.studies.run import RunFolder
 from vaslab.studies.study_file import read_study
 
 if TYPE_CHECKING:
@@ -57,20 +57,11 @@ def read_run(folder: Path) -> Finished:
         MissingError: there is no run, or it is not finished.
         VaslabError: a file of it is damaged, or its rows and its capture are of different items.
     """
-    summary = read_summary(folder)
+    summary, capture, rows = read_finished(folder)
     import numpy as np
     import xarray as xr
 
-    from vaslab.capture.files import load_capture
-
-    capture = load_capture(folder / CAPTURE)
-    rows = _rows(folder / ITEMS)
     ids = [str(name) for name in capture["item"].values]
-    lost = [name for name in ids if name not in rows]
-    if lost:
-        raise VaslabError(
-            f"{folder / ITEMS} has no row of item {lost[0]}; begin the run again with --overwrite"
-        )
     grades = [rows[name].get("right") for name in ids]
     right = np.array([np.nan if grade is None else float(grade) for grade in grades])
     pictures = [str(rows[name].get("picture") or "") for name in ids]
@@ -165,12 +156,3 @@ def same_pictures(runs: Sequence[Finished]) -> xr.DataArray | None:
 def data_words(runs: Sequence[Finished]) -> str:
     """Name the data of runs; several by commas."""
     return ", ".join(dict.fromkeys(str(run.summary["data"]) for run in runs))
-
-
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        return {str(row["id"]): row for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VaslabError(f"{path} cannot be read; begin the run again with --overwrite") from error

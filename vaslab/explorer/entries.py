@@ -13,6 +13,7 @@ import xarray as xr
 
 from vaslab.errors import VaslabError
 from vaslab.metrics import vas_per_item
+from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
 
 Told: TypeAlias = tuple[list[int], str]
@@ -34,6 +35,7 @@ class Entry:
         prompt: reads the pictures and builds the prompt; raises VaslabError or OSError.
         told: cuts the stored answer into tokens, given the model; raises VaslabError.
         edited: inside it the model is edited as it was for this item.
+        boxes: where the answer is seen, in pixels of its one picture; () where that is not known.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Entry:
     why: str = ""
     picture: str = ""
     edited: Callable[[Any], AbstractContextManager[Any]] = field(default=lambda _: nullcontext())
+    boxes: Callable[[], tuple[Box, ...]] = tuple
 
     @property
     def part(self) -> xr.Dataset:

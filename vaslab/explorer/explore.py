@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -15,6 +15,9 @@ from vaslab.explorer.runs import open_run
 from vaslab.explorer.view import View
 from vaslab.explorer.widget import HeadExplorer
 from vaslab.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    from vaslab.benchmarks import Item
 
 
 def explore(
@@ -27,6 +30,7 @@ def explore(
     prompts: Sequence[Prompt] | None = None,
     vlm: Any = None,
     answers: Sequence[Any] | None = None,
+    items: Sequence[Item] | None = None,
 ) -> HeadExplorer:
     """Explore heads, pictures and answers in a notebook.
 
@@ -45,6 +49,8 @@ def explore(
         vlm: the model that the run or Capture was made with, if it is loaded. A run loads its own otherwise; of a
             Capture the maps that it kept (`vaslab.capture(..., patches=...)`) are shown then.
         answers: of a Capture: what `vaslab.answer` returned, one an item.
+        items: of a Capture: the benchmark's items it is of, in place of prompts. They know their references, and some
+            know where the answer is seen: heads can then be ranked by what they spend on it.
 
     Returns:
         a widget. `to_html(path)` writes the same without a kernel.
@@ -54,29 +60,32 @@ def explore(
         MissingError, VaslabError: a run that is not there, not finished or damaged.
     """
     is_model = _is_model(run)
-    sources = [_opened(each, prompts, vlm, answers) for each in (run, other) if each is not None]
-    if not isinstance(run, xr.Dataset) and (prompts is not None or answers is not None):
-        raise UsageError("prompts and answers belong to a Capture; a run folder knows its own")
+    told = {"prompts": prompts, "vlm": vlm, "answers": answers, "items": items}
+    sources = [_opened(each, told) for each in (run, other) if each is not None]
+    if not isinstance(run, xr.Dataset) and any(
+        told[name] is not None for name in ("prompts", "answers", "items")
+    ):
+        raise UsageError("prompts, answers and items belong to a Capture; a run folder knows its own")
     if vlm is not None and isinstance(run, str | Path) and not any(source.loaded for source in sources):
         raise UsageError(
             f"{vlm.name} ({vlm.revision}) is not the model that the run was made with; leave vlm out, or load that one"
         )
     view = View(sources, live=live or is_model)
     state = view.start()
-    told = {
+    shown = {
         "item": state.item if item is None else view.item_of(item),
         "queries": queries or state.queries,
         "scope": state.scope if item is None else "item",
         "selected": state.selected,
     }
-    return HeadExplorer(view, view.checked(told))
+    return HeadExplorer(view, view.checked(shown))
 
 
-def _opened(given: Any, prompts: Sequence[Prompt] | None, vlm: Any, answers: Sequence[Any] | None) -> Source:
+def _opened(given: Any, told: dict[str, Any]) -> Source:
     if isinstance(given, str | Path):
-        return open_run(given, vlm)
+        return open_run(given, told["vlm"])
     if isinstance(given, xr.Dataset):
-        return open_capture(given, prompts, vlm, answers)
+        return open_capture(given, **told)
     if _is_model(given):
         return open_model(given)
     raise UsageError(

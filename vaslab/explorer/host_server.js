@@ -4,7 +4,7 @@
   const token = new URLSearchParams(location.search).get("token") || "";
   const listeners = new Map();
   const waiting = (note) => start.meta.runs.map(() => ({ state: "waiting", note, seconds: 0, n_rows: 0, n_cells: 0, sinks: [], of: [] }));
-  const values = { ...start, token: -1, picture: 0, pinned: [], pictures: [], rows: start.meta.runs.map(() => []), attention: waiting("") };
+  const values = { ...start, token: -1, picture: 0, pinned: [], region: {}, looks: {}, pictures: [], rows: start.meta.runs.map(() => []), attention: waiting("") };
   values.map = { limit: 2, n: 0, unit: "", band: "", note: "loading …" };
   for (const name of ["vas", "low", "high", "shares", "change", "change_low", "change_high", "significant"]) values[name] = new Uint8Array(0);
   for (const run of [0, 1]) for (const name of ["share", "scale", "cells"]) values[`${name}_${run}`] = new Uint8Array(0);
@@ -31,7 +31,7 @@
     return head.values;
   }
 
-  const seen = () => ({ item: values.item, queries: values.queries, scope: values.scope, selected: values.selected });
+  const seen = () => ({ item: values.item, queries: values.queries, scope: values.scope, selected: values.selected, region: values.region });
   let want = new Set();
   let load = false;
   let busy = false;
@@ -44,9 +44,13 @@
     const body = { ...seen(), want: asked, load, grid: asked.includes("pictures") ? false : Boolean((values.pictures[0] || {}).rows) };
     want = new Set();
     try {
-      put(await call("/state", body));
+      const found = await call("/state", body);
+      put(found);
+      const [best] = (found.looks && found.looks.runs[0]) || [];
+      if (best) model.set("selected", best.slice(0, 2));
     } catch (error) {
-      put({ attention: waiting("").map((each) => ({ ...each, state: "none", note: `the server did not answer: ${error.message}`, of: [values.item, values.queries, ...values.selected] })) });
+      if (asked.includes("looks")) put({ looks: { state: "none", note: error.message, of: [], runs: [] } });
+      if (asked.some((name) => name !== "looks")) put({ attention: waiting("").map((each) => ({ ...each, state: "none", note: `the server did not answer: ${error.message}`, of: [values.item, values.queries, ...values.selected] })) });
     }
     busy = false;
     follow();
@@ -81,7 +85,7 @@
     get: (name) => values[name],
     set(name, value) {
       values[name] = value;
-      if (name === "item") Object.assign(values, { token: -1, picture: 0 });
+      if (name === "item") Object.assign(values, { token: -1, picture: 0, region: {} });
       fire(`change:${name}`);
       changed(name);
     },
@@ -90,6 +94,11 @@
     off(event, listener) { listeners.set(event, (listeners.get(event) || []).filter((each) => each !== listener)); },
     send(content) {
       if (content.type === "load") changed("selected");
+      if (content.type === "rank") {
+        put({ looks: { state: "busy", note: "asking the model …", of: [], runs: [] } });
+        want.add("looks");
+        follow();
+      }
       if (content.type === "ask") ask(content);
     },
   };

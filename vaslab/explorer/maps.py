@@ -15,7 +15,10 @@ from vaslab.errors import VaslabError, one_line
 from vaslab.explorer.entries import Entry, NotThereError, Source
 from vaslab.explorer.head_map import Grid, HeadMap
 from vaslab.explorer.packing import Packed, pack, pack_mean
+from vaslab.explorer.region import Region, shares_of
 from vaslab.explorer.stored import agreement_of, stored, stored_grids
+from vaslab.prompts.images import open_image
+from vaslab.prompts.patches import PatchGrid
 
 if TYPE_CHECKING:
     from vaslab.explorer.recompute import LayerSeen, Rows
@@ -125,6 +128,46 @@ class Maps:
                 state = "full" if (layer, head) in full else "mean"
                 out[layer, head] = replace(made, state=state)
         return out
+
+    def on_region(
+        self, run: int, entry: Entry, queries: str, region: Region
+    ) -> Float[np.ndarray, "layer head 2"]:
+        """Attention of every head outside and inside a region of the pictures, mean over the shown rows.
+
+        One forward, without a map of every patch; where there is no model, from the maps that were stored.
+
+        Raises:
+            UsageError: the region is no part of the picture.
+            VaslabError, OSError: as `item`; no map was stored.
+        """
+        source = self.sources[run]
+        if source.load is None:
+            return self._stored_on_region(run, entry, queries, region)
+        from vaslab.explorer.recompute import look
+
+        item = self.item(run, entry, queries)
+        inside = region.cells(item.encoded.grids[0])
+
+        def keep(_: int, seen: LayerSeen) -> Float[np.ndarray, "head 2"]:
+            return seen.cells[:, item.rows.shown].astype(np.float64).mean(axis=1)
+
+        vlm = source.vlm()
+        with entry.edited(vlm):
+            found = look(vlm, item.encoded, item.rows, range(source.shape[0]), keep, inside.astype(np.int64))
+        return np.stack([found[layer] for layer in range(source.shape[0])])
+
+    def _stored_on_region(
+        self, run: int, entry: Entry, queries: str, region: Region
+    ) -> Float[np.ndarray, "layer head 2"]:
+        n_layers, n_heads, _ = self.sources[run].shape
+        places = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
+        maps = {place: stored(entry, queries, *place, "stored with the capture") for place in places}
+        there = {place: found for place, found in maps.items() if found.state != "none"}
+        if not there:
+            raise NotThereError(f"heads cannot be ranked: {maps[0, 0].note}, and there is no model to ask")
+        sizes = [picture.size for picture in map(open_image, entry.prompt().images)]
+        grids = [PatchGrid(*grid, *size) for grid, size in zip(stored_grids(entry), sizes, strict=True)]
+        return shares_of(there, region.cells(grids), (n_layers, n_heads))
 
     def item(self, run: int, entry: Entry, queries: str) -> Item:
         """Encode an item for one query role.

@@ -17,11 +17,13 @@ PARTS = (
     "rows",
     "items",
     "live_form",
+    "looks",
     "number_table",
     "export_png",
     "style",
     "panels",
     "page",
+    "pointer",
     "view",
 )
 """Files of the module, each importing from those before it alone."""

@@ -93,6 +93,7 @@ def page_data(view: View, state: State, top: int) -> dict[str, Any]:
     view.attention(state)
     full = view.top_heads(state, top // n_runs) | {state.selected}
     runs = [_maps_of(view, run, state, full) for run in range(n_runs)]
+    looks = view.looks(state, {})["looks"] | {"of": [0, state.queries, {}]}
     numbers = {}
     for scope in ("item", "run"):
         found = view.numbers(State(state.item, state.queries, scope, state.selected))
@@ -119,6 +120,8 @@ def page_data(view: View, state: State, top: int) -> dict[str, Any]:
             "token": -1,
             "picture": 0,
             "pinned": [],
+            "region": {},
+            "looks": looks if looks["state"] == "done" else {},
             "live": {},
             "rows": [run["rows"] for run in runs],
             **view.pictures(state.item),

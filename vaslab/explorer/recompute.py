@@ -53,7 +53,9 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class LayerSeen:
-    """Masses of one layer: on each patch of all pictures in order, on each key role, and the patches that are sinks."""
+    """Masses of one layer: on each patch of all pictures in order (or on each part of them), on each key role, and the
+    patches that are sinks.
+    """
 
     cells: Float[np.ndarray, "head row cell"]
     roles: Float[np.ndarray, "head row key_role"]
@@ -83,7 +85,14 @@ def rows_of(vlm: Vlm, encoded: Encoded, queries: str) -> Rows:
 
 
 @torch.no_grad()
-def look(vlm: Vlm, encoded: Encoded, rows: Rows, layers: Collection[int], keep: Keep) -> dict[int, Any]:
+def look(
+    vlm: Vlm,
+    encoded: Encoded,
+    rows: Rows,
+    layers: Collection[int],
+    keep: Keep,
+    parts: Int[np.ndarray, " cell"] | None = None,
+) -> dict[int, Any]:
     """Run one forward and return what `keep` made of each asked layer.
 
     The request goes through the ground floor, as a capture's does; the model is left as it was. Inside
@@ -95,17 +104,18 @@ def look(vlm: Vlm, encoded: Encoded, rows: Rows, layers: Collection[int], keep: 
         rows: what is measured.
         layers: which layers.
         keep: called with the layer's index and its masses.
+        parts: the part (0, 1, ...) of each patch, where sums over parts are enough: far less to hold than all patches.
 
     Raises:
         VaslabError: a layer returned no mass.
     """
     visual = encoded.roles == Role.image
-    n_cells, n_roles = int(visual.sum()), len(KEY_ROLES)
+    n_roles = len(KEY_ROLES)
+    labels = torch.arange(int(visual.sum())) if parts is None else torch.as_tensor(parts, dtype=torch.long)
     groups = torch.where(encoded.roles == Role.padding, -1, encoded.roles)
-    groups = torch.where(visual, n_roles + visual.cumsum(dim=1) - 1, groups)
-    request = Request(
-        groups, n_roles + n_cells, rows=rows.measured[None], layers=frozenset(layers), route="rows"
-    )
+    groups[visual] = (n_roles + labels).to(groups)
+    n_groups = n_roles + int(labels.max()) + 1
+    request = Request(groups, n_groups, rows=rows.measured[None], layers=frozenset(layers), route="rows")
     kept: dict[int, Any] = {}
 
     def reduce(layer: int, mass: Tensor, hidden: Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 import yaml
 
-from vaslab.capture.files import load_capture
-from vaslab.errors import VaslabError
 from vaslab.explorer.entries import Entry, NotThereError, Source, Told, shape_of, short_name
+from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
 from vaslab.studies.config import MeasureConfig, read_config
-from vaslab.studies.run import CAPTURE, CONFIG, ITEMS, RESOLVED, read_summary
+from vaslab.studies.finished import read_finished
+from vaslab.studies.run import CONFIG, RESOLVED
 
 if TYPE_CHECKING:
     from vaslab.benchmarks import Item
@@ -36,17 +35,9 @@ def open_run(folder: Path | str, vlm: Any = None) -> Source:
         VaslabError: a file of it is damaged.
     """
     folder = Path(folder)
-    summary = read_summary(folder)
-    capture = load_capture(folder / CAPTURE)
-    rows = _rows(folder / ITEMS)
+    summary, capture, rows = read_finished(folder)
     made = _Made(folder)
-    entries = []
-    for at, name in enumerate(map(str, capture["item"].values)):
-        if name not in rows:
-            raise VaslabError(
-                f"{folder / ITEMS} has no row of item {name}; begin the run again with --overwrite"
-            )
-        entries.append(_entry(rows[name], capture, at, made))
+    entries = [_entry(rows[str(name)], capture, at, made) for at, name in enumerate(capture["item"].values)]
     pictures = [entry.picture for entry in entries]
     mine = vlm is not None and vlm.revision == made.resolved.get("model_revision")
     left = len(rows) - len(entries)
@@ -68,14 +59,6 @@ def open_run(folder: Path | str, vlm: Any = None) -> Source:
     )
 
 
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return {str(row["id"]): row for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VaslabError(f"{path} cannot be read; begin the run again with --overwrite") from error
-
-
 def _entry(row: dict[str, Any], capture: xr.Dataset, at: int, made: _Made) -> Entry:
     def told(vlm: Any) -> Told:
         return answer_ids(vlm, str(row["response"] or ""), bool(row["finished"]), row["n_tokens"])
@@ -87,6 +70,7 @@ def _entry(row: dict[str, Any], capture: xr.Dataset, at: int, made: _Made) -> En
         at=at,
         prompt=lambda: made.prompt(row),
         told=told,
+        boxes=lambda: made.boxes(row),
         reference=_text(row.get("answer")),
         category=_text(row.get("kind")),
         response=_text(row.get("response")),
@@ -150,15 +134,22 @@ class _Made:
         chosen = self.config.selection(self.config.benchmark())
         return {item.id: item for item in chosen.items}
 
+    def boxes(self, row: dict[str, Any]) -> tuple[Box, ...]:
+        """Where the answer of a row is seen. Raises VaslabError as `prompt`."""
+        return self._item(row).boxes
+
     def prompt(self, row: dict[str, Any]) -> Prompt:
         """The prompt of a row. Raises VaslabError where the data are gone or are not the run's any more."""
+        return self._item(row).prompt()
+
+    def _item(self, row: dict[str, Any]) -> Item:
         item = self._items.get(str(row["id"]))
         if item is None or (item.question, item.system) != (row["question"], row["system"]):
             raise NotThereError(
                 f"{self.config.data or 'the data'} on this disk holds no item {row['id']} with this question; "
                 "restore the data that the run was made of"
             )
-        return item.prompt()
+        return item
 
     def load(self) -> Any:
         """The run's model, proved; what differs from the run's is an error only where nothing can be shown."""

@@ -86,7 +86,7 @@ class ExplorerServer(ThreadingHTTPServer):
         return document("host_server.js", seen, connect="'self'")
 
     def state(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that a state of the page needs: `want` names numbers, pictures, map."""
+        """The values that a state of the page needs: `want` names numbers, pictures, map, looks."""
         with self.lock:
             view = self.view
             state = view.checked(told)
@@ -95,9 +95,12 @@ class ExplorerServer(ThreadingHTTPServer):
             found: dict[str, Any] = {}
             if "map" in wanted:
                 found |= view.attention(state, load=told.get("load") is not False)
+            if "looks" in wanted:
+                found |= view.looks(state, told.get("region") or {})
             if "numbers" in wanted:
                 found |= view.numbers(state)
-            if "pictures" in wanted or ("map" in wanted and told.get("grid") is not True):
+            unknown = told.get("grid") is not True and ("map" in wanted or "looks" in wanted)
+            if "pictures" in wanted or unknown:
                 found |= view.pictures(state.item)
             return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from vaslab.prompts.images import open_image
 from vaslab.prompts.roles import QUERY_ROLES
 
 Traits: TypeAlias = dict[str, Any]
+KEPT_TEXT = 40_000
+"""Bytes of item texts that a notebook saves with a view."""
 _SIDE = 28
 """Pixels a patch gets where the picture itself is not there."""
 
@@ -31,6 +34,19 @@ def item_trait(entry: Entry, told: Sequence[Entry], vas: Sequence[dict[str, floa
     }
 
 
+def kept_items(items: Sequence[Traits], chosen: int) -> Sequence[Traits]:
+    """Items whose texts a notebook saves with a view: all where they are few, else the first ones and the chosen one.
+
+    The page fetches the others when its list is opened; `at` then says where an item stands.
+    """
+    size = 0
+    for count, item in enumerate(items):
+        size += len(json.dumps(item))
+        if size > KEPT_TEXT:
+            return [{**items[at], "at": at} for at in sorted({*range(count), chosen} - {-1})]
+    return items
+
+
 def shown_pictures(entry: Entry, grids: Sequence[tuple[int, int]]) -> list[Traits]:
     """An item's pictures as data URIs; plain grounds where they are not there."""
     try:
@@ -38,16 +54,19 @@ def shown_pictures(entry: Entry, grids: Sequence[tuple[int, int]]) -> list[Trait
     except (VaslabError, OSError) as error:
         name = f"picture not there: {one_line(error)[:200]}"
         return [
-            {"name": name, "src": "", "width": cols * _SIDE, "height": rows * _SIDE}
+            {"name": name, "src": "", "width": cols * _SIDE, "height": rows * _SIDE, "boxes": []}
             for rows, cols in grids or [(12, 16)]
         ]
     many = len(pictures) > 1
+    # boxes are pixels of the one picture; of several it is not known which
+    boxes = [] if many else [list(box) for box in entry.boxes()]
     return [
         {
             "name": " ".join(filter(None, (entry.picture, f"picture {number}" if many else ""))),
             "src": data_uri(picture),
             "width": picture.width,
             "height": picture.height,
+            "boxes": boxes,
         }
         for number, picture in enumerate(pictures, start=1)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import xarray as xr
 
-from vaslab.errors import UsageError, VaslabError
+from vaslab.errors import UsageError, VaslabError, one_line
 from vaslab.explorer import numbers
 from vaslab.explorer.entries import Entry, Source, vas_of
 from vaslab.explorer.head_map import HeadMap
 from vaslab.explorer.maps import Maps
 from vaslab.explorer.packing import NOTHING, QUANTISATION
+from vaslab.explorer.region import ranked, told_region
 from vaslab.explorer.shown import definition_of, item_trait, rows_words, shown_pictures
 from vaslab.statistics import aligned
 
@@ -212,6 +214,29 @@ class View:
         for run in range(2):
             traits |= (found[run].packed if run < len(found) else NOTHING).traits(run)
         return traits
+
+    def looks(self, state: State, told: Any) -> Traits:
+        """Which heads look most at what is asked about, in each run.
+
+        Args:
+            state: what is looked at.
+            told: {} for where the answer is seen, else {"picture": index, "box": [x0, y0, x1, y1]}.
+        """
+        shown: Traits = {"state": "none", "note": "", "of": [state.item, state.queries, told], "runs": []}
+        if state.item < 0:
+            return {"looks": shown | {"note": "no item is chosen"}}
+        entries = self.entries(state.item)
+        started = time.perf_counter()
+        try:
+            region = told_region(told, entries[0].boxes())
+            found = [
+                ranked(self.maps.on_region(run, entry, state.queries, region))
+                for run, entry in enumerate(entries)
+            ]
+        except (VaslabError, OSError) as error:
+            return {"looks": shown | {"note": one_line(error)[:300]}}
+        seconds = round(time.perf_counter() - started, 3)
+        return {"looks": shown | {"state": "done", "runs": found, "seconds": seconds}}
 
     def _map(self, run: int, state: State, load: bool) -> HeadMap:
         if state.item < 0:

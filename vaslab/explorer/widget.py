@@ -11,6 +11,7 @@ import traitlets
 from vaslab.explorer import live
 from vaslab.explorer.module import module_text
 from vaslab.explorer.page import write_page
+from vaslab.explorer.shown import kept_items
 from vaslab.explorer.view import State, View
 
 
@@ -21,8 +22,8 @@ def _synced(kind: Any) -> Any:
 class HeadExplorer(anywidget.AnyWidget):
     """A linked view of heads, a picture under their attention, and the tokens that look at it.
 
-    Made by `vaslab.explore`. The page sets item, queries, scope, selected, token, picture and pinned; Python may set
-    them too, and `observe` them. Everything else follows. Bytes are little-endian float32 unless said.
+    Made by `vaslab.explore`. The page sets item, queries, scope, selected, token, picture, region and pinned; Python
+    may set them too, and `observe` them. Everything else follows. Bytes are little-endian float32 unless said.
 
     Args:
         view: what is looked at.
@@ -33,6 +34,7 @@ class HeadExplorer(anywidget.AnyWidget):
 
     meta = _synced(traitlets.Dict())
     items = _synced(traitlets.List())
+    n_items = _synced(traitlets.Int(0))
     item = _synced(traitlets.Int(-1))
     queries = _synced(traitlets.Unicode("user"))
     scope = _synced(traitlets.Unicode("item"))
@@ -58,13 +60,16 @@ class HeadExplorer(anywidget.AnyWidget):
     share_1 = _synced(traitlets.Bytes())
     scale_1 = _synced(traitlets.Bytes())
     cells_1 = _synced(traitlets.Bytes())
+    region = _synced(traitlets.Dict())
+    looks = _synced(traitlets.Dict())
     live = _synced(traitlets.Dict())
 
     def __init__(self, view: View, state: State) -> None:
         self.view = view
         super().__init__(
             meta=view.meta(),
-            items=view.items,
+            items=list(kept_items(view.items, state.item)),
+            n_items=len(view.items),
             item=state.item,
             queries=state.queries,
             scope=state.scope,
@@ -93,6 +98,13 @@ class HeadExplorer(anywidget.AnyWidget):
         """
         return write_page(self.view, self.state, path, top)
 
+    def select(self, layer: int, head: int) -> None:
+        """Look at a head. Raises UsageError for one that is not there.
+
+        A figure of heads can lead the explorer by it: `vaslab.plots.clicks.clickable(figure, explorer.select)`.
+        """
+        self.selected = [layer, head]
+
     def _changed(self, change: Any) -> None:
         """Follow the page, or Python."""
         name = change["name"]
@@ -100,7 +112,9 @@ class HeadExplorer(anywidget.AnyWidget):
         if name in ("item", "queries", "scope"):
             self._set(self.view.numbers(state))
         if name == "item":
-            self._set({"token": -1, "picture": 0, **self.view.pictures(state.item)})
+            if self.n_items > len(self.items):
+                self.items = list(kept_items(self.view.items, state.item))
+            self._set({"token": -1, "picture": 0, "region": {}, **self.view.pictures(state.item)})
         if name != "scope":
             self._look(state)
 
@@ -118,21 +132,40 @@ class HeadExplorer(anywidget.AnyWidget):
             # numbers that the run does not hold can be measured now
             self._set(self.view.numbers(state))
 
+    def _rank(self) -> None:
+        """Rank the heads by their attention on what is asked about, and look at the first."""
+        self.looks = {"state": "busy", "note": "asking the model …", "of": [], "runs": []}
+        found = self.view.looks(self.state, self.region)
+        self._set(found)
+        runs = found["looks"]["runs"]
+        best = [int(at) for at in runs[0][0][:2]] if runs and runs[0] else self.selected
+        if best == self.selected:
+            # nothing changes by setting it, but the model may be there only now
+            self._look(self.state)
+        else:
+            self.selected = best
+
     def _set(self, traits: dict[str, Any]) -> None:
         with self.hold_sync():
             for name, value in traits.items():
                 setattr(self, name, value)
 
     def _heard(self, _: Any, content: Any, __: Any) -> None:
-        """Take a message of the page: "load" or "ask"."""
+        """Take a message of the page: "load", "rank", "items" or "ask"."""
         told = content if isinstance(content, dict) else {}
         if told.get("type") == "load":
             self._look(self.state)
+        elif told.get("type") == "rank":
+            self._rank()
+        elif told.get("type") == "items":
+            # a message, not a trait: a notebook saves traits
+            self.send({"type": "items", "items": self.view.items})
         elif told.get("type") == "ask":
             self.live = live.busy(self.live)
             found, item = live.ask(self.view, self.state, told)
             if item is not None:
-                self._set({"items": self.view.items, "scope": "item"})
+                texts = list(kept_items(self.view.items, item))
+                self._set({"items": texts, "n_items": len(self.view.items), "scope": "item"})
                 self.item = item
             self.live = found
 

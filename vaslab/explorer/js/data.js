@@ -58,6 +58,23 @@ export class Data {
     const [layer = 0, head = 0] = this.get("selected", [0, 0]);
     return [Math.min(layer, this.layers - 1), Math.min(head, this.heads - 1)];
   }
+  /** Every item there is; holes where a text has not been fetched. */
+  get items() {
+    const sent = this.get("items", []),
+      n = Math.max(this.get("n_items", 0), sent.length);
+    if (this.fetched && this.fetched.length === n) return this.fetched;
+    if (sent.length === n) return sent;
+    return this.keep("items", () => {
+      const all = new Array(n);
+      for (const item of sent) all[item.at] = item;
+      return all;
+    });
+  }
+  /** How many items have no text here yet. */
+  get absent() {
+    const sent = this.get("items", []);
+    return this.items === this.fetched ? 0 : this.items.length - sent.length;
+  }
   label(r) {
     return this.runs[r].label || this.runs[r].name || `run ${r + 1}`;
   }
@@ -80,6 +97,21 @@ export class Data {
   token(r) {
     const token = this.get("token", -1);
     return token < this.rows(r).length ? token : -1;
+  }
+  /** What is outlined on a picture, as boxes in its pixels, and whether the item knows them (else a user drew one). */
+  marked(picture) {
+    const { box, picture: on = 0 } = this.get("region", {}),
+      pictures = this.get("pictures", []);
+    if (box) return { marked: pictures[on] === picture ? [box] : [], known: false };
+    return { marked: picture.boxes || [], known: true };
+  }
+  /** How heads rank on what is outlined now: {state, note, runs}; one of another item or box is none. */
+  get looks() {
+    const said = { state: "none", note: "", runs: [], ...this.get("looks", {}) },
+      now = [this.get("item", -1), this.get("queries", ""), this.get("region", {})];
+    return said.state !== "busy" && JSON.stringify(said.of) !== JSON.stringify(now)
+      ? { state: "none", note: said.of && said.of.length ? "" : said.note, runs: [] }
+      : said;
   }
   /** Attention maps of the selection in one run, or why there are none; never those of another head. */
   attention(r) {

@@ -60,7 +60,7 @@ export class Items {
 
   set(data) {
     this.data = data;
-    this.items = data.get("items", []);
+    this.items = data.items;
     this.texts = null;
     const offered = Object.entries(FILTERS).filter(
       ([key]) => data.pair || !["fixed", "broken", "change"].includes(key),
@@ -97,7 +97,7 @@ export class Items {
   found() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     if (words.length && !this.texts) {
-      this.texts = this.items.map((item) =>
+      this.texts = Array.from(this.items, (item = {}) =>
         [item.id, item.question, item.reference, item.category, ...(item.runs || []).map((run) => run.response)]
           .join("\n")
           .toLowerCase(),
@@ -105,10 +105,12 @@ export class Items {
     }
     const keep = FILTERS[this.kind][1],
       places = [];
-    this.items.forEach((item, i) => {
-      const [a = {}, b = {}] = item.runs || [];
-      if (keep(a, b) && words.every((word) => this.texts[i].includes(word))) places.push(i);
-    });
+    const open = this.kind === "all" && !words.length;
+    for (let i = 0; i < this.items.length; i++) {
+      // what is not here yet can be gone to, but not judged
+      const [a = {}, b = {}] = (this.items[i] || {}).runs || [];
+      if (this.items[i] ? keep(a, b) && words.every((word) => this.texts[i].includes(word)) : open) places.push(i);
+    }
     const last = (v) => (Number.isNaN(v) ? -Infinity : v);
     const keys = {
       change: (i) => last(Math.abs(this.change(this.items[i]))),
@@ -132,12 +134,16 @@ export class Items {
     this.places = this.found();
     const n = this.places.length,
       now = this.data.get("item", -1);
-    this.count.textContent = `${n.toLocaleString("en")} of ${counted(this.items.length, "item")}`;
-    fill(this.body, ...this.places.slice(0, this.room).map((i) => this.row(i, i === now)));
+    const { absent } = this.data,
+      here = absent ? this.places.filter((i) => this.items[i]) : this.places;
+    this.count.textContent = absent
+      ? `${here.length.toLocaleString("en")} of ${counted(this.items.length, "item")}; the texts of the others come from the kernel`
+      : `${n.toLocaleString("en")} of ${counted(this.items.length, "item")}`;
+    fill(this.body, ...here.slice(0, this.room).map((i) => this.row(i, i === now)));
     fill(
       this.more,
-      n > this.room
-        ? button(`show ${Math.min(100, n - this.room)} more`, () => ((this.room += 100), this.draw()))
+      here.length > this.room
+        ? button(`show ${Math.min(100, here.length - this.room)} more`, () => ((this.room += 100), this.draw()))
         : null,
     );
   }

@@ -77,7 +77,7 @@ export class Page extends Panels {
   draw(words) {
     const parts = new Set(words.split(" "));
     const also = {
-      all: "controls item items maps tokens picture live",
+      all: "controls item items maps tokens picture live looks",
       maps: "marks head foot table",
       tokens: "rows",
       pinned: "marks",
@@ -97,6 +97,7 @@ export class Page extends Panels {
       rows: () => this.views.forEach((view, r) => this.drawRows(view, r)),
       head: () => this.drawHead(),
       live: () => this.drawLive(),
+      looks: () => this.lookers.show(this.data, this.picture()),
       table: () => this.drawTable(),
       foot: () => this.drawFoot(),
     };
@@ -131,7 +132,7 @@ export class Page extends Panels {
 
   drawItem() {
     const { data } = this,
-      items = data.get("items", []),
+      { items } = data,
       index = data.get("item", -1),
       item = items[index];
     this.itembar.hidden = !items.length;
@@ -170,15 +171,21 @@ export class Page extends Panels {
   }
 
   drawItems(parts) {
-    this.items.node.hidden = !this.opened.items || !this.data.get("items", []).length;
-    const fresh = parts.has("all") || this.items.items !== this.data.get("items", []);
+    const { data } = this;
+    this.items.node.hidden = !this.opened.items || !data.items.length;
+    // asked for once: a saved view has nobody to answer
+    if (!this.items.node.hidden && data.absent && this.fetching !== data.items.length) {
+      this.fetching = data.items.length;
+      this.model.send({ type: "items" });
+    }
+    const fresh = parts.has("all") || this.items.items !== data.items;
     if (fresh) this.items.set(this.data);
     else if (!this.items.node.hidden) this.items.draw();
   }
 
   drawLive() {
     const { data } = this,
-      item = data.get("items", [])[data.get("item", -1)];
+      item = data.items[data.get("item", -1)];
     this.form.node.hidden = !data.meta.live || !this.opened.live;
     if (data.meta.live) this.form.show(data.get("live", {}), item && item.question);
   }

@@ -273,6 +273,7 @@ export class Panels {
       sinks: said.sinks || [],
       peak,
       hovered: this.hover.cell,
+      ...(this.dragged ? { marked: [this.dragged], known: false } : data.marked(picture)),
     });
     view.picture.stack.setAttribute("aria-busy", state === "waiting");
     const clipped = shares ? shares.some((v) => v > limit * 1.0001) : false;
@@ -282,6 +283,7 @@ export class Panels {
     const keys = [
       `${own}: 0 to ${percent(limit)} of the row's attention on a patch`,
       "▢ peak patch",
+      data.marked(picture).marked.length ? (data.marked(picture).known ? "green outline: asked about" : "green outline: your box") : null,
       (said.sinks || []).length ? `× ${said.sinks_words || "sink patch"}` : null,
       clipped ? "◥ beyond the scale" : null,
     ];

@@ -84,11 +84,14 @@ export class Picture {
     return [(cell % picture.cols) * w, Math.floor(cell / picture.cols) * h, w, h];
   }
 
-  drawOverlay(picture, shares, { limit, opacity, spot, grid, sinks, peak, hovered }) {
+  drawOverlay(picture, shares, { limit, opacity, spot, grid, sinks, peak, hovered, marked = [], known = true }) {
     const g = sheet(this.over, this.width, this.height),
       { rows, cols, first_cell: first } = picture,
       n = rows * cols;
-    if (!n) return;
+    if (!n) {
+      for (const box of marked) this.outline(g, picture, box, known);
+      return;
+    }
     if (shares) {
       const layer = new ImageData(cols, rows);
       for (let p = 0; p < n; p++) {
@@ -130,6 +133,7 @@ export class Picture {
           );
       }
     }
+    for (const box of marked) this.outline(g, picture, box, known);
     if (!shares) return;
     for (let p = 0; p < n; p++) if (shares[first + p] > limit * 1.0001) this.corner(g, this.box(picture, p));
     for (const cell of sinks) if (cell >= first && cell < first + n) this.cross(g, this.box(picture, cell - first));
@@ -143,6 +147,31 @@ export class Picture {
       const [x, y, w, h] = this.box(picture, peak - first);
       frame(g, x + 1.5, y + 1.5, Math.max(2, w - 3), Math.max(2, h - 3), 1.5);
     }
+  }
+
+  /** What is asked about: an outline in its pixels, broken where a user drew it. */
+  outline(g, picture, [x0, y0, x1, y1], known) {
+    const [w, h] = [this.width / picture.width, this.height / picture.height];
+    g.setLineDash(known ? [] : [6, 4]);
+    for (const [width, ink] of [
+      [5, "#ffffff"],
+      [2.5, "#0b7a75"],
+    ]) {
+      g.lineWidth = width;
+      g.strokeStyle = ink;
+      g.strokeRect(x0 * w, y0 * h, (x1 - x0) * w, (y1 - y0) * h);
+    }
+    g.setLineDash([]);
+  }
+
+  /** Where the mouse is, in the picture's pixels. */
+  pixel(event, picture) {
+    const at = this.over.getBoundingClientRect(),
+      part = (v) => Math.max(0, Math.min(1, v));
+    return [
+      Math.round(part((event.clientX - at.left) / at.width) * picture.width),
+      Math.round(part((event.clientY - at.top) / at.height) * picture.height),
+    ];
   }
 
   /** Beyond the scale: a filled corner. */

@@ -48,6 +48,14 @@ export const STYLE = `
 .vx-table tr.vx-chosen td:first-child { box-shadow: inset 3px 0 var(--vx-accent); }
 .vx-track { display: inline-block; position: relative; width: 64px; height: 9px; background: linear-gradient(var(--vx-reference), var(--vx-reference)) center/1px 100% no-repeat; }
 .vx-rod { position: absolute; top: 0; height: 100%; }
+.vx-looks { border: 1px solid var(--vx-line); border-left: 4px solid #0b7a75; border-radius: 5px; padding: 7px 12px; margin-bottom: 12px; }
+.vx-looks .vx-bar { margin: 0; }
+.vaslab-explorer .vx-looks input { font: inherit; font-size: 12.5px; width: 130px; color: var(--vx-text); background: var(--vx-field); border: 1px solid var(--vx-line); border-radius: 5px; padding: 2px 6px; }
+.vx-looks .vx-label { margin-left: auto; }
+.vx-ranks { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; margin: 6px 0 4px; }
+.vx-ranks ol { display: flex; flex-wrap: wrap; gap: 5px; list-style: none; margin: 0; padding: 0; }
+.vx-ranks button { position: relative; display: inline-flex; gap: 8px; padding: 2px 8px 6px; font-variant-numeric: tabular-nums; }
+.vx-share { position: absolute; left: 0; bottom: 0; height: 4px; background: #0b7a75; border-radius: 0 2px 2px 4px; }
 .vx-body { display: grid; gap: 14px 26px; align-items: start; }
 .vx-maps { display: flex; gap: 18px; align-items: flex-start; }
 .vx-maps > div { min-width: 0; }

@@ -8,21 +8,26 @@ import { Picture } from "./picture.js";
 import { TokenStrip } from "./rows.js";
 import { Items } from "./items.js";
 import { LiveForm } from "./live_form.js";
+import { Looks } from "./looks.js";
 import { exportPng } from "./export_png.js";
 import { STYLE } from "./style.js";
-import { Page, QUERIES } from "./page.js";
+import { QUERIES } from "./page.js";
+import { Pointer } from "./pointer.js";
 
 /** What must be drawn again when a trait changes. */
 const REDRAWS = {
   meta: "all",
   items: "items item",
-  item: "item items head picture rows table",
+  n_items: "items item",
+  item: "item items head picture rows table looks",
   queries: "all",
   scope: "all",
-  selected: "marks head picture rows table",
+  selected: "marks head picture rows table looks",
   token: "head picture rows table",
-  picture: "picture",
-  pictures: "picture table",
+  picture: "picture looks",
+  pictures: "picture table looks",
+  region: "picture looks",
+  looks: "looks",
   rows: "tokens rows head table",
   attention: "head picture rows table",
   pinned: "pinned",
@@ -41,7 +46,7 @@ for (const r of [0, 1]) for (const name of ["share", "scale", "cells"]) REDRAWS[
 let serial = 0;
 
 /** One explorer in one element: builds it, listens to its model and to its user. */
-class View extends Page {
+class View extends Pointer {
   constructor(model, el) {
     super();
     this.model = model;
@@ -71,6 +76,12 @@ class View extends Page {
     this.items.node.setAttribute("data-screen-only", "");
     this.form = new LiveForm((message) => this.model.send(message));
     this.form.node.setAttribute("data-screen-only", "");
+    this.lookers = new Looks(
+      () => this.model.send({ type: "rank" }),
+      (head) => this.select(head),
+      (box) => this.outline(box),
+    );
+    this.lookers.node.setAttribute("data-screen-only", "");
     box("title");
     box("sub");
     box("controls", { "data-screen-only": true });
@@ -95,6 +106,7 @@ class View extends Page {
       this.itembar,
       this.items.node,
       this.form.node,
+      this.lookers.node,
       this.body,
       this.numbers,
       this.foot,
@@ -155,6 +167,7 @@ class View extends Page {
       view.rows = make("div", { class: "vx-rows" }, view.rowsName, view.trace, view.strip.node, view.rowsWords);
       view.picture.over.addEventListener("mousemove", (event) => this.overPicture(r, event));
       view.picture.over.addEventListener("mouseleave", () => this.overPicture(r, null));
+      view.picture.over.addEventListener("pointerdown", (event) => this.drag(view.picture, event));
       const rowAt = (event) => {
         const at = view.trace.getBoundingClientRect(),
           n = data.rows(r).length;
@@ -259,7 +272,7 @@ class View extends Page {
   }
 
   choose(index) {
-    this.set({ item: index, token: -1, picture: 0 });
+    this.set({ item: index, token: -1, picture: 0, region: {} });
   }
 
   pin() {
@@ -299,6 +312,14 @@ class View extends Page {
       this.model.on(`change:${name}`, hear);
       return [`change:${name}`, hear];
     });
+    // texts of items that are too many to be saved with a notebook
+    const told = (content) => {
+      if (!content || content.type !== "items") return;
+      this.data.fetched = content.items;
+      drawLater("items item");
+    };
+    this.model.on("msg:custom", told);
+    this.heard.push(["msg:custom", told]);
     this.keys = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       // a notebook takes plain keys for its own commands: "dd" would delete the cell
@@ -331,50 +352,6 @@ class View extends Page {
     this.sizes.disconnect();
     this.hosts.disconnect();
     this.system.removeEventListener("change", this.themed);
-  }
-
-  showTip(words, event) {
-    this.tip.hidden = !words;
-    if (!words) return;
-    this.tip.textContent = words;
-    const at = this.el.getBoundingClientRect(),
-      x = event.clientX - at.left + this.el.scrollLeft,
-      y = event.clientY - at.top;
-    const flip = x + this.tip.offsetWidth + 24 > this.el.clientWidth;
-    this.tip.style.left = `${Math.max(2, flip ? x - this.tip.offsetWidth - 12 : x + 14)}px`;
-    this.tip.style.top = `${Math.min(y + 12, this.el.clientHeight - this.tip.offsetHeight - 4)}px`;
-  }
-
-  overMap(head, event) {
-    const before = this.hover.head;
-    this.hover.head = head;
-    this.showTip(head && this.tellHead(head), event);
-    if (String(before) !== String(head)) this.draw("marks");
-  }
-
-  overRow(row) {
-    if (row === this.hover.row) return;
-    this.hover.row = row;
-    this.draw("head picture rows");
-  }
-
-  overPicture(r, event) {
-    const picture = this.picture(),
-      cell = event && picture.rows ? this.views[r].picture.at(event, picture) : -1;
-    const changed = cell !== this.hover.cell;
-    this.hover.cell = cell;
-    if (changed) this.draw("picture");
-    const shares = cell >= 0 ? this.data.cellShares(r, this.shownRow(r)) : null;
-    if (cell < 0) return this.showTip("");
-    const { rows, cols, width, height } = picture,
-      row = Math.floor(cell / cols),
-      col = cell % cols;
-    const span = (i, n, size) => `${Math.round((i * size) / n)}–${Math.round(((i + 1) * size) / n)}`;
-    const told = shares ? `\n${this.tellCell(shares, picture.first_cell + cell)}` : "";
-    this.showTip(
-      `patch row ${row}, column ${col}${told}\npixels x ${span(col, cols, width)}, y ${span(row, rows, height)}`,
-      event,
-    );
   }
 }
 
