@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers.trainer_utils import SaveStrategy
 from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 
@@ -290,8 +291,20 @@ def _refuse(model: Any, args: GRPOConfig, options: dict[str, Any]) -> None:
             f"attention_dropout is {text.attention_dropout}, and the masses would be those of dropped weights; "
             "set attention_dropout=0 in the model's config"
         )
+    own_reference = options.get("peft_config") is not None or hasattr(model, "peft_config")
+    if args.beta > 0 and not own_reference and not model.config._name_or_path:
+        raise UsageError(
+            f"beta is {args.beta}, and the model was made in memory, where TRL cannot read the reference again; load "
+            "it from a folder, or set beta=0"
+        )
     period = (args.steps_per_generation or 1) * args.num_iterations
-    if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % period:
+    strategy = str(SaveStrategy(args.save_strategy).value)
+    if strategy not in ("no", "steps"):
+        raise UsageError(
+            f"save_strategy='{strategy}' may cut through a generation, so that a resumed run would "
+            "differ; set save_strategy='steps', with save_steps"
+        )
+    if strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % period:
         raise UsageError(
             f"save_steps={args.save_steps} cuts through generations, which {period} batches share, so that a resumed "
             f"run would differ; set save_steps to a multiple of {_least(period, args.gradient_accumulation_steps)}"

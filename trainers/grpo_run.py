@@ -29,6 +29,8 @@ def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
         config.lambda_v, config.lambda_f, config.form, config.cap, config.gated, config.grader, config.layers
     )
     credit = credit_of(config)
+    if config.rollouts < 2:
+        raise UsageError(f"rollouts is {config.rollouts}; an advantage compares answers, so give at least 2")
 
     def make(vlm: Vlm, records: Sequence[Record]) -> AvarGRPOTrainer:
         if len({bool(record.images) for record in records}) > 1:

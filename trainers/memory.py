@@ -17,17 +17,23 @@ _MOMENTS = 8
 class Memory:
     """Bytes on each device; activations come on top."""
 
-    weights: float
-    gradients: float
-    optimiser: float
+    weights: int | float
+    gradients: int | float
+    optimiser: int | float
 
     @property
-    def total(self) -> float:
+    def total(self) -> int | float:
         """All of it."""
         return self.weights + self.gradients + self.optimiser
 
 
-def estimate(model: torch.nn.Module, sharding: str, processes: int, bf16: bool) -> Memory:
+def estimate(
+    model: torch.nn.Module,
+    sharding: str,
+    processes: int,
+    bf16: bool,
+    reference: torch.nn.Module | None = None,
+) -> Memory:
     """Bytes on each of `processes` devices.
 
     Args:
@@ -35,15 +41,17 @@ def estimate(model: torch.nn.Module, sharding: str, processes: int, bf16: bool) 
         sharding: `none` (one device, or copies on several), `full` (FSDP2), or DeepSpeed's `zero2` or `zero3`.
         processes: devices.
         bf16: whether DeepSpeed keeps weights and gradients in bfloat16, beside float32 copies in its optimiser.
+        reference: the model of a KL term, which is sharded like the other.
     """
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    held_weights = [p for each in (model, reference) if each is not None for p in each.parameters()]
+    weights = sum(p.numel() * p.element_size() for p in held_weights)
     trained = [p for p in model.parameters() if p.requires_grad]
     gradients = sum(p.numel() * p.element_size() for p in trained)
     if sharding == "none":
         return Memory(weights, gradients, 2 * gradients)
     if sharding == "full":
         return Memory(weights / processes, gradients / processes, 2 * gradients / processes)
-    every, count = sum(p.numel() for p in model.parameters()), sum(p.numel() for p in trained)
+    every, count = sum(p.numel() for p in held_weights), sum(p.numel() for p in trained)
     each = 2 if bf16 else 4
     held = each * every / (processes if sharding == "zero3" else 1)
     copies = (_MASTER if bf16 else 0) + _MOMENTS
@@ -57,7 +65,8 @@ def note_memory(trainer: Any) -> None:
     sharding = {"FSDP": "full", "DEEPSPEED": "zero2"}.get(kind, "none")
     if kind == "DEEPSPEED" and accelerator.state.deepspeed_plugin.zero_stage == 3:
         sharding = "zero3"
-    found = estimate(trainer.network, sharding, accelerator.num_processes, trainer.args.bf16)
+    reference = getattr(trainer, "ref_model", None)
+    found = estimate(trainer.network, sharding, accelerator.num_processes, trainer.args.bf16, reference)
     trained = sum(p.numel() for p in trainer.network.parameters() if p.requires_grad)
     if accelerator.is_main_process:
         print(told(found, accelerator.num_processes, trained, accelerator.device), file=sys.stderr)

@@ -33,6 +33,7 @@ class SftRun:
         dtype: of the weights; bfloat16 autocast is on where there is a GPU.
         seed: of data order and new weights.
         save_steps: steps between states to go on from.
+        keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
         log_steps: steps between lines of the log.
     """
 
@@ -59,6 +60,7 @@ class SftRun:
     dtype: str = "float32"
     seed: int = 0
     save_steps: int = 100
+    keep: str | None = None
     log_steps: int = 10
 
 
@@ -105,6 +107,7 @@ class GrpoRun:
         vllm: generate with vLLM, in the same process.
         seed: of the order of prompts, the answers and new weights.
         save_steps: steps between states to go on from.
+        keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
         log_steps: steps between lines of the log.
     """
 
@@ -145,6 +148,7 @@ class GrpoRun:
     vllm: bool = False
     seed: int = 0
     save_steps: int = 50
+    keep: str | None = None
     log_steps: int = 1
 
 
@@ -159,7 +163,8 @@ class SynthesizeRun:
         seed: of scenes and questions; the three cold starts of a seed ask the same questions about the same scenes.
         data: prompts with answers, to be made into VARD chains by `model`; "" draws from the glyph world.
         endpoint: an OpenAI-compatible address, such as http://localhost:8000/v1; its key is read from AVAR_API_KEY.
-        model: the model's name there.
+        model: the model's name there; without an endpoint a model of this machine: a folder, `organism:NAME` or a hub
+            id that is on disk.
         grader: how a chain's answer is compared with the record's: `exact` or `math`.
         anchors: fewest anchors of a chain.
         words: most words of a chain.

@@ -22,6 +22,9 @@ from vaslab.errors import UsageError
 from vaslab.models import Vlm, load_model
 
 _MLLAMA = re.compile(r"llama-3\.2-\d+b-vision", re.IGNORECASE)
+_KEPT = {None: 2, "last": 2, "all": None}
+"""States that stay on disk: the last two, for the newest may be half written."""
+_SCHEDULES = ("cosine", "linear", "constant")
 
 
 def train(
@@ -83,9 +86,17 @@ def refuse_model(name: str) -> None:
 
 
 def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
-    """What TRL's configs of both methods are told; `batch` is the rows of one optimiser step, over all devices."""
+    """What TRL's configs of both methods are told; `batch` is the rows of one optimiser step, over all devices.
+
+    Raises UsageError for a batch that cannot be split so, and for a schedule or `keep` that is not known.
+    """
     from accelerate import PartialState
 
+    if config.keep not in _KEPT or config.schedule not in _SCHEDULES:
+        raise UsageError(
+            f"keep is {config.keep!r} and schedule {config.schedule!r}; expected all or last, and one of "
+            f"{', '.join(_SCHEDULES)}"
+        )
     gpu = torch.cuda.is_available()
     # without `cpu`, processes that share no GPU count as one each, and the batch would be a multiple of what was asked
     processes = PartialState(cpu=not gpu).num_processes
@@ -103,7 +114,7 @@ def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
         "seed": config.seed,
         "save_strategy": "steps",
         "save_steps": config.save_steps,
-        "save_total_limit": 2,
+        "save_total_limit": _KEPT[config.keep],
         "logging_steps": config.log_steps,
         "disable_tqdm": not sys.stderr.isatty(),
         "report_to": [],

@@ -29,3 +29,17 @@ RECORDS = [
 
 def rows(records=RECORDS):
     return list(to_dataset(records))
+
+
+ASKED = [Record(f"r{i}", each.messages[:-1], each.images, "rl", "red") for i, each in enumerate(RECORDS[:2])]
+"""Two prompts of unequal length, for reinforcement learning."""
+
+
+def adapted(names):
+    """Those of a model's weights that LoRA changes once it is merged."""
+    projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    return {
+        name
+        for name in names
+        if name.endswith(".weight") and name.split(".")[-2] in projections and "visual" not in name
+    }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from tests.trainers.test_grpo import ASKED
+from tests.trainers.chats import ASKED
 from trainers.data.record import write_records
 from trainers.grpo import AvarGRPOTrainer
 from trainers.grpo_run import run_grpo

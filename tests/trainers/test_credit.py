@@ -1,11 +1,12 @@
 """`avar grpo --credit`: the advantages that train are those of eager maps and of pictures really blackened."""
 
-import json
-
 import pytest
 import torch
 from PIL import Image
 
+from tests.trainers.chats import ASKED, RECORDS
+from tests.trainers.eager import eager_maps
+from tests.trainers.test_grpo import arguments
 from trainers.atrl import AtrlConfig, atrl_weights
 from trainers.credit import credit_of
 from trainers.data.collate import to_prompts
@@ -19,10 +20,6 @@ from vaslab.errors import UsageError
 from vaslab.organism.build import build_model
 from vaslab.prompts.encode import encode
 from vaslab.prompts.roles import SYSTEM_ROLES, Role
-
-from .chats import RECORDS
-from .eager import eager_maps
-from .test_grpo import ASKED, arguments
 
 pytestmark = pytest.mark.tiny
 
@@ -247,40 +244,3 @@ def test_pictures_in_some_prompts_alone_are_refused_before_trl_trips(processor, 
     write_records([ASKED[0], TEXT_ONLY], tmp_path / "data")
     with pytest.raises(UsageError, match="prompts with pictures and without"):
         run_grpo(GrpoRun(*(str(tmp_path / each) for each in ("model", "data", "out")), grader="exact"))
-
-
-def test_a_killed_run_draws_the_same_black_patches_again(processor, tmp_path, monkeypatch):
-    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    write_records(ASKED * 4, tmp_path / "data")
-    options = {
-        "prompts": 2,
-        "rollouts": 2,
-        "per_device": 4,
-        "max_new_tokens": 5,
-        "max_steps": 4,
-        "save_steps": 2,
-    }
-    options |= {"lr": 1e-3, "gated": False, "checkpointing": False, "grader": "exact", "credit": "vppo"}
-
-    def trained(name):
-        where = (str(tmp_path / each) for each in ("model", "data", name))
-        return run_grpo(GrpoRun(*where, **options))
-
-    whole, scored_times = trained("whole"), []
-    original = AvarGRPOTrainer._generate
-
-    def killed(self, prompts):
-        scored_times.append(1)
-        if len(scored_times) == 4:
-            raise KeyboardInterrupt
-        return original(self, prompts)
-
-    monkeypatch.setattr(AvarGRPOTrainer, "_generate", killed)
-    with pytest.raises(KeyboardInterrupt):
-        trained("cut")
-    cut = trained("cut")
-    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
-    card = json.loads((whole / "card.json").read_text())
-    assert card["config"]["credit"] == "vppo"
-    assert 0 < card["metrics"]["vppo/kept"] < 1

@@ -1,16 +1,19 @@
 """`avar grpo`: the reward is that of eager maps, whichever pass measured it; what is refused; what a kill costs."""
 
 import json
+import re
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from trl import GRPOConfig
 
+from tests.trainers.chats import ASKED
+from tests.trainers.eager import eager_maps, vars_by_loops
+from tests.trainers.killed import cut_at, same_weights
 from trainers.data.collate import to_prompts
-from trainers.data.record import Record, write_records
 from trainers.grpo import AvarGRPOTrainer, _prompt
-from trainers.grpo_run import run_grpo
 from trainers.rewards import VarsConfig
 from trainers.runs import GrpoRun
 from vaslab.errors import UsageError, VaslabError
@@ -19,12 +22,7 @@ from vaslab.organism.build import build_model, build_processor
 from vaslab.prompts.encode import encode
 from vaslab.prompts.roles import SYSTEM_ROLES, Role
 
-from .chats import RECORDS
-from .eager import eager_maps, vars_by_loops
-
 pytestmark = pytest.mark.tiny
-
-ASKED = [Record(f"r{i}", each.messages[:-1], each.images, "rl", "red") for i, each in enumerate(RECORDS[:2])]
 
 
 def arguments(folder, **given):
@@ -55,9 +53,11 @@ def make(processor, tmp_path):
             model,
             arguments(tmp_path, **given),
             shaping,
-            train_dataset=to_prompts(ASKED),
-            processing_class=processing_class or processor,
-            **options or {},
+            **{
+                "train_dataset": to_prompts(ASKED),
+                "processing_class": processing_class or processor,
+                **(options or {}),
+            },
         )
 
     return make
@@ -160,6 +160,9 @@ def test_a_processor_that_pads_right_is_refused_for_it_would_move_positions(make
     [
         (None, {"reward_weights": [1.0]}, {}, "set lambda_v and lambda_f"),
         (None, {}, {"reward_funcs": [len]}, "set lambda_v and lambda_f"),
+        (None, {}, {"processing_class": None}, "pass the model's processor"),
+        (None, {"beta": 0.1}, {}, "made in memory, .* set beta=0"),
+        (None, {"save_strategy": "epoch"}, {}, "'epoch' may cut through a generation"),
         (VarsConfig(layers=(2,)), {}, {}, "layers 0 to 1"),
         (None, {"save_strategy": "steps", "save_steps": 3, "num_iterations": 2}, {}, "a multiple of 2"),
         (
@@ -180,6 +183,15 @@ def test_what_would_train_something_else_is_refused(make, shaping, given, option
         make(shaping, options=options, **given)
 
 
+def test_a_name_or_dropout_of_attention_is_refused(make, processor):
+    with pytest.raises(UsageError, match="pass a loaded model"):
+        make(model="organism:base")
+    model = build_model(processor, layers=1, heads=2, kv_heads=1, hidden=32)
+    model.config.get_text_config().attention_dropout = 0.1
+    with pytest.raises(UsageError, match="attention_dropout=0"):
+        make(model=model)
+
+
 def test_prompts_that_trl_encodes_otherwise_are_an_error(make, monkeypatch):
     trainer = make(num_iterations=2)
     monkeypatch.setattr(
@@ -189,52 +201,68 @@ def test_prompts_that_trl_encodes_otherwise_are_an_error(make, monkeypatch):
         trainer.train()
 
 
-@pytest.fixture
-def folders(processor, tmp_path):
-    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    write_records(ASKED * 4, tmp_path / "data")
-
-    def run(name, **given):
-        options = {
-            "prompts": 2,
-            "rollouts": 2,
-            "per_device": 4,
-            "max_new_tokens": 5,
-            "max_steps": 4,
-            "save_steps": 2,
-            "lr": 1e-3,
-            "gated": False,
-            "checkpointing": False,
-            "grader": "exact",
-        }
-        where = (str(tmp_path / each) for each in ("model", "data", name))
-        return run_grpo(GrpoRun(*where, **options | given))
-
-    return run
-
-
-def test_a_killed_run_goes_on_to_the_same_bits(folders, monkeypatch):
-    whole = folders("whole")
+@pytest.mark.parametrize("credit", [None, "vppo"])
+def test_a_killed_run_goes_on_to_the_same_bits(grpo, monkeypatch, credit):
+    """Its rollouts are drawn again as they were; for VPPO its black patches too."""
+    whole = grpo("whole", credit=credit)
     card = json.loads((whole / "card.json").read_text())
-    assert card["method"] == "grpo"
+    assert (card["method"], card["config"]["credit"]) == ("grpo", credit)
     assert card["metrics"]["vars/raw"] > 0
+    assert ("vppo/kept" in card["metrics"]) == (credit == "vppo")
     assert load_model(whole).model.config._attn_implementation == "sdpa"
-    generations = []
-    original = AvarGRPOTrainer._generate
-
-    def killed(self, prompts):
-        generations.append(1)
-        if len(generations) == 4:
-            raise KeyboardInterrupt
-        return original(self, prompts)
-
-    monkeypatch.setattr(AvarGRPOTrainer, "_generate", killed)
+    generations = cut_at(monkeypatch, AvarGRPOTrainer, "_generate", 4)
     with pytest.raises(KeyboardInterrupt):
-        folders("cut")
-    cut = folders("cut")
+        grpo("cut", credit=credit)
+    cut = grpo("cut", credit=credit)
     assert len(generations) == 4 + 2
-    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+    assert same_weights(whole, cut)
+
+
+def test_the_frozen_tower_stays(tiny_folder, grpo):
+    run = grpo(freeze_vision=True, max_steps=2)
+    before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, run))
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    assert still == {name for name in before if ".visual." in name or name.startswith("visual.")}
+    assert still
+
+
+def test_a_kl_term_has_a_reference_and_its_memory_is_told(grpo, capfd):
+    plain = grpo("plain", max_steps=2)
+    free = weights_told(capfd.readouterr().err)
+    held = grpo("held", max_steps=2, kl=100.0)
+    assert weights_told(capfd.readouterr().err) == pytest.approx(2 * free, rel=0.02)
+    assert json.loads((held / "card.json").read_text())["metrics"]["kl"] > 0
+    assert not same_weights(plain, held)
+
+
+def weights_told(said):
+    return float(re.search(r"([\d.e-]+) of weights", said)[1])
+
+
+class Rollouts:
+    """What stands in TRL for a vLLM engine: answers of its own, with the log-probabilities that it had for them."""
+
+    def __init__(self, processing_class, **_):
+        words = ("<answer>red</answer><|im_end|>", "<think>a</think><answer>blue</answer><|im_end|>")
+        self.answers = [processing_class.tokenizer(each)["input_ids"] for each in words]
+
+    def sync_weights(self):
+        pass
+
+    def generate(self, prompts, **_):
+        told = [self.answers[number % 2] for number in range(len(prompts))]
+        return None, told, [[[-1.0]] * len(each) for each in told], None
+
+
+def test_answers_of_vllm_are_measured_in_trls_own_pass(make, processor, monkeypatch):
+    """Without a GPU: everything but the engine is real."""
+    monkeypatch.setattr("trl.trainer.grpo_trainer.VLLMGeneration", Rollouts)
+    trainer = make(VarsConfig(gated=False), use_vllm=True, vllm_mode="colocate", max_completion_length=32)
+    monkeypatch.setattr(trainer, "_look", lambda *_: pytest.fail("a forward of its own"))
+    seen = looked(trainer, monkeypatch)
+    wanted = eager_rewards(processor, seen, "ratio")
+    assert seen["looks"]["reward"].tolist() == pytest.approx(wanted, rel=1e-4)
+    assert seen["rewards"][:, 0].tolist() == [1, 0, 1, 0]
 
 
 def test_the_run_configs_defaults_are_the_papers():

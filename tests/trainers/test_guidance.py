@@ -4,16 +4,17 @@ import copy
 
 import pytest
 import torch
+from peft import get_peft_model
 
+from tests.trainers.chats import RECORDS, record, rows
+from tests.trainers.eager import agto_by_loops, eager_maps
+from trainers.checkpoints import lora
 from trainers.data.collate import SETS, Collator
 from trainers.guidance import NUMBERS, Guidance
 from trainers.losses import AgtoConfig
 from trainers.sets import Sets
 from vaslab.errors import UsageError, VaslabError
 from vaslab.organism.build import build_model
-
-from .chats import RECORDS, record, rows
-from .eager import agto_by_loops, eager_maps
 
 pytestmark = pytest.mark.tiny
 CONFIGS = [
@@ -82,6 +83,28 @@ def test_loss_and_gradients_equal_loops_over_eager_maps(model, processor, config
         assert (found_gradients[name] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-7, name
 
 
+@pytest.mark.parametrize("checkpointing", [None, {"use_reentrant": False}, {"use_reentrant": True}], ids=str)
+def test_adapters_get_the_same_gradients(model, processor, checkpointing):
+    """Under LoRA, with words and both losses; reentrant checkpointing is what ZeRO-3 forces on adapters."""
+    adapters = get_peft_model(copy.deepcopy(model), lora(2))
+    draw = torch.Generator().manual_seed(0)
+    for name, parameter in adapters.named_parameters():
+        if "lora_B" in name:  # zero at first, and with it the gradient of lora_A
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=draw)
+    config = AgtoConfig(alpha=2.0, beta=1.0)
+    batch = Collator(processor)(rows())
+    wanted, wanted_gradients = by_loops(adapters, batch, config)
+    _, plain, _ = by_guidance(adapters, batch, AgtoConfig(0.0, 0.0))
+    found, found_gradients, _ = by_guidance(adapters, batch, config, checkpointing)
+    assert found == pytest.approx(wanted, rel=1e-5)
+    assert found_gradients.keys() == wanted_gradients.keys() == plain.keys()
+    assert all("lora_" in name for name in found_gradients)
+    for name, gradient in wanted_gradients.items():
+        assert (found_gradients[name] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-7, name
+    pulled = max((plain[name] - each).norm() / each.norm() for name, each in wanted_gradients.items())
+    assert pulled > 0.1  # words alone would not do
+
+
 def test_what_is_done_to_the_total_reaches_the_guidance(model, processor):
     """A loss scaler's factor, or a division for accumulation, applies to both losses alike."""
     batch = Collator(processor)(rows())
@@ -127,6 +150,8 @@ def test_rows_are_padded_right_and_labelled_by_their_response(processor):
         )
         assert (inputs["input_ids"][b][sets.visual[b]] == processor.image_token_id).all()
     assert sets.visual.sum(-1).tolist() == [16, 24, 0]
+    # without it Qwen2.5-VL counts positions as in text, in silence
+    assert torch.equal(inputs["mm_token_type_ids"].bool(), sets.visual)
 
 
 def test_a_row_costs_the_same_alone_and_beside_longer_ones(model, processor):

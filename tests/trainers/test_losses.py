@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
+from tests.trainers.eager import agto_by_loops
 from trainers.losses import AgtoConfig, agto_losses, layer_losses
 from trainers.sets import Sets
 from vaslab.errors import UsageError
-
-from .eager import agto_by_loops
 
 # Six tokens: S S V V q q. One layer, two heads; rows 4 and 5 are the queries.
 SETS = Sets(*(torch.tensor([[i in each for i in range(6)]]) for each in ((0, 1), (2, 3), (4, 5))))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.trainers.eager import vars_by_loops
 from trainers.rewards import (
     FORMS,
     VarsConfig,
@@ -15,8 +16,6 @@ from trainers.rewards import (
     visual_reward,
 )
 from vaslab.errors import UsageError
-
-from .eager import vars_by_loops
 
 
 def on(maps, keys):

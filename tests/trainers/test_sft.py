@@ -1,8 +1,6 @@
 """`avar sft`: what moves, what is refused, what a kill costs, what the folder holds."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -10,18 +8,17 @@ import torch
 from safetensors.torch import load_file
 from trl import SFTConfig
 
+from tests.trainers.chats import RECORDS, adapted
+from tests.trainers.killed import cut_at, same_weights
 from trainers.checkpoints import accumulation, last_state
 from trainers.data.collate import to_dataset
-from trainers.data.record import write_records
 from trainers.losses import AgtoConfig
 from trainers.runs import SftRun
 from trainers.sft import AvarSFTTrainer
-from trainers.sft_run import run_sft
+from vaslab.attention import text_decoder
 from vaslab.errors import UsageError
 from vaslab.models import load_model
 from vaslab.organism.build import build_model
-
-from .chats import RECORDS
 
 pytestmark = pytest.mark.tiny
 
@@ -116,55 +113,36 @@ def test_a_smoothed_loss_makes_a_second_forward_and_keeps_the_guidance(make):
     assert logs[-1] > logs[0] + 0.05
 
 
-def test_the_frozen_tower_stays(processor, tmp_path):
-    folder, run = saved(processor, tmp_path, freeze_vision=True)
-    before, after = load_file(folder / "model.safetensors"), load_file(run / "model.safetensors")
+def test_a_step_is_one_forward(make):
+    trainer, forwards = make(AgtoConfig(), gradient_checkpointing=False), []
+    text_decoder(trainer.network)[1].register_forward_pre_hook(lambda *_: forwards.append(1))
+    trainer.train()
+    assert len(forwards) == trainer.state.global_step == 2
+
+
+def test_the_frozen_tower_stays(tiny_folder, sft):
+    run = sft(freeze_vision=True)
+    before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, run))
     still = {name for name in before if torch.equal(before[name], after[name])}
     assert still == {name for name in before if ".visual." in name or name.startswith("visual.")}
     assert still
 
 
-def test_lora_moves_its_adapters_alone_and_leaves_a_merged_folder(processor, tmp_path):
-    folder, run = saved(processor, tmp_path, lora_rank=2, lr=1e-2)
-    before, after = load_file(folder / "model.safetensors"), load_file(run / "model.safetensors")
+def test_lora_moves_its_adapters_alone_and_leaves_a_merged_folder(tiny_folder, sft):
+    run = sft(lora_rank=2, lr=1e-2)
+    before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, run))
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    assert changed == {
-        name
-        for name in before
-        if name.endswith(".weight") and name.split(".")[-2] in projections and "visual" not in name
-    }
+    assert changed == adapted(before)
     assert (run.parent / "adapter" / "adapter_config.json").is_file()
 
 
-def saved(processor, tmp_path, **given):
-    """A tiny model's folder and the checkpoint that a two-step run of it leaves."""
-    folder = tmp_path / "model"
-    if not folder.exists():
-        build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(folder)
-        processor.save_pretrained(folder)
-        write_records([*RECORDS] * 2, tmp_path / "data")
-    options = {
-        "batch": 2,
-        "per_device": 1,
-        "max_steps": 2,
-        "lr": 1e-3,
-        "log_steps": 1,
-        "warmup": 0.0,
-        "checkpointing": False,
-    }
-    out = tmp_path / given.pop("name", "run")
-    config = SftRun(str(folder), str(tmp_path / "data"), str(out), **options | given)
-    return folder, run_sft(config)
-
-
-def test_the_checkpoint_is_an_ordinary_folder_with_a_card(processor, tmp_path):
-    folder, run = saved(processor, tmp_path)
+def test_the_checkpoint_is_an_ordinary_folder_with_a_card(tiny_folder, sft):
+    run = sft()
     vlm = load_model(run)
     assert vlm.model.config._attn_implementation == "sdpa"
     card = json.loads((run / "card.json").read_text())
-    assert card["parent"] == {"name": str(folder), "revision": load_model(folder).revision}
+    assert card["parent"] == {"name": str(tiny_folder), "revision": load_model(tiny_folder).revision}
     assert card["data"]["records"] == 6
     assert card["steps"] == 2
     assert card["config"]["alpha"] == 0.15
@@ -172,25 +150,29 @@ def test_the_checkpoint_is_an_ordinary_folder_with_a_card(processor, tmp_path):
     assert not (run / "training_args.bin").exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(processor, tmp_path, monkeypatch):
-    _, whole = saved(processor, tmp_path, name="whole", max_steps=4, save_steps=2)
-    steps = []
-
-    def killed(self, *args, **kwargs):
-        steps.append(1)
-        if len(steps) == 6:  # two forwards a step: in the third
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    original = AvarSFTTrainer.compute_loss
-    monkeypatch.setattr(AvarSFTTrainer, "compute_loss", killed)
+@pytest.mark.parametrize("given", [{}, {"lora_rank": 2}, {"freeze_vision": True}], ids=str)
+def test_a_killed_run_goes_on_to_the_same_bits(sft, tmp_path, monkeypatch, given):
+    given |= {"max_steps": 4, "save_steps": 2}
+    whole = sft("whole", **given)
+    # two forwards a step: in the third
+    forwards = cut_at(monkeypatch, AvarSFTTrainer, "compute_loss", 6)
     with pytest.raises(KeyboardInterrupt):
-        saved(processor, tmp_path, name="cut", max_steps=4, save_steps=2)
+        sft("cut", **given)
     assert last_state(tmp_path / "cut").endswith("checkpoint-2")
     (tmp_path / "cut" / "state" / "checkpoint-3").mkdir()  # half written
-    _, cut = saved(processor, tmp_path, name="cut", max_steps=4, save_steps=2)
-    assert len(steps) == 6 + 4
-    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+    cut = sft("cut", **given)
+    assert len(forwards) == 6 + 4
+    assert same_weights(whole, cut)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("all", [1, 2, 3]), ("last", [2, 3]), (None, [2, 3])])
+def test_states_that_are_kept_are_models(sft, tiny_folder, keep, kept):
+    run = sft(max_steps=3, save_steps=1, keep=keep)
+    states = sorted(run.parent.glob("state/checkpoint-*"))
+    assert [int(state.name.removeprefix("checkpoint-")) for state in states] == kept
+    revisions = [load_model(each).revision for each in (tiny_folder, *states, run)]
+    assert len(set(revisions)) == len(states) + 1
+    assert revisions[-1] == revisions[-2]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +183,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(processor, tmp_path, monkeypatch)
         ({"max_length": 1024}, "set max_length=None"),
         ({"assistant_only_loss": True}, "set it to False"),
         ({"torch_compile": True}, "set torch_compile=False"),
+        ({"use_liger_kernel": True}, "replaces the forward that is measured; set it to False"),
     ],
 )
 def test_what_would_train_something_else_is_refused(make, given, told):
@@ -213,6 +196,8 @@ def test_what_has_no_processor_or_model_is_refused(processor, tmp_path):
         AvarSFTTrainer("organism:base", arguments(tmp_path), processing_class=processor)
     with pytest.raises(UsageError, match="leave it out"):
         AvarSFTTrainer(object(), arguments(tmp_path), processing_class=processor, data_collator=list)
+    with pytest.raises(UsageError, match="would go unguided; leave it out"):
+        AvarSFTTrainer(object(), arguments(tmp_path), processing_class=processor, compute_loss_func=len)
     with pytest.raises(UsageError, match="pass the model's processor"):
         AvarSFTTrainer(object(), arguments(tmp_path))
 
@@ -221,15 +206,6 @@ def test_a_batch_is_split_evenly_or_refused():
     assert accumulation(512, 4, 16) == 8
     with pytest.raises(UsageError, match="no multiple of per_device 4 times 3"):
         accumulation(512, 4, 3)
-
-
-def test_training_never_loads_nnsight():
-    program = (
-        "import sys, trainers.sft_run, trainers.grpo_run, trainers.data.glyph\n"
-        "print([name for name in sys.modules if name.partition('.')[0] in ('nnsight', 'plotly', 'xarray')])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_run_configs_defaults_are_the_papers():

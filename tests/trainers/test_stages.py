@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.trainers.test_config import CONFIGS
 from trainers import stages
 from trainers.cli import app as avar
 from trainers.config import build, read_yaml
@@ -25,8 +26,6 @@ from vaslab.cli.app import app as vaslab_app
 from vaslab.cli.exits import run
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import load_model
-
-from .test_config import CONFIGS
 
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
 RL = {"name": "rl", "method": "grpo", "kind": "rl", "parent": "cold"}

@@ -9,16 +9,17 @@ import pytest
 from PIL import Image
 
 from tests.benchmarks.judge_server import Chat, serving
+from tests.trainers.test_data import png
 from trainers.cli import app
 from trainers.data.readers import read_records
 from trainers.data.record import Record, write_records
 from trainers.vard.endpoint import KEY, Endpoint
+from trainers.vard.local import LocalModel
 from trainers.vard.synthesis import ANCHOR, Limits, Rejected, run_synthesis, synthesise
 from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.cli.exits import run
 from vaslab.errors import UsageError, VaslabError
-
-from .test_data import png
+from vaslab.organism import glyphs
 
 ASKED = Record("q1", (("user", "<image>What {kind} of angle?"),), (png(),), "rl", "1/2")
 CHAIN = "<think>It is half.</think><answer>0.5</answer>"
@@ -168,6 +169,85 @@ def test_the_command_draws_glyphs_or_asks_for_an_endpoint(tmp_path, capfd):
     write_records([ASKED], tmp_path / "asked")
     words = ["synthesize", "--out", str(tmp_path / "made")]
     assert run(app, [*words, "--data", str(tmp_path / "asked")], "avar") == 2
-    assert "--data needs --endpoint and --model" in capfd.readouterr().err
+    assert "--data needs --model" in capfd.readouterr().err
     assert run(app, [*words, "--endpoint", "http://here"], "avar") == 2
     assert "add --data FILE" in capfd.readouterr().err
+
+
+def test_the_command_asks_an_endpoint_and_says_what_it_cost(tmp_path, monkeypatch, capfd):
+    """Two prompts of which one is answered wrongly; the prices are of a million tokens."""
+    monkeypatch.delenv(KEY, raising=False)
+    other = Record("q2", (("user", "<image>Another?"),), (png(),), "rl", "3")
+    write_records([ASKED, other], tmp_path / "asked")
+    chat = Chat(
+        lambda _: pytest.fail("asked too often"), [reply("d"), reply(CHAIN), reply(ANCHORED), reply("no")]
+    )
+    words = [
+        "synthesize",
+        "--data",
+        str(tmp_path / "asked"),
+        "--out",
+        str(tmp_path / "made"),
+        "--workers",
+        "1",
+    ]
+    prices = ["--price-in", "1000000", "--price-out", "10000"]
+    with serving(chat) as address:
+        assert run(app, [*words, "--endpoint", address, "--model", "m", *prices], "avar") == 0
+    said = capfd.readouterr()
+    assert said.out.strip() == str(tmp_path / "made" / "records.jsonl")
+    # 4 calls of 7 tokens read and 3 written, and the picture's description known for the second prompt
+    told = "1 of 2 chains kept; 4 calls (1 more from the cache), 28 tokens read and 12 written, cost 28.12"
+    assert told in said.err
+    assert [each.id for each in read_records(tmp_path / "made").require("response")] == ["q1"]
+
+
+def scene_question():
+    scene = glyphs.scene(glyphs.TEST_SEEDS[0])
+    glyph = scene.glyphs[0]
+    return scene.picture(), f"what is at the {glyph.place}?", glyph.name
+
+
+@pytest.mark.organism
+def test_a_model_of_this_machine_answers_and_is_asked_once(tmp_path):
+    picture, question, answer = scene_question()
+    model = LocalModel("organism:base", tmp_path, temperature=0.0, max_tokens=16)
+    assert model.ask(question, (picture,)) == answer
+    assert (model.usage.calls, model.usage.cached) == (1, 0)
+    assert 2 <= model.usage.completion_tokens <= 16
+    assert model.ask(question, (picture,)) == answer
+    assert (model.usage.calls, model.usage.cached) == (1, 1)
+    again = LocalModel("organism:base", tmp_path, temperature=0.0, max_tokens=16)
+    assert again.ask(question, (picture,)) == answer
+    assert again.usage.calls == 0
+    with pytest.raises(PromptRefusedError, match="cut at its longest; raise --max-tokens"):
+        LocalModel("organism:base", tmp_path, temperature=0.0, max_tokens=1).ask(question, (picture,))
+    with pytest.raises(PromptRefusedError, match="no content"):
+        model.ask("")
+
+
+@pytest.mark.organism
+def test_what_a_local_model_draws_does_not_rest_on_what_was_asked_before(tmp_path):
+    picture, question, _ = scene_question()
+    told = []
+    for name, before in (("a", ["describe the picture."]), ("b", []), ("c", [])):
+        model = LocalModel(
+            "organism:base", tmp_path / name, temperature=3.0 if name != "c" else 2.9, max_tokens=400
+        )
+        for each in [*before, question]:
+            try:
+                told.append(model.ask(each, (picture,)))
+            except PromptRefusedError:
+                told.append("cut")
+    assert told[1] == told[2] != told[3]
+
+
+@pytest.mark.organism
+def test_the_command_takes_a_local_model(tmp_path, capfd):
+    """The organism does not know VARD's prompts: every chain is rejected, with its reason."""
+    write_records([ASKED], tmp_path / "asked")
+    words = ["synthesize", "--data", str(tmp_path / "asked"), "--out", str(tmp_path / "made")]
+    words += ["--model", "organism:base", "--max-tokens", "64", "--temperature", "0"]
+    assert run(app, words, "avar") == 2
+    assert "none of 1 chains was kept" in capfd.readouterr().err
+    assert json.loads((tmp_path / "made" / "rejected.jsonl").read_text())["id"] == "q1"

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from trainers.config import keep_to, plain
 from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
+from vaslab.errors import MissingError
 
 
 def sft(config: SftRun) -> int:
     """Run `avar sft`."""
+    require_packages("trl", "peft")
     return in_folder(config, _run_sft)
 
 
@@ -29,6 +32,7 @@ def _run_sft(config: SftRun) -> Path:
 
 def grpo(config: GrpoRun) -> int:
     """Run `avar grpo`."""
+    require_packages("trl", "peft", *(["vllm"] if config.vllm else []))
     return in_folder(config, _run_grpo)
 
 
@@ -36,6 +40,18 @@ def _run_grpo(config: GrpoRun) -> Path:
     from trainers.grpo_run import run_grpo
 
     return run_grpo(config)
+
+
+def require_packages(*names: str) -> None:
+    """Raise MissingError for the first package that is not installed, before a folder is made or a model read."""
+    for name in names:
+        if find_spec(name) is None:
+            what = (
+                "give --no-vllm, or install a vLLM that TRL supports"
+                if name == "vllm"
+                else "install vaslab[train]"
+            )
+            raise MissingError(f"the package {name} is not installed; {what}")
 
 
 def in_folder(config: Any, train: Callable[[Any], Path]) -> int:

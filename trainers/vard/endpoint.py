@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from vaslab.benchmarks.judge_cache import AnswerCache
 KEY = "AVAR_API_KEY"
 """Environment variable that holds the endpoint's key; local servers need none."""
 
+CUT = "the reply was cut at its longest; raise --max-tokens"
 _SECONDS = 300.0
 
 
@@ -59,18 +60,27 @@ class Endpoint(ChatClient):
             PromptRefusedError: no answer to this question, or one cut at `max_tokens`.
             VaslabError: no connection, an error of the server, an address that is no chat.
         """
-        content = [*map(_picture, images), {"type": "text", "text": text}]
-        # a picture is long: what is kept names the question by its digest
-        question = sha256(json.dumps([content, self.settings]).encode()).hexdigest()
+        content = content_of(text, images)
+        question = question_of(content, self.settings)
         known = self.cache.get(question)
         if known is not None:
             self.note_cached()
             return known
         reply = self.send(content, **self.settings)
         if reply.cut:
-            raise PromptRefusedError("the reply was cut at its longest; raise --max-tokens")
+            raise PromptRefusedError(CUT)
         self.cache.put(question, reply.text)
         return reply.text
+
+
+def content_of(text: str, images: tuple[Image, ...]) -> list[dict[str, Any]]:
+    """A user turn as a chat endpoint takes it: pictures, then text."""
+    return [*map(_picture, images), {"type": "text", "text": text}]
+
+
+def question_of(content: list[dict[str, Any]], settings: Mapping[str, Any]) -> str:
+    """What the cache calls a question. A picture is long, so it is a digest."""
+    return sha256(json.dumps([content, settings]).encode()).hexdigest()
 
 
 def _picture(image: Image) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from PIL.Image import Image
 
 from trainers.data.record import PLACE, Record, write_records
 from trainers.rewards import accuracy_reward, format_reward
-from trainers.vard.endpoint import Endpoint
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.errors import UsageError
@@ -24,6 +26,14 @@ ANCHOR = re.compile(
     re.IGNORECASE,
 )
 """A phrase that sends the reader back to the picture."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What is asked: an `Endpoint` or a `LocalModel`."""
+
+    def ask(self, text: str, images: tuple[Image, ...] = ()) -> str:
+        """Reply to a text about pictures. Raises PromptRefusedError where there is no reply to this one."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +59,27 @@ class Limits:
     words: int = 3000
 
 
-def synthesise(record: Record, endpoint: Endpoint, limits: Limits) -> Record | Rejected:
+def synthesise(record: Record, model: Model, limits: Limits) -> Record | Rejected:
     """Make one VARD record of a prompt with its answer.
 
-    A question that the model does not answer is rejected. Raises what else `Endpoint.ask` raises.
+    A question that the model does not answer is rejected. Raises what else the model's `ask` raises.
     """
     try:
-        return _chained(record, endpoint, limits)
+        return _chained(record, model, limits)
     except PromptRefusedError as error:
         return Rejected(record.id, f"no reply: {error}")
 
 
-def _chained(record: Record, endpoint: Endpoint, limits: Limits) -> Record | Rejected:
+def _chained(record: Record, model: Model, limits: Limits) -> Record | Rejected:
     images = record.prompt().images
     pictures = tuple(image for image in images if not isinstance(image, Path))
     question = record.messages[-1][1].replace(PLACE, "").strip()
-    description = endpoint.ask(_prompt("describe"), pictures)
-    chain = endpoint.ask(_prompt("reflect", description=description, question=question))
+    description = model.ask(_prompt("describe"), pictures)
+    chain = model.ask(_prompt("reflect", description=description, question=question))
     reason = _wrong(chain, record, limits)
     if reason:
         return Rejected(record.id, f"reflect: {reason}")
-    anchored = endpoint.ask(_prompt("anchor", question=question, chain=chain), pictures).strip()
+    anchored = model.ask(_prompt("anchor", question=question, chain=chain), pictures).strip()
     reason = _wrong(anchored, record, limits) or _poor(anchored, limits)
     if reason:
         return Rejected(record.id, f"anchor: {reason}")
@@ -106,7 +116,7 @@ def _poor(response: str, limits: Limits) -> str:
 
 
 def run_synthesis(
-    records: Sequence[Record], endpoint: Endpoint, limits: Limits, out: Path, workers: int
+    records: Sequence[Record], model: Model, limits: Limits, out: Path, workers: int
 ) -> tuple[Path, list[Rejected]]:
     """Make records of all prompts; write records.jsonl and rejected.jsonl into `out`.
 
@@ -120,7 +130,7 @@ def run_synthesis(
         raise UsageError(f"{out / 'records.jsonl'} is there already; choose another folder")
     pool = ThreadPoolExecutor(workers)
     try:
-        waiting = [pool.submit(synthesise, record, endpoint, limits) for record in records]
+        waiting = [pool.submit(synthesise, record, model, limits) for record in records]
         made = [each.result() for each in waiting]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 import vaslab
+from tests.trainers.chats import adapted
+from tests.trainers.test_config import CONFIGS
 from trainers.cli import app
-from trainers.data.record import write_records
 from trainers.grpo_run import grpo_arguments, run_grpo
 from trainers.memory import Memory, estimate, told
 from trainers.runs import GrpoRun, SftRun
@@ -19,11 +21,7 @@ from trainers.training import refuse_model
 from vaslab.cli.exits import run
 from vaslab.errors import UsageError
 from vaslab.models import load_model
-from vaslab.organism.build import build_model
 from vaslab.prompts.encode import encode
-
-from .test_config import CONFIGS
-from .test_grpo import ASKED
 
 
 def test_the_llama_config_is_refused_with_the_reason_and_what_works(tmp_path, capfd):
@@ -94,25 +92,43 @@ def test_both_methods_tell_trl_the_same_of_what_they_share():
     assert (sft.max_length, sft.warmup_steps, grpo.num_generations, grpo.beta) == (None, 0.1, 8, 0.0)
 
 
+def test_memory_counts_a_reference_and_shares_it_as_the_model_is(model):
+    reference = nn.Linear(20, 50, bias=False)  # 1,000 weights more
+    assert estimate(model, "none", 4, False, reference) == Memory(8000, 800, 1600)
+    assert estimate(model, "full", 4, False, reference) == Memory(2000, 200, 400)
+    assert estimate(model, "zero3", 4, True, reference) == Memory(1000, 100, 600)
+
+
+@pytest.mark.parametrize("given", [{"keep": "some"}, {"schedule": "cosin"}])
+def test_words_that_nothing_knows_are_refused(given):
+    with pytest.raises(UsageError, match="expected all or last, and one of cosine, linear, constant"):
+        sft_arguments(SftRun("m", "d", "o", **given))
+
+
+def test_one_answer_to_a_prompt_has_nothing_to_be_better_than():
+    with pytest.raises(UsageError, match="give at least 2"):
+        run_grpo(GrpoRun("m", "d", "o", rollouts=1))
+
+
 @pytest.mark.tiny
-def test_lora_by_reinforcement_leaves_an_adapter_that_is_measured_as_it_is(processor, tmp_path, capfd):
+def test_lora_by_reinforcement_leaves_an_adapter_that_is_measured_as_it_is(
+    tiny_folder, processor, grpo, capfd
+):
     """The adapter moves and nothing else; its folder, from anywhere, is the merged checkpoint."""
-    base = tmp_path / "model"
-    build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(base)
-    processor.save_pretrained(base)
-    write_records(ASKED * 2, tmp_path / "data")
-    options = {"prompts": 2, "rollouts": 2, "per_device": 4, "max_new_tokens": 5, "max_steps": 2, "lr": 1e-2}
-    options |= {"gated": False, "checkpointing": False, "grader": "exact", "lora_rank": 2, "save_steps": 1}
-    merged = run_grpo(GrpoRun(str(base), str(tmp_path / "data"), str(tmp_path / "run"), **options))
+    merged = grpo(max_steps=2, lr=1e-2, lora_rank=2, save_steps=1)
     said = capfd.readouterr().err
     assert "note: each of 1 device(s) will hold" in said
-    adapter = tmp_path / "run" / "adapter"
-    assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    adapter = merged.parent / "adapter"
+    assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == str(
+        tiny_folder
+    )
     assert not (adapter / "training_args.bin").exists()
-    models = [load_model(each) for each in (adapter, merged, base)]
+    before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, merged))
+    assert {name for name in before if not torch.equal(before[name], after[name])} == adapted(before)
+    models = [load_model(each) for each in (adapter, merged, tiny_folder)]
     prompt = vaslab.Prompt(user="where?", images=[Image.new("RGB", (64, 96), "red")])
     inputs = encode(processor, [prompt]).inputs
     with torch.no_grad():
-        found, same, before = (each.model(**inputs).logits for each in models)
+        found, same, first = (each.model(**inputs).logits for each in models)
     assert torch.allclose(found, same, atol=1e-5)
-    assert not torch.allclose(found, before, atol=1e-4)
+    assert not torch.allclose(found, first, atol=1e-4)

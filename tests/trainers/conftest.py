@@ -1,0 +1,57 @@
+"""A tiny model in a folder, and runs of both commands on it that end within seconds."""
+
+import pytest
+
+from tests.trainers.chats import ASKED, RECORDS
+from trainers.data.record import write_records
+from trainers.grpo_run import run_grpo
+from trainers.runs import GrpoRun, SftRun
+from trainers.sft_run import run_sft
+
+SHORT_SFT = {
+    "batch": 2,
+    "per_device": 1,
+    "max_steps": 2,
+    "lr": 1e-3,
+    "log_steps": 1,
+    "warmup": 0.0,
+    "checkpointing": False,
+}
+SHORT_GRPO = {
+    "prompts": 2,
+    "rollouts": 2,
+    "per_device": 4,
+    "max_new_tokens": 5,
+    "max_steps": 4,
+    "save_steps": 2,
+    "lr": 1e-3,
+    "gated": False,
+    "checkpointing": False,
+    "grader": "exact",
+}
+
+
+@pytest.fixture
+def sft(tiny_folder, tmp_path):
+    """Run `avar sft` for two steps into a folder of this name; returns the checkpoint."""
+
+    def run(name="run", **given):
+        data = tmp_path / "chats"
+        if not data.exists():
+            write_records([*RECORDS] * 2, data)
+        return run_sft(SftRun(str(tiny_folder), str(data), str(tmp_path / name), **SHORT_SFT | given))
+
+    return run
+
+
+@pytest.fixture
+def grpo(tiny_folder, tmp_path):
+    """Run `avar grpo` for four steps into a folder of this name; returns the checkpoint."""
+
+    def run(name="run", **given):
+        data = tmp_path / "prompts"
+        if not data.exists():
+            write_records(ASKED * 4, data)
+        return run_grpo(GrpoRun(str(tiny_folder), str(data), str(tmp_path / name), **SHORT_GRPO | given))
+
+    return run
