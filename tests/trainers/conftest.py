@@ -4,9 +4,7 @@ import pytest
 
 from tests.trainers.chats import ASKED, RECORDS
 from trainers.data.record import write_records
-from trainers.grpo_run import run_grpo
 from trainers.runs import GrpoRun, SftRun
-from trainers.sft_run import run_sft
 
 SHORT_SFT = {
     "batch": 2,
@@ -35,6 +33,8 @@ SHORT_GRPO = {
 def sft(tiny_folder, tmp_path):
     """Run `avar sft` for two steps into a folder of this name; returns the checkpoint."""
 
+    from trainers.sft_run import run_sft  # TRL takes seconds to load, which most tests here need not
+
     def run(name="run", **given):
         data = tmp_path / "chats"
         if not data.exists():
@@ -47,6 +47,8 @@ def sft(tiny_folder, tmp_path):
 @pytest.fixture
 def grpo(tiny_folder, tmp_path):
     """Run `avar grpo` for four steps into a folder of this name; returns the checkpoint."""
+
+    from trainers.grpo_run import run_grpo
 
     def run(name="run", **given):
         data = tmp_path / "prompts"
