@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
+from threading import Thread
 
 import pytest
 
@@ -31,31 +30,22 @@ def test_what_is_not_there_is_said(vaslab, a_run, tmp_path):
     assert "live asks one model" in err
 
 
-def test_it_serves_until_ctrl_c(a_run):
-    words = [sys.executable, "-m", "vaslab.cli", "explore", str(a_run), "--no-browser"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    served = subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        # a shell's background jobs ignore Ctrl-C, and so would their children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        address = served.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            assert b"explorer-data" in answer.read()
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(address.partition("?")[0], timeout=30)
-        served.send_signal(signal.SIGINT)
-        out, err = served.communicate(timeout=30)
-    finally:
-        served.kill()
-        served.wait()
-    assert served.returncode == 0
-    assert out == ""
-    assert "the explorer has ended" in err
-    assert "Traceback" not in err
+def test_it_opens_the_browser_and_serves_until_ctrl_c(vaslab, a_run, monkeypatch):
+    seen = {}
+
+    def visit(address):
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                seen["page"] = answer.read()
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(address.partition("?")[0], timeout=30)
+            seen["address"] = address
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", lambda address: not Thread(target=visit, args=[address]).start())
+    code, out, err = vaslab("explore", a_run)
+    assert b"explorer-data" in seen["page"]
+    assert (code, out) == (0, f"{seen['address']}\n")
+    assert out.startswith("http://127.0.0.1:")
+    assert err.splitlines()[-1] == "note: the explorer has ended"
