@@ -31,6 +31,8 @@ def test_two_runs_side_by_side(vaslab, four, tmp_path):
     assert "+33.3 points" in err
     assert "2 fixed, 0 broken" in err
     assert "x1.00 [1.00–1.00]" in err
+    assert "VAS (mean of ratios)" in err
+    assert "VAS (ratio of means)" in err
     assert "0 heads changed their VAS" in err
     assert {path.name for path in out.glob("*.csv")} == {"compare.csv", "decomposition.csv"}
 

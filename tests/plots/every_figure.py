@@ -52,11 +52,21 @@ def _runs(
 
 
 def every_figure(
-    items: int = 8, layers: int = 5, heads: int = 4, checkpoints: int = 5, theme: str = "light"
+    items: int = 8,
+    layers: int = 5,
+    heads: int = 4,
+    checkpoints: int = 5,
+    theme: str = "light",
+    runs: dict[str, xr.Dataset] | None = None,
 ) -> dict[str, Callable[[], Drawn]]:
-    """Name -> how it is drawn with its numbers."""
-    runs, right = _runs(items, layers, heads, checkpoints)
-    one, two = _capture(items, layers, heads, 0.0), _capture(items, layers, heads, 0.5)
+    """Name -> how it is drawn with its numbers: of made-up captures of one shape, or of `runs`, the first and last."""
+    if runs is None:
+        runs, right = _runs(items, layers, heads, checkpoints)
+        one, two = _capture(items, layers, heads, 0.0), _capture(items, layers, heads, 0.5)
+    else:
+        one, two = next(iter(runs.values())), list(runs.values())[-1]
+        right = {name: right_of(run, 0.3 + 0.1 * at, at) for at, (name, run) in enumerate(runs.items())}
+        checkpoints = len(runs)
     steps = {50 * i: capture for i, capture in enumerate(runs.values())}
     graded = dict(zip(steps, right.values(), strict=True))
     words = {
@@ -66,7 +76,7 @@ def every_figure(
     shown = {name: Image.new("RGB", (48, 40), "teal") for name in list(one["item"].values)[:40]}
     prompted = [
         plots.Prompted(name, prompt, runs[name].assign(vas=runs[name]["vas"] * (1 + at)), right[name])
-        for name in list(runs)[:3]
+        for name in dict.fromkeys([*list(runs)[:2], list(runs)[-1]])
         for at, prompt in enumerate(("default", "empty", "Look at the image."))
     ]
     log = [
@@ -82,7 +92,7 @@ def every_figure(
         return draw(table, theme=theme, **how), table
 
     found: dict[str, Callable[[], Drawn]] = {
-        "heads": lambda: of(plots.heads_table(one), plots.heads, one),
+        "heads": lambda: of(plots.heads_table(two), plots.heads, two),
         "lazy": lambda: of(plots.lazy_table(runs), plots.lazy, runs),
         "compare": lambda: of(plots.compare_table(one, two), plots.compare, one, two),
         "decomposition": lambda: of(plots.changes_table(one, two), plots.changes, one, two),

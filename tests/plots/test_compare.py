@@ -63,11 +63,14 @@ def test_heads_that_changed_are_found_and_others_are_pale() -> None:
 @pytest.mark.parametrize(
     ("moved", "expected"),
     [
-        ({2: 2.0, 3: 2.0}, "tuned raises VAS 2.0-fold in layers 2–3"),
-        ({2: 2.0, 5: 0.5}, "tuned raises VAS 2.0-fold in layer 2 and lowers it 2.0-fold in layer 5"),
-        ({0: 0.25}, "tuned lowers VAS 4.0-fold in layer 0"),
-        ({}, "No head of tuned differs clearly from base"),
-        (dict.fromkeys(range(6), 1.5), "tuned raises VAS 1.5-fold in all layers"),
+        ({2: 2.0, 3: 2.0}, "tuned raises VAS (mean of ratios) 2.0-fold in layers 2–3"),
+        (
+            {2: 2.0, 5: 0.5},
+            "tuned raises VAS (mean of ratios) 2.0-fold in layer 2 and lowers it 2.0-fold in layer 5",
+        ),
+        ({0: 0.25}, "tuned lowers VAS (mean of ratios) 4.0-fold in layer 0"),
+        ({}, "No head of tuned differs clearly from base in VAS (mean of ratios)"),
+        (dict.fromkeys(range(6), 1.5), "tuned raises VAS (mean of ratios) 1.5-fold in all layers"),
     ],
 )
 def test_the_title_is_what_the_data_say(moved: dict[int, float], expected: str) -> None:
@@ -80,8 +83,9 @@ def test_heads_that_cancel_within_a_layer_are_no_change_of_the_layer() -> None:
     second["vas"][:, 3] = np.array([1.5, 1.5, 0.5, 0.5])[None, :, None] * np.random.default_rng(0).lognormal(
         0, 0.05, (25, 4, 1)
     )
-    assert "tuned differs from base in 4 of 24 heads, but in no layer as a whole" in title(
-        compare(first, second, ("base", "tuned"))
+    assert (
+        "tuned differs from base in VAS (mean of ratios) of 4 of 24 heads, but in no layer as a whole"
+        in title(compare(first, second, ("base", "tuned")))
     )
 
 
@@ -142,3 +146,48 @@ def test_changes_in_words() -> None:
         "×4",
         "×2<sup>20</sup>",
     ]
+
+
+def test_either_end_of_a_scale_says_what_it_means() -> None:
+    told = words(compare(*shifted({2: 2.0})))
+    for word in ("← more system", "more image →", "← lower VAS", "higher VAS →"):
+        assert word in told
+
+
+def test_a_change_on_the_floor_is_a_bound_in_the_layers_that_rest_on_it() -> None:
+    first, second = shifted({2: 2.0, 3: 2.0})
+    second["clamped"][:, 2:4] = 0.4
+    assert "tuned raises VAS (mean of ratios) at least 2.0-fold in layers 2–3" in title(
+        compare(first, second, ("base", "tuned"))
+    )
+    assert "lowers VAS (mean of ratios) at least 2.0-fold" in title(compare(second, first))
+    second["clamped"][:, 2:4] = 0.0
+    second["clamped"][:, 5] = 0.9
+    fig = compare(first, second)
+    assert "at least" not in title(fig)
+    assert "so that VAS is a bound: second 15% of rows" in words(fig)
+
+
+def test_layers_between_that_were_not_measured_are_not_claimed() -> None:
+    first, second = (each.isel(layer=[0, 1, 2, 4, 5]) for each in shifted({2: 2.0, 4: 2.0}))
+    assert title(compare(first, second)).endswith("in the layers measured from 2 to 4</b>")
+    first, second = (each.isel(layer=[0, 2, 4]) for each in shifted(dict.fromkeys(range(6), 1.5)))
+    assert title(compare(first, second)).endswith("in all layers measured</b>")
+
+
+def test_a_head_that_one_side_lacks_does_not_move_its_layer() -> None:
+    first, second = shifted({})
+    for each in (first, second):
+        each["vas"][:, 3, 1] *= 50
+    second["vas"][:, 3, 1] = np.nan
+    assert "No head of tuned differs clearly from base" in title(compare(first, second, ("base", "tuned")))
+    layers = compare_table(first, second).attrs["layers"]
+    assert layers["ratio"].between(0.95, 1.05).all()
+
+
+def test_a_ratio_of_means_stops_at_the_floor_as_vas_itself_does() -> None:
+    second = made.hand()
+    second["mass"][..., :2] = 1e-9
+    found = compare_table(made.hand(), second, form="ratio_of_means")
+    np.testing.assert_allclose(found["ratio"], found["second"] / found["first"], rtol=1e-6)
+    np.testing.assert_allclose(found["second"], [0.45 / 1e-6, 0.525 / 1e-6], rtol=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import synthetic_capture as made
 import xarray as xr
 
-from vaslab.errors import UsageError, VaslabError
+from vaslab.errors import VaslabError
 from vaslab.plots import heads, heads_table
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import Cells, label_places
@@ -73,7 +73,10 @@ def test_clipped_ends_say_so_and_open_ends_do_not() -> None:
 @pytest.mark.parametrize(
     ("value", "title"),
     [
-        (0.5, "No head attends more to the image than to the system prompt: the highest VAS is 0.50"),
+        (
+            0.5,
+            "No head attends more to the image than to the system prompt: the highest VAS (mean of ratios) is 0.50",
+        ),
         (3.0, "Every head attends more"),
     ],
 )
@@ -91,10 +94,13 @@ def test_title_tells_a_heavy_tail_from_attention_on_the_whole() -> None:
     capture = made.from_rows({(0, 0, 0): rows, (0, 0, 1): rows}, [[1, 1, 1, 1, 0, 0, 0, 0]])
     said = heads(capture).layout.title.text.replace("<br>", " ")
     assert (
-        "VAS is above 1 in 2 of 2 heads, but none attends more to the image than to the system prompt" in said
+        "VAS (mean of ratios) is above 1 in 2 of 2 heads, but none attends more to the image than to" in said
     )
     plain = heads(capture, form="ratio_of_means").layout.title.text.replace("<br>", " ")
-    assert "No head attends more to the image than to the system prompt: the highest VAS is 0.55" in plain
+    assert (
+        "No head attends more to the image than to the system prompt: the highest VAS (ratio of means) is 0.55"
+        in plain
+    )
 
 
 def test_words_name_form_query_set_data_n_and_run() -> None:
@@ -185,9 +191,25 @@ def test_names_from_outside_cannot_inject_markup() -> None:
     assert "<img" not in text.replace("\\u003c", "<")
 
 
-def test_groups_must_divide_the_heads() -> None:
-    with pytest.raises(UsageError, match="n_kv_heads is 3, which does not divide the 8 heads"):
-        heads_table(made.realistic(2, 2, 8, 3))
+@pytest.mark.parametrize("kept", [[0], [2], [0, 1, 2], [4, 5, 6, 7]])
+def test_some_heads_of_a_model_are_drawn_without_the_groups_of_all(kept: list[int]) -> None:
+    capture = made.realistic(4, 3, 8, 4).isel(head=kept)
+    assert "kv_group" not in heads_table(capture)
+    fig = heads(capture)
+    assert "head, grouped by key-value head" not in [str(a.text) for a in fig.layout.annotations]
+    assert next(iter(fig.layout.yaxis.ticktext)) == str(kept[0])
+    whole = heads_table(made.realistic(4, 3, 8, 4))
+    assert whole["kv_group"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3] * 3
+
+
+def test_the_band_of_medians_has_a_gap_where_a_layer_has_no_value() -> None:
+    capture = made.realistic(4, 6, 4)
+    capture["vas"][:, 2] = np.nan
+    fig = heads(capture)
+    (outline,) = [t for t in fig.data if t.type == "scatter" and t.fill == "toself"]
+    x = np.array([np.nan if at is None else at for at in outline.x], dtype=float)
+    parts = np.split(x, np.flatnonzero(np.isnan(x)))
+    assert [sorted(set(part[np.isfinite(part)])) for part in parts] == [[0, 1], [3, 4, 5]]
 
 
 def test_no_vas_at_all_is_the_error_of_the_metric() -> None:

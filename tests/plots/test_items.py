@@ -136,10 +136,10 @@ def test_the_title_is_what_the_data_say(first, second, expected):
 
 
 def test_without_grades_the_title_is_about_vas_as_far_as_its_test_goes():
-    assert "raises VAS in 83% of 12 items" in title(items(items_table(*two(12))))
+    assert "raises VAS (mean of ratios) in 83% of 12 items" in title(items(items_table(*two(12))))
     mixed = two(12)
     mixed[1]["vas"][:] = np.array([2.0, 0.5] * 6)[:, None, None, None]
-    assert "no clear change of VAS over 12 items" in title(items(items_table(*mixed)))
+    assert "no clear change of VAS (mean of ratios) over 12 items" in title(items(items_table(*mixed)))
 
 
 def test_clusters_decide_the_test():

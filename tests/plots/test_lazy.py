@@ -3,7 +3,9 @@
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import scipy.stats
 import synthetic_capture as made
+import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.plots import lazy, lazy_table
@@ -114,3 +116,73 @@ def test_key_fits_the_page() -> None:
     key = [a for a in fig.layout.annotations if "checkpoint" in str(a.text) and a.font.size == 14]
     assert len(key) == 5
     assert len({(a.x, a.y) for a in key}) == 5
+
+
+def crosses(fig: go.Figure) -> list[list[float]]:
+    return [list(t.x) for t in fig.data if t.marker.symbol == "x-thin-open" and (t.xaxis or "x") == "x"]
+
+
+def words(fig: go.Figure) -> str:
+    return " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ").replace("\u00a0", " ")
+
+
+def test_a_layer_that_lacks_a_head_is_a_gap_and_moves_nothing() -> None:
+    base, tuned = made.realistic(12, 6, 4), made.realistic(12, 6, 4)
+    tuned["mass"][:, 2, 1] = np.nan
+    fig = lazy({"base": base, "tuned": tuned})
+    shown = np.array(lines(fig, "x")["tuned"].y, dtype=float)
+    assert np.isnan(shown).tolist() == [False, False, True, False, False, False]
+    assert crosses(fig) == [[2]]
+    assert "tuned shows no clear change" in str(fig.layout.title.text)
+    assert "tuned: heads of layer 2 have no value: gaps" in words(fig)
+    outlines = [t for t in fig.data if t.fill == "toself" and (t.xaxis or "x") == "x"]
+    assert sum(None in list(t.x) for t in outlines) == 1
+    table = lazy_table({"base": base, "tuned": tuned})
+    assert table[table["layer"] == 2].groupby("run")["share"].apply(
+        lambda part: part.isna().all()
+    ).to_dict() == {
+        "base": False,
+        "tuned": True,
+    }
+    assert table.attrs["moves"]["difference"].abs().max() < 1e-12
+
+
+def test_an_item_that_lacks_a_head_is_left_out_and_said() -> None:
+    capture = made.realistic(12, 6, 4)
+    plain = lazy_table({"base": capture.isel(item=slice(1, None))})
+    capture["mass"][0, 3, 2] = np.nan
+    table = lazy_table({"base": capture})
+    np.testing.assert_allclose(table["share"], plain["share"])
+    assert "base: 1 item with a head without a value left out" in words(lazy({"base": capture}))
+
+
+def test_a_capture_that_lacks_heads_everywhere_is_refused() -> None:
+    capture = made.realistic(3, 4, 4)
+    capture["mass"][:, :, 0] = np.nan
+    with pytest.raises(UsageError, match="base lacks a value of some head in every layer or every item"):
+        lazy({"base": capture})
+
+
+def test_no_line_is_drawn_over_layers_that_were_not_measured() -> None:
+    capture = made.realistic(5, 8, 4).isel(layer=[0, 1, 2, 5, 6, 7])
+    line = lines(lazy({"base": capture}), "x")["base"]
+    assert np.isnan(np.array(line.y, dtype=float)).tolist() == [False] * 3 + [True] + [False] * 3
+    assert list(line.x) == [0, 1, 2, 3.5, 5, 6, 7]
+    even = lines(lazy({"base": made.realistic(5, 8, 4).isel(layer=[0, 2, 4, 6])}), "x")["base"]
+    assert list(even.x) == [0, 2, 4, 6]
+
+
+def test_items_of_one_picture_are_one_witness() -> None:
+    base, tuned = made.realistic(20, 4, 3), made.realistic(20, 4, 3)
+    for part, size in ((slice(0, 10), 0.06), (slice(10, 20), 0.02)):
+        tuned["mass"][part, ..., 3] += size
+        tuned["mass"][part, ..., 1] -= size
+    picture = xr.DataArray(np.arange(20) // 10, dims="item", coords={"item": base["item"].values})
+    runs = {"base": base, "tuned": tuned}
+    assert "tuned moves 4.0 points" in str(lazy(runs).layout.title.text)
+    fig = lazy(runs, cluster=picture)
+    assert "tuned shows no clear change" in str(fig.layout.title.text)
+    assert "bootstrap over pictures" in words(fig)
+    # two pictures that differ by 4 points: t = 4 / 2 on one degree of freedom
+    moves = lazy_table(runs, cluster=picture).attrs["moves"]
+    assert moves["p"].iloc[0] == pytest.approx(2 * scipy.stats.t.sf(2.0, 1), rel=1e-4)

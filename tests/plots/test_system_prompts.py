@@ -10,6 +10,7 @@ from every_figure import title, words
 
 from vaslab.errors import UsageError
 from vaslab.plots import Prompted, system_prompts, system_prompts_table
+from vaslab.plots.system_prompts import COLUMNS, _ticks
 from vaslab.plots.system_prompts_words import per_token_of
 
 
@@ -53,17 +54,20 @@ def test_table_holds_the_hand_numbers():
     [
         (
             [under("own", 1, 0.5), under("long", 3, 0.5)],
-            r"The system prompt moves VAS by up to ×(2.9|3.0)\d \(long\); accuracy is not clearly changed",
+            r"prompt moves VAS \(mean of ratios\) by up to ×(2.9|3.0)\d \(long\); accuracy is not clearly changed",
         ),
         (
             [under("own", 1, 0.2), under("long", 3, 0.9)],
-            r"moves VAS by up to ×(2.9|3.0)\d \(long\), and accuracy by up to \+70.0 points \(long\)",
+            r"moves VAS \(mean of ratios\) by up to ×(2.9|3.0)\d \(long\), and accuracy by up to \+70.0 points",
         ),
         (
             [under("own", 1, 0.9), under("odd", 1, 0.2)],
-            r"moves accuracy by up to −70.0 points \(odd\); VAS is not clearly changed",
+            r"moves accuracy by up to −70.0 points \(odd\); VAS \(mean of ratios\) is not clearly changed",
         ),
-        ([under("own", 1, 0.5), under("odd", 1, 0.5)], "No system prompt clearly changes VAS or accuracy"),
+        (
+            [under("own", 1, 0.5), under("odd", 1, 0.5)],
+            r"No system prompt clearly changes VAS \(mean of ratios\) or accuracy",
+        ),
         ([under("own", 1, 0.5)], "One system prompt: nothing to compare"),
         ([under("own", 1, 0, items=1), under("long", 3, 0, items=1)], "too few items to tell any change"),
     ],
@@ -110,3 +114,12 @@ def test_runs_are_paired_with_their_own_reference():
         system_prompts_table([under("own", 1, 0.5), short])
     other = system_prompts_table([under("own", 1, 0.5), under("long", 2, 0.5)], reference="long")
     assert other["vas_ratio"].iloc[1] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("reach", [0.3, 1.0, 1.9, 4.6, 83.0, 100.0])
+def test_ticks_reach_past_what_is_drawn(reach: float) -> None:
+    for column in COLUMNS:
+        ticks, texts = _ticks(column, reach)
+        assert ticks[0] <= -reach
+        assert ticks[-1] >= reach
+        assert len(ticks) == len(set(texts)) == 5

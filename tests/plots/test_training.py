@@ -59,12 +59,18 @@ def test_p_of_a_layer_is_that_of_the_t_test_of_its_log_ratio_for_one_item_a_pict
     ("factors", "expected"),
     [
         ({100: {2: 2.0}, 200: {2: 4.0, 3: 4.0}}, "most in layers 2–3"),
-        ({100: dict.fromkeys(range(6), 2.0)}, "Training raises VAS 2.0-fold by step 100, in all layers"),
-        ({100: dict.fromkeys(range(6), 0.5)}, "Training lowers VAS 2.0-fold by step 100, in all layers"),
-        ({100: {}, 200: {}}, "No clear change of VAS over 200 steps of training"),
+        (
+            {100: dict.fromkeys(range(6), 2.0)},
+            "Training raises VAS (mean of ratios) 2.0-fold by step 100, in all layers",
+        ),
+        (
+            {100: dict.fromkeys(range(6), 0.5)},
+            "Training lowers VAS (mean of ratios) 2.0-fold by step 100, in all layers",
+        ),
+        ({100: {}, 200: {}}, "No clear change of VAS (mean of ratios) over 200 steps of training"),
         (
             {100: dict.fromkeys(range(6), 2.0), 200: {}},
-            "VAS is 2.0-fold higher at step 100, but not clearly changed at step 200",
+            "VAS (mean of ratios) is 2.0-fold higher at step 100, but not clearly changed at step 200",
         ),
     ],
 )
@@ -104,6 +110,24 @@ def test_unchanged_cells_are_pale_and_the_first_step_too():
     assert pale.shape == (6, 2)
     assert pale[:, 0].all()
     assert pale[:, 1].tolist() == [True, True, False, True, True, True]
+
+
+def test_training_onto_the_floor_is_a_bound():
+    runs = grown({100: dict.fromkeys(range(6), 2.0)})
+    runs[100]["clamped"][:] = 0.3
+    fig = training(training_table(runs))
+    assert "Training raises VAS (mean of ratios) at least 2.0-fold by step 100, in all layers" in title(fig)
+    assert "so that VAS is a bound: step 100 30% of rows" in words(fig)
+
+
+def test_a_head_that_one_step_lacks_moves_nothing():
+    runs = grown({100: {}})
+    for capture in runs.values():
+        capture["vas"][:, 3, 1] *= 50
+    runs[100]["vas"][:, 3, 1] = np.nan
+    table = training_table(runs)
+    assert table["ratio"].between(0.95, 1.05).all()
+    assert "No clear change" in title(training(table))
 
 
 def test_one_checkpoint_and_one_item_say_so():
@@ -146,9 +170,9 @@ def log(values: list[float], **more: float) -> list[dict]:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (list(np.linspace(1, 4, 30)), "VAS rises"),
-        (list(np.linspace(4, 1, 30)), "VAS falls"),
-        ([2.0, 3.0] * 15, "No clear trend of VAS"),
+        (list(np.linspace(1, 4, 30)), "VAS (mean of ratios) rises"),
+        (list(np.linspace(4, 1, 30)), "VAS (mean of ratios) falls"),
+        ([2.0, 3.0] * 15, "No clear trend of VAS (mean of ratios)"),
         ([1.0, 2.0], "too few, or too equal"),
         ([2.0] * 9, "too few, or too equal"),
     ],

@@ -23,6 +23,8 @@ from vaslab.cli.finished import Finished
 if TYPE_CHECKING:
     import xarray as xr
 
+    from vaslab.plots.levels import Terms
+
 
 def compare(
     first: RunArgument,
@@ -45,8 +47,9 @@ def compare(
         ("", *runs.pair, "change", "p"),
         paired_rows(one, two, asked, sink, runs.pictures),
         f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
-        f"Intervals: 95 %, paired bootstrap over {'items' if runs.pictures is None else 'pictures'}. p: McNemar's "
-        "exact test for accuracy, jackknife t test for ratios. "
+        f"Intervals: 95 % over {'items' if runs.pictures is None else 'pictures'}, paired: bootstrap of accuracy, "
+        f"jackknife t of ratios, whose p are those of the same t; p of accuracy: "
+        f"{'McNemar, exact' if runs.pictures is None else 't test over pictures'}. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
     parts = drawn_decomposition(runs, asked, sink=sink)
@@ -56,53 +59,50 @@ def compare(
 def paired_rows(
     one: Finished, two: Finished, queries: str, sink: str, pictures: xr.DataArray | None
 ) -> list[tuple[str, ...]]:
-    """Accuracy, both forms of VAS and the masses behind it, for each run, with the paired change and its p."""
-    from vaslab.metrics import vas_masses, vas_per_item
-    from vaslab.statistics import paired_accuracy, product_interval
+    """Accuracy, both forms of VAS and the masses behind it, for each run, with the paired change and its p.
+
+    Means are over the heads that have a value in both runs.
+    """
+    from vaslab.metrics import floored, vas_masses
+    from vaslab.plots.levels import change_terms
+    from vaslab.plots.shared_heads import shared_terms
+    from vaslab.plots.text import bound_words, vas_words
+    from vaslab.statistics import paired_accuracy, product_t
 
     rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
-    items = [vas_per_item(run.capture, queries, sink=sink) for run in (one, two)]
-    masses = [vas_masses(run.capture, queries, sink).mean(("layer", "head")) for run in (one, two)]
-    parts: list[tuple[str, list[tuple[xr.DataArray, int]], list[float], bool]] = [
-        (
-            "VAS (mean of ratios)",
-            [(items[1], 1), (items[0], -1)],
-            [float(each.mean()) for each in items],
-            False,
-        ),
-        (
-            "VAS (ratio of means)",
-            [
-                (masses[1]["image"], 1),
-                (masses[1]["system"], -1),
-                (masses[0]["image"], -1),
-                (masses[0]["system"], 1),
-            ],
-            [float(each["image"].mean() / each["system"].mean()) for each in masses],
-            False,
-        ),
-    ]
-    parts += [
-        (
-            f"{word} mass %",
-            [(masses[1][role], 1), (masses[0][role], -1)],
-            [float(each[role].mean()) for each in masses],
-            True,
-        )
-        for word, role in (("visual", "image"), ("system", "system"))
-    ]
-    for label, terms, levels, share in parts:
-        change = product_interval(terms, cluster=pictures)
-        shown = [f"{100 * level:.1f}" if share else f"{level:.3g}" for level in levels]
-        rows.append((label, *shown, _times(change), f"{float(change.p):.2g}"))
+    both = one.capture, two.capture
+
+    def add(label: str, terms: Terms, percent: bool, low: tuple[float, float] = (0.0, 0.0)) -> None:
+        means = [(each.mean(("layer", "head")), power) for each, power in shared_terms(terms)]
+        found = product_t(means, cluster=pictures)
+        half = len(means) // 2
+        levels = [_quotient(side) for side in (means[half:], means[:half])]
+        shown = [f"{100 * level:.1f}" if percent else f"{level:.3g}" for level in levels]
+        change = bound_words(float(found.estimate), low) + _times(found)
+        rows.append((label, *shown, change, f"{float(found.p):.2g}"))
+
+    for form in ("mean_of_ratios", "ratio_of_means"):
+        first, second = (float(floored(capture, queries, form, sink)) for capture in both)
+        add(vas_words(form), change_terms(*both, queries, form, sink), False, (first, second))
+    masses = [vas_masses(capture, queries, sink) for capture in both]
+    for word, role in (("visual", "image"), ("system", "system")):
+        add(f"{word} mass %", [(masses[1][role], 1), (masses[0][role], -1)], True)
     return rows
+
+
+def _quotient(terms: Terms) -> float:
+    """Mean of the first over mean of the second, where there is one."""
+    top, *bottom = (float(each.mean()) for each, _ in terms)
+    return top / bottom[0] if bottom else top
 
 
 def _times(change: xr.Dataset) -> str:
     """A ratio and its interval, with as many decimals as keep the ends apart."""
     middle, low, high = (float(change[name]) for name in ("estimate", "low", "high"))
-    if not math.isfinite(low):
+    if math.isnan(low):
         return f"x{middle:.3g} (too few items)"
+    if not high < 100 * low:
+        return f"x{middle:.3g} [{low:.2g}–{high:.2g}]"
     decimals = 2 if high - low < 1e-6 else min(max(1 - math.floor(math.log10(high - low)), 2), 5)
     return f"x{middle:.{decimals}f} [{low:.{decimals}f}–{high:.{decimals}f}]"
 
@@ -117,4 +117,5 @@ def _accuracy_cells(
         f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f} to {100 * found.high:+.1f}]; "
         f"{found.fixed} fixed, {found.broken} broken"
     )
-    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{found.p:.2g}")
+    p = found.p if pictures is None else found.p_clustered
+    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{p:.2g}")

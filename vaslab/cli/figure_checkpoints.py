@@ -42,7 +42,7 @@ def lazy_command(
     from vaslab.plots import lazy, lazy_table
 
     asked = found.queries(queries)
-    table = lazy_table(found.captures, asked, base)
+    table = lazy_table(found.captures, asked, base, cluster=found.pictures)
     figure = lazy(found.captures, asked, base, theme=theme, run=found.words["run"], table=table)
     return Drawn(figure, table, runs[0])
 

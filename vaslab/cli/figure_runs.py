@@ -79,24 +79,19 @@ def decomposition_command(
     second: SecondArgument,
     theme: str,
     queries: QueriesOption = None,
-    form: Annotated[
-        str, typer.Option(help="ratio_of_means (its parts are exact) or mean_of_ratios (the paper).")
-    ] = "ratio_of_means",
     sink: SinkOption = "include",
 ) -> Drawn:
-    """Draw what changed VAS, layer by layer: a rise of visual or a fall of system attention."""
+    """Draw what changed VAS in both of its forms: a rise of visual or a fall of system attention, or neither."""
     runs = Runs.read([first, second])
-    return drawn_decomposition(runs, runs.queries(queries), form, sink, theme)
+    return drawn_decomposition(runs, runs.queries(queries), sink, theme)
 
 
-def drawn_decomposition(
-    runs: Runs, queries: str, form: str = "ratio_of_means", sink: str = "include", theme: str = "light"
-) -> Drawn:
+def drawn_decomposition(runs: Runs, queries: str, sink: str = "include", theme: str = "light") -> Drawn:
     """The decomposition figure of two runs."""
     from vaslab.plots import changes, changes_table
 
     one, two = runs.captures.values()
-    table = changes_table(one, two, queries, form, sink, runs.pictures)
+    table = changes_table(one, two, queries, sink, runs.pictures)
     words = {name: runs.words[name] for name in ("data", "run")}
     figure = changes(one, two, runs.pair, theme=theme, **words, table=table)
     return Drawn(figure, table, runs.every[1].folder)

@@ -1,6 +1,6 @@
 """Capture -> labelled arrays: VAS, its forms and what changed it, masses and shares, answers, heads. Needs no torch."""
 
-from vaslab.metrics.against import visual_against
+from vaslab.metrics.against import masses_against, visual_against
 from vaslab.metrics.answers import (
     along_answer,
     along_parts,
@@ -11,7 +11,7 @@ from vaslab.metrics.answers import (
 )
 from vaslab.metrics.decomposition import decomposition
 from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
-from vaslab.metrics.floor import floored
+from vaslab.metrics.floor import divisor, floored
 from vaslab.metrics.head_roles import head_shares, localisation, pointing, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
@@ -27,11 +27,13 @@ __all__ = [
     "answer_rows",
     "decomposition",
     "definitions",
+    "divisor",
     "floored",
     "forgetting",
     "head_shares",
     "localisation",
     "masses",
+    "masses_against",
     "no_vas_reason",
     "one_query_set",
     "part_means",

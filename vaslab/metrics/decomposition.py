@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from vaslab.errors import UsageError
+from vaslab.metrics.floor import divisor
 from vaslab.metrics.selection import check_dims
 from vaslab.metrics.vas import EVERYTHING, mean_over, vas, vas_masses
 
@@ -26,6 +27,7 @@ def decomposition(
     positive. For "ratio_of_means" (VAS = V / S) and "mean_log_ratio" (VAS = 2 to the mean of log2 v/s over items, and
     over the other axes in `over`) that is exact and spread is 0. The paper's "mean_of_ratios" also changes when the
     ratios spread more over queries, items and heads while the mean masses stay; `spread` is that part.
+    System masses below the floor count as the floor, item by item and head by head.
 
     Args:
         first, second: Captures of the same items and heads.
@@ -59,7 +61,7 @@ def decomposition(
         return _log2(mean_over(mass, over))
 
     image = [level(part["image"]) for part in parts]
-    system = [level(part["system"].where(part["system"] > part["floor"], part["floor"])) for part in parts]
+    system = [level(divisor(part)) for part in parts]
     visual, fall = image[1] - image[0], -(system[1] - system[0])
     total = visual + fall
     if form == "mean_of_ratios":

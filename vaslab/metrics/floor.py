@@ -1,9 +1,14 @@
-"""Where the denominator of VAS is taken as 1e-6, so that the VAS is a lower bound."""
+"""What VAS divides by: the system mass, or 1e-6 where it is below, so that the VAS is a lower bound."""
 
 import xarray as xr
 
 from vaslab.metrics.selection import check_dims, one_query_set
 from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses
+
+
+def divisor(masses: xr.Dataset) -> xr.DataArray:
+    """What VAS divides by: the system mass of `vas_masses`, or its floor. Dims (item, layer, head)."""
+    return masses["system"].where(masses["system"] > masses["floor"], masses["floor"])
 
 
 def floored(

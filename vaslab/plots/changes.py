@@ -1,4 +1,4 @@
-"""The decomposition figure: did visual attention rise, or system attention fall? Change of log2 VAS, stacked."""
+"""The decomposition figure: did visual attention rise, or system attention fall? Change of VAS, part by part."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,29 +7,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
+from numpy.typing import NDArray
 
-from vaslab.metrics.selection import QUERY_WORDS
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.changes_numbers import changes_table
-from vaslab.plots.text import (
-    axis_ticks,
-    change_text,
-    counted,
-    dotted,
-    escape,
-    fold,
-    percent,
-    ratio_ticks,
-    shortened,
-    text_width,
-    times_text,
-    unbroken,
-)
+from vaslab.plots.changes_numbers import FORMS, PARTS, changes_table
+from vaslab.plots.changes_words import foot_of, subtitle_of, title_of
+from vaslab.plots.text import axis_ticks, change_text, escape, ratio_ticks, text_width, times_text, vas_words
 
-LEFT, HEIGHT, ALL, BETWEEN = 112, 340, 96, 40
-MATTERS = 0.05
-"""Share of the stronger part that the other must have to be named in the title."""
+LEFT, HEIGHT, ALL, BETWEEN, KEY_LINE = 112, 340, 330, 44, 26
+RATIO_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0)
+BEYOND = 1000.0
+"""Octaves from which an interval is called unbounded."""
 
 WORDS = {
     "visual": "rise of visual attention",
@@ -37,6 +26,11 @@ WORDS = {
     "spread": "spread of the ratios",
 }
 INKS = {"visual": "#c65a17", "system": "#30679c", "spread": "#868d96"}
+SYMBOLS = {"ratio_of_means": ("diamond", "◇"), "mean_of_ratios": ("circle", "●")}
+
+STEPS = ("visual", "system", "ratio_of_means", "spread", "mean_of_ratios")
+"""How the change of all layers adds up, from left to right."""
+STEP_WORDS = ("visual", "system", "= ratio<br>of means", "spread", "= mean<br>of ratios")
 
 
 def changes(
@@ -44,24 +38,23 @@ def changes(
     second: xr.Dataset,
     names: tuple[str, str] = ("first", "second"),
     queries: str = "user",
-    form: str = "ratio_of_means",
     sink: str = "include",
     cluster: xr.DataArray | None = None,
     theme: str = "light",
     data: str | None = None,
     run: str | None = None,
-    seed: int = 0,
     table: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """Change of log2 VAS from the first checkpoint to the second, layer by layer, as a stack of its parts.
+    """Change of VAS from the first checkpoint to the second in both of its forms, and the parts that make it up.
 
-    Parts that raise VAS stand above the line, parts that lower it below; the point is their sum, with its 95 %
-    interval. The bar at the right is that of all layers together.
+    Left: layer by layer, parts stacked; those that raise VAS stand above the line, those that lower it below. Right:
+    all layers, each part with its 95 % interval, added up step by step: visual and system to the ratio of means, the
+    spread of the ratios to the mean of ratios.
 
     Args:
         first, second: Captures of the same items and heads.
         names: of the two checkpoints.
-        queries, form, sink, cluster, seed: as `changes_table`.
+        queries, sink, cluster: as `changes_table`.
         theme: "light" or "dark". data, run: words for subtitle and foot.
         table: result of `changes_table` with the same options, where it is at hand already.
 
@@ -73,115 +66,113 @@ def changes(
     """
     look = themes.named(theme)
     if table is None:
-        table = changes_table(first, second, queries, form, sink, cluster, seed)
+        table = changes_table(first, second, queries, sink, cluster)
     given = {"data": data, "run": run}
     words = {k: v if v is not None else first.attrs.get(k) for k, v in given.items()}
-    layers = table.iloc[:-1]
+    layers, every = table.iloc[:-1], table.iloc[-1]
     wide = float(np.clip(24 * len(layers), 460, 860))
     width = LEFT + wide + BETWEEN + ALL + EDGE
-    canvas = Canvas(look, width, title_of(table, names), _subtitle(table, words), _foot(table, names, words))
-    parts = [p for p in WORDS if p != "spread" or table.attrs["form"] == "mean_of_ratios"]
-    top = canvas.body_at + 34
-    canvas.close(34 + HEIGHT + 50)
-    x = float(LEFT)
-    for part in parts:
-        ink = themes.readable(INKS[part], look.background)
-        canvas.text(f"<b>■ {escape(WORDS[part])}</b>", x, canvas.body_at + 8, color=ink)
-        x += text_width(f"■ {WORDS[part]}", 13, bold=True) + 26
-    span = _span(table, parts)
-    for number_of, (rows, left, room) in enumerate(
-        ((layers, float(LEFT), wide), (table.iloc[-1:], LEFT + wide + BETWEEN, float(ALL))), start=1
-    ):
-        _panel(canvas, number_of, (left, top, room), rows, parts, span)
-    canvas.text("layer", LEFT + wide / 2, top + HEIGHT + 38, xanchor="center")
+    canvas = Canvas(
+        look, width, title_of(table, names), subtitle_of(table, words), foot_of(table, names, words)
+    )
+    key = _key_places(width)
+    above = (key[-1][2] + 1) * KEY_LINE + 36
+    top = canvas.body_at + above
+    canvas.close(above + HEIGHT + 58)
+    _key(canvas, key)
+    span = _span(table)
+    ends = (float(LEFT), top, wide), (LEFT + wide + BETWEEN, top, float(ALL))
+    _layers(canvas, _axes(canvas, 1, ends[0], len(layers), span), layers, wide)
+    _steps(canvas, _axes(canvas, 2, ends[1], len(STEPS), span), every)
+    canvas.text("layer", LEFT + wide / 2, top + HEIGHT + 40, xanchor="center")
+    canvas.text("<b>all layers</b>", ends[1][0] + ALL / 2, top - 14, xanchor="center")
+    canvas.text("<b>layer by layer</b>", LEFT + wide / 2, top - 14, xanchor="center")
     canvas.text("change of VAS", 26, top + HEIGHT / 2, textangle=-90, xanchor="center")
     canvas.figure.update_layout(barmode="relative", bargap=0.25)
     return canvas.figure
 
 
-def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
-    """The finding over all layers: how VAS changed, and which part carries it where their intervals tell."""
-    row = table.iloc[-1]
-    first, second = (shortened(name, 260, 13) for name in names)
-    if not np.isfinite(row["total"]):
-        return f"{second} against {first}: VAS is undefined over all layers"
-    if not np.isfinite(row["total_low"]):
-        return f"{second} against {first}: one item, too few to tell what changed VAS"
-    clear = {
-        part: row[f"{part}_low"] > 0 or row[f"{part}_high"] < 0 for part in ("total", "visual", "system")
-    }
-    moves = {
-        "visual": "visual attention " + ("rises" if row["visual"] > 0 else "falls"),
-        "system": "system attention " + ("falls" if row["system"] > 0 else "rises"),
-    }
-    if not clear["total"]:
-        if clear["visual"] and clear["system"]:
-            return f"VAS of {second} is not clearly changed: {moves['visual']} and {moves['system']}"
-        return f"No clear change of VAS from {first} to {second}"
-    way = f"{second} {'raises' if row['total'] > 0 else 'lowers'} VAS {fold(2.0 ** abs(row['total']))}"
-    if row["spread"] * row["total"] > 0 and abs(row["spread"]) > max(abs(row["visual"]), abs(row["system"])):
-        return f"{way}, mostly because the ratios spread differently at their masses"
-    own = [part for part in ("visual", "system") if clear[part] and row[part] * row["total"] > 0]
-    against = [part for part in ("visual", "system") if clear[part] and row[part] * row["total"] < 0]
-    if len(own) == 2:
-        if table.attrs["form"] == "mean_of_ratios":
-            return f"{way}: {moves['visual']} and {moves['system']}"
-        share = row["visual"] / row["total"]
-        return f"{way}: {percent(share)} of it because {moves['visual']}, the rest because {moves['system']}"
-    if len(own) == 1:
-        text = f"{way}, because {moves[own[0]]}"
-        return f"{text}, though {moves[against[0]]} too" if against else text
-    return f"{way}, and neither mass alone moves clearly"
+def _key_places(width: float | int) -> list[tuple[str, float, int]]:
+    """Name, pixel from the left and line of each part and each form."""
+    out, x, line = [], float(LEFT), 0
+    for name in (*PARTS, *FORMS):
+        wide = text_width(_key_words(name), 13, bold=True) + 24
+        if x > LEFT and x + wide > width - EDGE:
+            x, line = float(LEFT), line + 1
+        out.append((name, x, line))
+        x += wide
+    return out
 
 
-def _span(table: pd.DataFrame, parts: list[str]) -> tuple[float, float]:
-    """Lowest and highest log2 that bars and intervals need, 0 among them."""
-    stacked = table[parts].to_numpy(dtype=float)
-    low = [np.nansum(np.minimum(stacked, 0), axis=1), table["total_low"], table["total"]]
-    high = [np.nansum(np.maximum(stacked, 0), axis=1), table["total_high"], table["total"]]
-    bottom, top = (np.concatenate([np.asarray(each, dtype=float) for each in side]) for side in (low, high))
-    least, most = min(float(np.nanmin(bottom)), 0.0), max(float(np.nanmax(top)), 0.0)
+def _key_words(name: str) -> str:
+    return f"■ {WORDS[name]}" if name in WORDS else f"{SYMBOLS[name][1]} {name.replace('_', ' ')}"
+
+
+def _key(canvas: Canvas, places: list[tuple[str, float, int]]) -> None:
+    look = canvas.theme
+    for name, x, line in places:
+        ink = themes.readable(INKS[name], look.background) if name in INKS else look.text
+        canvas.text(f"<b>{escape(_key_words(name))}</b>", x, canvas.body_at + 8 + line * KEY_LINE, color=ink)
+
+
+def _span(table: pd.DataFrame) -> tuple[float, float]:
+    """Lowest and highest log2 that bars need, and intervals as far as they are not many times as long; 0 is inside."""
+    parts = table[list(PARTS)].to_numpy(dtype=float)
+    bars = np.concatenate(
+        [np.nansum(np.minimum(parts, 0), axis=1), np.nansum(np.maximum(parts, 0), axis=1), [0.0]]
+    )
+    steps = np.nancumsum(parts[-1])
+    ends = [table[f"{form}{end}"].to_numpy(dtype=float) for form in FORMS for end in ("_low", "_high")]
+    for at, part in enumerate(PARTS):
+        base = steps[at - 1] if at else 0.0
+        ends.append(
+            base + table.loc[table.index[-1:], [f"{part}_low", f"{part}_high"]].to_numpy(dtype=float)[0]
+        )
+    reach = np.concatenate(ends)
+    reach = reach[np.isfinite(reach)]
+    # of two items an interval can reach a thousand octaves: it runs off the axis, and the hover box tells its end
+    room = max(float(np.abs(bars).max()), 0.3)
+    reach = np.clip(reach, bars.min() - room, bars.max() + room)
+    every = np.concatenate([bars, reach])
+    least, most = float(every.min()), float(every.max())
     pad = max(0.08 * (most - least), 0.05)
     return least - pad, most + pad
 
 
 def _ticks(least: float, most: float) -> list[float]:
-    """Powers of two; of changes below a doubling, a few steps of a tenth of an octave or more."""
-    if most - least >= 2:
+    """Powers of two; of changes below eightfold, a few even steps of the ratio, up and down alike."""
+    largest = 2.0 ** max(-least, most)
+    if largest > 8:
         return [float(t) for t in ratio_ticks(least, most, 7)]
-    step = max(0.1, round((most - least) / 5, 1))
-    return [round(step * k, 1) for k in range(int(np.ceil(least / step)), int(np.floor(most / step)) + 1)]
+    step = next(size for size in RATIO_STEPS if (largest - 1) / size <= 5)
+    powers = np.log2(1 + step * np.arange(1, 6))
+    return [float(t) for t in (*-powers[::-1], 0.0, *powers) if least <= t <= most]
 
 
-def _panel(
-    canvas: Canvas,
-    number_of: int,
-    place: tuple[float, float, float],
-    rows: pd.DataFrame,
-    parts: list[str],
-    span: tuple[float, float],
-) -> None:
-    look, figure = canvas.theme, canvas.figure
-    left, top, width = place
-    n = len(rows)
-    every = axis_ticks(n, width, 28)
-    names = [str(name) for name in rows["layer"]]
+def _tick(power: float) -> str:
+    if power == 0:
+        return "no change"
+    if abs(power) > 3:
+        return change_text(power)
+    return f"{'×' if power > 0 else '÷'}{2.0 ** abs(power):.4g}"
+
+
+def _axes(
+    canvas: Canvas, number_of: int, place: tuple[float, float, float], n: int, span: tuple[float, float]
+) -> dict[str, str]:
+    """Axes over n places, with the line of no change; those of the second have their own words."""
+    look, (left, top, width) = canvas.theme, place
     on = canvas.axes(
         number_of,
         left,
         top,
         width,
         HEIGHT,
-        {
-            "range": [-0.6, n - 0.4],
-            "tickvals": every,
-            "ticktext": ["all layers" if names[i] == "all" else names[i] for i in every],
-            "fixedrange": True,
-        },
+        {"range": [-0.6, n - 0.4], "fixedrange": True},
         {
             "range": list(span),
             "tickvals": _ticks(*span),
-            "ticktext": ["no change" if t == 0 else _tick(t) for t in _ticks(*span)],
+            "ticktext": [_tick(t) for t in _ticks(*span)],
             "showticklabels": number_of == 1,
             "ticks": "outside" if number_of == 1 else "",
             "showgrid": True,
@@ -189,20 +180,7 @@ def _panel(
             "fixedrange": True,
         },
     )
-    hover = [_hover(row, parts) for row in rows.to_dict("records")]
-    for part in parts:
-        figure.add_bar(
-            x=np.arange(n),
-            y=rows[part].to_numpy(dtype=float),
-            marker={
-                "color": themes.readable(INKS[part], look.background, 3.0),
-                "line": {"width": 0},
-            },
-            customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>",
-            **on,
-        )
-    figure.add_scatter(
+    canvas.figure.add_scatter(
         x=[-0.6, n - 0.4],
         y=[0, 0],
         mode="lines",
@@ -210,30 +188,121 @@ def _panel(
         hoverinfo="skip",
         **on,
     )
-    total, low, high = (rows[c].to_numpy(dtype=float) for c in ("total", "total_low", "total_high"))
+    return on
+
+
+def _layers(canvas: Canvas, on: dict[str, str], rows: pd.DataFrame, width: float) -> None:
+    """Parts stacked layer by layer, and both forms as points with their intervals."""
+    look, figure, n = canvas.theme, canvas.figure, len(rows)
+    shown = axis_ticks(n, width, 28)
+    figure.update_layout(xaxis={"tickvals": shown, "ticktext": [str(rows["layer"].iloc[at]) for at in shown]})
+    hover = [_hover(row) for row in rows.to_dict("records")]
+    gaps = ~np.isfinite(rows[list(FORMS)].to_numpy(dtype=float)).all(1)
+    # a layer that has one part alone would stand there as if it had all
+    rows = rows.astype(dict.fromkeys(PARTS, float))
+    rows.loc[gaps, [*PARTS, *FORMS]] = np.nan
+    at = np.arange(n)
+    for part in PARTS:
+        figure.add_bar(
+            x=at,
+            y=rows[part].to_numpy(dtype=float),
+            marker={"color": _fill(part, look), "line": {"width": 0}},
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+            **on,
+        )
+    for form, aside in zip(FORMS, (-0.16, 0.16), strict=True):
+        _points(figure, at + aside, rows, form, hover, look, on)
+    _crosses(figure, np.flatnonzero(gaps), look, on)
+
+
+def _steps(canvas: Canvas, on: dict[str, str], row: pd.Series) -> None:
+    """The change of all layers: each part stands where the one before it ends."""
+    look, figure = canvas.theme, canvas.figure
+    figure.update_layout(xaxis2={"tickvals": list(range(len(STEPS))), "ticktext": list(STEP_WORDS)})
+    hover = [_hover(row.to_dict())]
+    table = row.to_frame().T
+    if not np.isfinite([row[form] for form in FORMS]).all():
+        _crosses(figure, np.arange(len(STEPS)), look, on)
+        return
+    reached = 0.0
+    for at, name in enumerate(STEPS):
+        place = np.array([float(at)])
+        if name in FORMS:
+            _points(figure, place, table, name, hover, look, on)
+            continue
+        size = float(row[name])
+        figure.add_bar(
+            x=place,
+            y=[size],
+            base=[reached],
+            width=0.62,
+            marker={"color": _fill(name, look), "line": {"width": 0}},
+            error_y=_error(table, name, look.text),
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+            **on,
+        )
+        reached += size
+        figure.add_scatter(
+            x=[at - 0.31, at + 1.3],
+            y=[reached, reached],
+            mode="lines",
+            line={"color": look.reference, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
+            **on,
+        )
+
+
+def _fill(part: str, look: themes.Theme) -> str:
+    return themes.readable(INKS[part], look.background, 3.0)
+
+
+def _points(
+    figure: go.Figure,
+    x: NDArray[np.floating[Any]],
+    rows: pd.DataFrame,
+    form: str,
+    hover: list[str],
+    look: themes.Theme,
+    on: dict[str, str],
+) -> None:
+    filled = form == "mean_of_ratios"
     figure.add_scatter(
-        x=np.arange(n),
-        y=total,
+        x=x,
+        y=rows[form].to_numpy(dtype=float),
         mode="markers",
-        marker={"size": 7, "color": look.text, "line": {"width": 1.4, "color": look.background}},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": np.nan_to_num(high - total),
-            "arrayminus": np.nan_to_num(total - low),
-            "color": look.text,
-            "thickness": 1.4,
-            "width": 0,
+        marker={
+            "size": 7.5,
+            "symbol": SYMBOLS[form][0],
+            "color": look.text if filled else look.background,
+            "line": {"width": 1.4, "color": look.background if filled else look.text},
         },
+        error_y=_error(rows, form, look.text),
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
         **on,
     )
-    gaps = np.flatnonzero(~np.isfinite(total))
-    if gaps.size:
+
+
+def _error(rows: pd.DataFrame, name: str, ink: str) -> dict[str, object]:
+    middle, low, high = (rows[f"{name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": np.nan_to_num(high - middle, posinf=BEYOND),
+        "arrayminus": np.nan_to_num(middle - low, posinf=BEYOND),
+        "color": ink,
+        "thickness": 1.4,
+        "width": 0,
+    }
+
+
+def _crosses(figure: go.Figure, at: NDArray[np.generic], look: themes.Theme, on: dict[str, str]) -> None:
+    if at.size:
         figure.add_scatter(
-            x=gaps,
-            y=np.zeros(len(gaps)),
+            x=at,
+            y=np.zeros(len(at)),
             mode="markers",
             marker={"symbol": "x-thin-open", "size": 10, "color": look.hatch, "line": {"width": 2}},
             hovertemplate="<b>no value</b><extra></extra>",
@@ -241,62 +310,20 @@ def _panel(
         )
 
 
-def _tick(power: float) -> str:
-    return change_text(power) if float(power).is_integer() else times_text(2.0**power)
-
-
-def _hover(row: Mapping[Any, Any], parts: list[str]) -> str:
+def _hover(row: Mapping[Any, Any]) -> str:
     text = "<b>all layers</b>" if row["layer"] == "all" else f"<b>layer {escape(row['layer'])}</b>"
-    if not np.isfinite(row["total"]):
+    if not np.isfinite(row["ratio_of_means"]):
         return f"{text}<br>no value"
-    text += f"<br>VAS {times_text(2.0 ** row['total'])}{_range(row, 'total')}"
-    for part in parts:
-        text += f"<br>{WORDS[part]} {times_text(2.0 ** row[part])}{_range(row, part)}"
+    for name in (*FORMS, *PARTS):
+        word = vas_words(name) if name in FORMS else WORDS[name]
+        text += f"<br>{word} {times_text(2.0 ** row[name])}{_range(row, name)}"
     return text
 
 
-def _range(row: Mapping[Any, Any], part: str) -> str:
-    if not np.isfinite(row.get(f"{part}_low", np.nan)):
+def _range(row: Mapping[Any, Any], name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    if np.isnan(low):
         return ""
-    return f" (95% CI {times_text(2.0 ** row[f'{part}_low'])} – {times_text(2.0 ** row[f'{part}_high'])})"
-
-
-def _subtitle(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
-    n = int(table["n_items"].max())
-    form = str(table.attrs["form"]).replace("_", " ")
-    return dotted(
-        [
-            f"Change of log₂ VAS per layer, {form}",
-            f"{words.get('data') or 'data not named'}, same {counted(n, 'item')}",
-            f"queries: {QUERY_WORDS.get(table.attrs['queries'], table.attrs['queries'])}",
-        ]
-    )
-
-
-def _foot(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any]) -> str:
-    sentences = [
-        f"From {names[0]} to {names[1]}: log₂ VAS = log₂ of the mean mass on image tokens − log₂ of that on system "
-        "tokens, so the two parts add up.",
-    ]
-    if table.attrs["form"] == "mean_of_ratios":
-        sentences.append(
-            "A mean of ratios also moves when ratios spread more at equal masses: the third part."
-        )
-    floored = [
-        f"{name} {percent(share)}"
-        for name, share in zip(names, table.attrs["floored"], strict=True)
-        if share > 0.01
-    ]
-    if floored:
-        sentences.append(
-            f"System mass below 1e-6, taken as 1e-6, so that its part is a bound: {', '.join(floored)}."
-        )
-    n = int(table["n_items"].max())
-    over = "pictures" if table.attrs["clustered"] else f"{n:,} items"
-    sentences.append(
-        f"Points: the sum, 95% interval by paired bootstrap over {over}."
-        if n > 1
-        else "One item: no intervals."
-    )
-    sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
-    return " ".join(sentences)
+    if max(abs(low), abs(high)) >= BEYOND:
+        return " (95% CI without bounds)"
+    return f" (95% CI {times_text(2.0**low)} – {times_text(2.0**high)})"

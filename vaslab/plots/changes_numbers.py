@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import decomposition, vas, vas_masses
-from vaslab.statistics import product_interval
+from vaslab.metrics import divisor, floored, vas, vas_masses
+from vaslab.statistics import aligned, product_t
 
+FORMS = ("ratio_of_means", "mean_of_ratios")
 PARTS = ("visual", "system", "spread")
 
 
@@ -14,64 +15,80 @@ def changes_table(
     first: xr.Dataset,
     second: xr.Dataset,
     queries: str = "user",
-    form: str = "ratio_of_means",
     sink: str = "include",
     cluster: xr.DataArray | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """Change of log2 VAS per layer and over all layers, in its parts, with 95 % intervals.
+    """Change of VAS in both of its forms, per layer and over all layers, in its parts (see `decomposition`):
+
+        ratio_of_means = visual + system
+        mean_of_ratios = visual + system + spread
 
     Args:
-        first, second: Captures of the same items and heads.
+        first, second: Captures of the same items, layers and heads; what has no value in one is left out of both.
         queries, sink: as `vaslab.metrics.vas`.
-        form: "ratio_of_means" (its parts are exact) or "mean_of_ratios" (the paper's; a third part closes the sum).
-        cluster: picture of each item; resampled whole.
-        seed: of the bootstrap over items, paired.
+        cluster: picture of each item; left out whole by the jackknife.
 
     Returns:
-        Columns layer (the last row is "all"), total, total_low, total_high, visual, visual_low, visual_high, system,
-        system_low, system_high, spread (log2; a fall of system attention is positive), p_visual, p_system, n_items.
-        `attrs["floored"]`: of either capture, the share of items, layers and heads whose system mass is taken as 1e-6.
+        Columns layer (the last row is "all"); ratio_of_means, mean_of_ratios, visual, system, spread in log2 units
+        (1 is a doubling; a fall of system attention is positive), each with _low, _high (95 %) and _p, by Student's t
+        with the error of the jackknife; n_items. `attrs["floored"]`: form -> share of system masses that are taken as
+        1e-6, in the first and in the second; `attrs["lost_heads"]`: heads without a value in one of them.
 
     Raises:
-        UsageError, VaslabError: as `vaslab.metrics.decomposition`.
+        UsageError: captures that do not align, otherwise as `vas`.
+        VaslabError: as `vas`.
     """
+    one, two = (_sides(capture, queries, sink) for capture in (first, second))
+    aligned(one["image"], two["image"])
+    two = two.sel(item=one["item"].values)
+    there = (one.notnull() & two.notnull()).to_dataarray().all("variable")
+    one, two = one.where(there), two.where(there)
     rows = []
-    masses = [vas_masses(capture, queries, sink) for capture in (first, second)]
-    both = masses[0]["image"].notnull() & masses[1]["image"].notnull()
-    image = [part["image"].where(both) for part in masses]
-    system = [
-        part["system"].where(part["system"] > part["floor"], part["floor"]).where(both) for part in masses
-    ]
-    for over, kept in ((("head",), ("head", "item")), (("layer", "head"), ("layer", "head", "item"))):
-        parts = decomposition(first, second, queries, form, sink, over=kept)
-        i, s = ([each.mean(over) for each in side] for side in (image, system))
-        found = {
-            "visual": product_interval([(i[1], 1), (i[0], -1)], seed=seed, cluster=cluster),
-            "system": product_interval([(s[0], 1), (s[1], -1)], seed=seed, cluster=cluster),
+    for over in (("head",), ("layer", "head")):
+        a, b = one.mean(over), two.mean(over)
+        visual, system, ratio = (
+            [(b[name], power), (a[name], -power)]
+            for name, power in (("image", 1), ("system", -1), ("ratio", 1))
+        )
+        undone = [(values, -power) for values, power in (*visual, *system)]
+        terms = {
+            "ratio_of_means": [*visual, *system],
+            "mean_of_ratios": ratio,
+            "visual": visual,
+            "system": system,
+            "spread": [*ratio, *undone],
         }
-        if form == "mean_of_ratios":
-            ratios = [
-                vas(capture, queries, form, sink, over=()).where(both).mean(over)
-                for capture in (first, second)
-            ]
-            terms = [(ratios[1], 1), (ratios[0], -1)]
-        else:
-            terms = [(i[1], 1), (s[1], -1), (i[0], -1), (s[0], 1)]
-        found["total"] = product_interval(terms, seed=seed, cluster=cluster)
-        names = ["all"] if "layer" in over else list(parts["layer"].values)
+        names = ["all"] if "layer" in over else list(a["layer"].values)
         table = pd.DataFrame({"layer": pd.Series(names, dtype=object)})
-        for name in ("total", "visual", "system"):
-            table[name] = np.atleast_1d(parts[name].values)
-            for end in ("low", "high"):
+        for name, each in terms.items():
+            found = product_t(each, cluster=cluster)
+            for column, part in (("", "estimate"), ("_low", "low"), ("_high", "high")):
                 with np.errstate(divide="ignore"):
-                    table[f"{name}_{end}"] = np.log2(np.atleast_1d(found[name][end].values))
-        table["spread"] = np.atleast_1d(parts["spread"].values)
-        for name in ("visual", "system"):
-            table[f"p_{name}"] = np.atleast_1d(found[name]["p"].values)
-        table["n_items"] = np.atleast_1d(found["total"]["n"].values)
+                    table[f"{name}{column}"] = np.log2(np.atleast_1d(found[part].values))
+            table[f"{name}_p"] = np.atleast_1d(found["p"].values)
+            table["n_items"] = np.atleast_1d(found["n"].values)
         rows.append(table)
     out = pd.concat(rows, ignore_index=True)
-    out.attrs = {"form": form, "queries": queries, "sink": sink, "clustered": cluster is not None}
-    out.attrs["floored"] = [float((part["system"] <= part["floor"]).where(both).mean()) for part in masses]
+    out.attrs = {
+        "queries": queries,
+        "sink": sink,
+        "clustered": cluster is not None,
+        "lost_heads": int((~there).all("item").sum()),
+        "floored": {
+            form: tuple(float(floored(capture, queries, form, sink)) for capture in (first, second))
+            for form in FORMS
+        },
+    }
     return out
+
+
+def _sides(capture: xr.Dataset, queries: str, sink: str) -> xr.Dataset:
+    """Image mass, system mass (the floor where it is below), and the mean of ratios: dims (item, layer, head)."""
+    masses = vas_masses(capture, queries, sink)
+    return xr.Dataset(
+        {
+            "image": masses["image"],
+            "system": divisor(masses),
+            "ratio": vas(capture, queries, "mean_of_ratios", sink, over=()).drop_attrs(),
+        }
+    )

@@ -108,7 +108,7 @@ def compare(
     width = LEFT + 3 * cells.width + 2 * BETWEEN + EDGE + 12
     canvas = Canvas(look, width, title_of(table, names), subtitle_of(table, words), foot_of(table, words))
     cells.top = canvas.body_at + HEADING + STRIP + GAP
-    canvas.close(HEADING + STRIP + GAP + cells.height + BELOW + BARS + 46)
+    canvas.close(HEADING + STRIP + GAP + cells.height + BELOW + BARS + 58)
     limit = limit_of(np.concatenate([maps.first.ravel(), maps.second.ravel()]))
     change_limit = limit_of(maps.ratio.ravel())
     ends = median_range([maps.first, maps.second], limit)
@@ -162,10 +162,24 @@ def compare(
             change=panel == 2,
         )  # fmt: skip
         canvas.text("layer", cells.left + cells.width / 2, cells.top + cells.height + 36, xanchor="center")
+        sides = ("lower VAS", "higher VAS") if panel == 2 else ("more system", "more image")
+        _sides(canvas, cells, below + BARS + 38, sides, stops)
     canvas.text("median", 26, canvas.body_at + HEADING + STRIP / 2, textangle=-90, xanchor="center")
     canvas.text("head", 26, cells.top + cells.height / 2, textangle=-90, xanchor="center")
     canvas.figure.update_layout(bargap=0)
     return canvas.figure
+
+
+def _sides(
+    canvas: Canvas, cells: Cells, y: float | int, words: tuple[str, str], stops: tuple[str, ...]
+) -> None:
+    """What either end of a colour scale means, in its ink."""
+    for word, x, anchor, stop in (
+        (f"← {words[0]}", cells.left, "left", stops[2]),
+        (f"{words[1]} →", cells.left + cells.width, "right", stops[-3]),
+    ):
+        ink = themes.readable(stop, canvas.theme.background)
+        canvas.text(word, x, y, size=12.5, color=ink, xanchor=anchor)
 
 
 def _change_heading(names: tuple[str, str], width: float | int) -> str:

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.errors import UsageError
-from vaslab.metrics import vas_per_head
+from vaslab.metrics import floored, vas_per_head
+from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
-from vaslab.statistics import aligned, product_interval
+from vaslab.plots.shared_heads import shared_terms
+from vaslab.statistics import product_interval
 
 
 def compare_table(
@@ -31,20 +32,21 @@ def compare_table(
     Returns:
         Columns layer, head, kv_group (where the captures name their key-value heads), first, second (VAS), ratio
         (second / first), low, high (95 %), p, p_adjusted (Benjamini-Hochberg over all heads), changed (p_adjusted <=
-        0.05), n_items. `attrs["vas"]` holds the attributes of the VAS, `attrs["layers"]` one row a layer of the same.
+        0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of the same, over the heads
+        that have a value in both, with first_floored and second_floored (share of system masses taken as 1e-6);
+        floored, that share over all layers; clustered.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    powered = change_terms(first, second, queries, form, sink, per_token)
-    aligned(powered[-1][0], powered[0][0])
+    powered = shared_terms(change_terms(first, second, queries, form, sink, per_token))
     change = product_interval(powered, seed=seed, cluster=cluster).transpose("layer", "head")
     levels = [vas_per_head(capture, queries, form, sink, per_token) for capture in (first, second)]
     layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
     table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel()})
-    group = _groups(first, second)
-    if group is not None:
+    group, other = kv_groups(first), kv_groups(second)
+    if group is not None and other is not None and (group == other).all():
         table["kv_group"] = np.broadcast_to(group, layer.shape).ravel()
     for name, level in zip(("first", "second"), levels, strict=True):
         table[name] = level.transpose("layer", "head").values.ravel()
@@ -53,21 +55,12 @@ def compare_table(
     over_heads = [(each.mean("head"), power) for each, power in powered]
     layers = pd.DataFrame({"layer": levels[0]["layer"].values})
     add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
+    low = [floored(capture, queries, form, sink, ("item", "head")) for capture in (first, second)]
+    layers["first_floored"], layers["second_floored"] = (each.values for each in low)
     table.attrs["layers"] = layers
+    table.attrs["floored"] = tuple(float(each.mean()) for each in low)
     table.attrs["clustered"] = cluster is not None
     return table
-
-
-def _groups(first: xr.Dataset, second: xr.Dataset) -> np.ndarray | None:
-    """Key-value group of each head, where both captures say the same number of them."""
-    kv_heads = {capture.attrs.get("n_kv_heads") for capture in (first, second)}
-    count = kv_heads.pop()
-    if kv_heads or count is None:
-        return None
-    n = first.sizes["head"]
-    if int(count) < 1 or n % int(count):
-        raise UsageError(f"n_kv_heads is {count}, which does not divide the {n} heads of the captures")
-    return np.arange(n) // (n // int(count))
 
 
 def changed_layers(layers: pd.DataFrame) -> list[tuple[object, object, float]]:

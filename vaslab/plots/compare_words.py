@@ -1,12 +1,24 @@
 """What the compare figure says: its finding, subtitle and foot."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vaslab.plots.compare_numbers import changed_layers
-from vaslab.plots.text import counted, dotted, fold, percent, shortened, unbroken
+from vaslab.plots.text import (
+    FLOORED,
+    bound_words,
+    counted,
+    dotted,
+    fold,
+    percent,
+    shortened,
+    unbroken,
+    vas_words,
+)
 
 MANY = 1000
 """Heads beyond which only one of the maps carries the numbers of its hover boxes."""
@@ -15,36 +27,53 @@ MANY = 1000
 def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     """The finding: in which layers the second checkpoint has more and less VAS, or that none can be told."""
     first, second = (shortened(name, 260, 13) for name in names)
+    said, layers = table.attrs["vas"], table.attrs["layers"]
+    vas = vas_words(said["form"], said["per_token"])
     known = table["p"].notna()
     if not known.any():
-        return f"{second} against {first}: too few items to tell any change"
+        return f"{second} against {first}: too few items to tell any change of {vas}"
     changed = int(table["changed"].sum())
     if changed == 0:
-        return f"No head of {second} differs clearly from {first}"
-    runs = changed_layers(table.attrs["layers"])
-    every = list(table.attrs["layers"]["layer"])
+        return f"No head of {second} differs clearly from {first} in {vas}"
+    runs = changed_layers(layers)
+    every = list(layers["layer"])
     rise = next((run for run in runs if run[2] > 1), None)
     fall = next((run for run in runs if run[2] < 1), None)
     if rise is None and fall is None:
         share = _share(changed, int(known.sum()))
-        return f"{second} differs from {first} in {share}, but in no layer as a whole"
+        return f"{second} differs from {first} in {vas} of {share}, but in no layer as a whole"
     parts = []
     if rise is not None:
-        parts.append(f"raises VAS {fold(rise[2])} in {layers_words(rise, every)}")
+        parts.append(f"raises {vas} {_fold(rise, layers)} in {layers_words(rise, every)}")
     if fall is not None:
-        parts.append(
-            f"lowers it {fold(1 / fall[2])} in {layers_words(fall, every)}"
-            if parts
-            else f"lowers VAS {fold(1 / fall[2])} in {layers_words(fall, every)}"
-        )
+        parts.append(f"lowers {'it' if parts else vas} {_fold(fall, layers)} in {layers_words(fall, every)}")
     return f"{second} {' and '.join(parts)}"
 
 
+def _fold(run: tuple[object, object, float], layers: pd.DataFrame) -> str:
+    """By how much a run of layers changed, and whether that is a bound: layers at the floor are not seen beyond it."""
+    order = list(layers["layer"])
+    rows = layers.iloc[order.index(run[0]) : order.index(run[1]) + 1]
+    shares = float(rows["first_floored"].mean()), float(rows["second_floored"].mean())
+    return bound_words(run[2], shares) + fold(max(run[2], 1 / run[2]))
+
+
 def layers_words(run: tuple[object, object, float], every: Sequence[object]) -> str:
-    """Which of `every` layer a run of neighbouring ones is (see `changed_layers`)."""
-    if run[0] == every[0] and run[1] == every[-1]:
-        return "all layers" if len(every) > 1 else f"layer {run[0]}"
-    return f"layer {run[0]}" if run[0] == run[1] else f"layers {run[0]}–{run[1]}"
+    """Which of `every` layer a run of neighbouring ones is (see `changed_layers`); layers between that were not
+    measured are not claimed.
+    """
+    if run[0] == run[1]:
+        return f"layer {run[0]}"
+    own = list(every)[list(every).index(run[0]) : list(every).index(run[1]) + 1]
+    whole = all(not isinstance(a, int) or b == a + 1 for a, b in pairwise(map(_plain, own)))
+    if len(own) == len(every):
+        return "all layers" if whole else "all layers measured"
+    return f"layers {run[0]}–{run[1]}" if whole else f"the layers measured from {run[0]} to {run[1]}"
+
+
+def _plain(layer: object) -> object:
+    """A number of numpy as Python's."""
+    return layer.item() if isinstance(layer, np.generic) else layer
 
 
 def _share(some: int, n: int) -> str:
@@ -92,14 +121,20 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         sentences.append("One item: no test and no interval; every change is pale.")
     if len(table) > MANY:
         sentences.append(f"More than {MANY:,} heads: only the map of the change tells intervals on hover.")
-    clamped = float(table.attrs["vas"].get("clamped_share", 0.0))
-    if clamped > 0.01:
+    low = [
+        f"{name} {percent(share)}"
+        for name, share in zip(("first", "second"), table.attrs["floored"], strict=True)
+        if share > FLOORED
+    ]
+    if low:
         sentences.append(
-            f"Second: {percent(clamped)} of rows have a system mass below 1e-6, taken as 1e-6: a bound."
+            f"System mass below 1e-6, taken as 1e-6, so that VAS is a bound: {', '.join(low)} of rows."
         )
     lost = int(table["ratio"].isna().sum())
     if lost:
-        sentences.append(f"{counted(lost, 'head')} without a value in one of the two: hatched, not counted.")
+        sentences.append(
+            f"{counted(lost, 'head')} without a value in one of the two: hatched, left out of both."
+        )
     sentences.append(
         "Square: the head that changed most. VAS is a ratio: read the decomposition for which part moved."
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,15 @@ class Grid:
         places = [(int(a), int(b)) for a, b in zip(*np.unravel_index(order, shape), strict=True)]
         places = [at for at in places if np.isfinite(value[at])]
         return cls(value, layers, names, len(names) // groups if groups else None, limit_of(value), places)
+
+
+def kv_groups(capture: xr.Dataset) -> NDArray[np.int64] | None:
+    """Key-value group of each head; None where it is not known: the capture does not say, or holds only some heads."""
+    count, heads = int(capture.attrs.get("n_kv_heads") or 0), capture["head"].values
+    n = len(heads)
+    if count < 1 or n % count or list(heads) != list(range(n)):
+        return None
+    return np.arange(n) // (n // count)
 
 
 def limit_of(value: Floats) -> int:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.errors import UsageError
 from vaslab.metrics import masses, vas, vas_masses, vas_per_head
+from vaslab.plots.head_grid import kv_groups
 from vaslab.statistics import mean_interval, ratio_interval
 
 
@@ -25,14 +25,13 @@ def heads_table(
         seed: of the bootstrap over items.
 
     Returns:
-        Columns layer, head, kv_group (where the capture's attribute n_kv_heads is known), vas, ci_low,
+        Columns layer, head, kv_group (where it is known, see `kv_groups`), vas, ci_low,
         ci_high (NaN with one item), rank (1 is the highest; missing for a head without a value), the VAS in
         the other form, image, system, user (shares of attention, mean over items), n_items. `attrs["vas"]`
         holds the attributes of the VAS.
 
     Raises:
-        UsageError, VaslabError: as `vaslab.metrics.vas`; UsageError where n_kv_heads does not divide the
-            heads.
+        UsageError, VaslabError: as `vaslab.metrics.vas`.
     """
     value = vas_per_head(capture, queries, form, sink, per_token)
     other = "ratio_of_means" if form == "mean_of_ratios" else "mean_of_ratios"
@@ -45,12 +44,8 @@ def heads_table(
     share = masses(capture, queries, sink, over=("item",)).transpose("layer", "head", "role")
     layer, head = np.meshgrid(value["layer"].values, value["head"].values, indexing="ij")
     columns: dict[str, np.ndarray] = {"layer": layer.ravel(), "head": head.ravel()}
-    kv_heads = capture.attrs.get("n_kv_heads")
-    if kv_heads is not None:
-        n = value.sizes["head"]
-        if int(kv_heads) < 1 or n % int(kv_heads):
-            raise UsageError(f"n_kv_heads is {kv_heads}, which does not divide the {n} heads of the capture")
-        group = np.arange(n) // (n // int(kv_heads))
+    group = kv_groups(capture)
+    if group is not None:
         columns["kv_group"] = np.broadcast_to(group, value.shape).ravel()
     table = pd.DataFrame(columns)
     table["vas"] = value.values.ravel()

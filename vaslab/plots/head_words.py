@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vaslab.plots.head_grid import Grid
-from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken
+from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken, vas_words
 
 
 def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
@@ -22,6 +22,7 @@ def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
     truly = above
     if said["form"] == "mean_of_ratios":
         truly = int((table["ratio_of_means"][there] > 1).sum())
+    vas = vas_words(said["form"], said["per_token"])
     if _share(truly, n) != _share(above, n):
         but = "but only" if truly < above else "while"
         end = (
@@ -29,9 +30,9 @@ def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
             if truly == 0
             else f"{but} {_count(truly, n)} {_attend(truly, n)} {more}"
         )
-        return f"VAS is above 1 in {_share(above, n)}, {end}"
+        return f"{vas} is above 1 in {_share(above, n)}, {end}"
     if above == 0:
-        return f"No head attends {more}: the highest VAS is {number(float(table['vas'].max()))}"
+        return f"No head attends {more}: the highest {vas} is {number(float(table['vas'].max()))}"
     if above == n:
         return f"Every head attends {more}"
     return f"{_share(above, n)} {_attend(above, n)} {more}"

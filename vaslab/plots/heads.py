@@ -12,6 +12,7 @@ from vaslab.plots.head_legend import LEGEND_WIDTH, draw_legend
 from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_values, label_places
 from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.head_words import foot_of, subtitle_of, title_of
+from vaslab.plots.strips import band
 from vaslab.plots.text import axis_ticks, number, ratio_text, ratio_ticks
 
 LEFT, TOP_PANEL, GAP = 80, 106, 20
@@ -197,7 +198,7 @@ def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
         },
     )
     x = np.arange(grid.n_layers)
-    there = np.isfinite(middle)
+    around_x, around_y = band(x.astype(float), low, high)
     figure.add_scatter(
         x=[-0.5, grid.n_layers - 0.5],
         y=[0, 0],
@@ -207,8 +208,8 @@ def _layer_medians(canvas: Canvas, place: Cells, grid: Grid) -> None:
         **on,
     )
     figure.add_scatter(
-        x=np.concatenate([x[there], x[there][::-1]]),
-        y=np.concatenate([high[there], low[there][::-1]]),
+        x=around_x,
+        y=around_y,
         fill="toself",
         fillcolor=themes.faded(look.text, 0.15),
         line={"width": 0},

@@ -9,7 +9,9 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.metrics import vas
-from vaslab.statistics import aligned, paired_accuracy
+from vaslab.plots.levels import Terms, change_terms
+from vaslab.plots.shared_heads import shared_terms
+from vaslab.statistics import paired_accuracy
 
 FILTERS = {"largest": "largest change", "fixed": "fixed by {}", "broken": "broken by {}"}
 """Which items are shown, and how a button calls them; {} is the second checkpoint."""
@@ -56,11 +58,9 @@ def items_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    levels = [
-        vas(capture, queries, form, sink, per_token, over=("layer", "head")) for capture in (first, second)
-    ]
-    said = dict(levels[1].attrs)
-    one, two = aligned(levels[0], levels[1])
+    said = dict(vas(second, queries, form, sink, per_token, over=("layer", "head")).attrs)
+    terms = shared_terms(change_terms(first, second, queries, form, sink, per_token))
+    one, two = _levels(terms[len(terms) // 2 :]), _levels(terms[: len(terms) // 2])
     ids = [str(name) for name in one["item"].values]
     texts = [(words or {}).get(name, ItemWords()) for name in ids]
     grades = [np.full(len(ids), np.nan)] * 2
@@ -95,6 +95,12 @@ def items_table(
         paired_accuracy(*right, cluster, seed=seed) if graded and right is not None else None
     )
     return table
+
+
+def _levels(terms: Terms) -> xr.DataArray:
+    """VAS of each item, over the heads that both checkpoints have a value of."""
+    top, *bottom = (each.mean(("layer", "head")) for each, _ in terms)
+    return top / bottom[0] if bottom else top
 
 
 def _outcome(first: float, second: float) -> str:

@@ -16,6 +16,7 @@ from vaslab.plots.text import (
     percent,
     shortened,
     unbroken,
+    vas_words,
     wrapped,
 )
 
@@ -35,12 +36,16 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         if not p < CLEAR:
             return f"{text}: no clear difference"
         return f"{text}: clearly {'better' if found.fixed > found.broken else 'worse'} than {first}"
+    said = table.attrs["vas"]
+    vas = vas_words(said["form"], said["per_token"])
     ratio = table["ratio"].dropna()
     up, down = int((ratio > 1).sum()), int((ratio < 1).sum())
     if up + down == 0 or scipy.stats.binomtest(up, up + down).pvalue >= CLEAR:
-        return f"{second} against {first}: no clear change of VAS over {counted(len(ratio), 'item')}, none graded"
+        return f"{second} against {first}: no clear change of {vas} over {counted(len(ratio), 'item')}, none graded"
     way, some = ("raises", up) if up > down else ("lowers", down)
-    return f"{second} {way} VAS in {percent(some / len(ratio))} of {counted(len(ratio), 'item')}, none graded"
+    return (
+        f"{second} {way} {vas} in {percent(some / len(ratio))} of {counted(len(ratio), 'item')}, none graded"
+    )
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:

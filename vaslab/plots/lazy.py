@@ -7,11 +7,23 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.lazy_numbers import ROLES, base_of, finding, lazy_table
-from vaslab.plots.text import axis_ticks, dotted, escape, points, shortened, spelled, text_width, unbroken
+from vaslab.plots.lazy_numbers import ROLES, finding, lazy_table
+from vaslab.plots.strips import band
+from vaslab.plots.text import (
+    axis_ticks,
+    counted,
+    dotted,
+    escape,
+    points,
+    shortened,
+    spelled,
+    text_width,
+    unbroken,
+)
 
 PANEL_WORDS = {"image": "image tokens", "system": "system prompt", "user": "question"}
 LEFT, PANEL, BETWEEN, HEIGHT = 64, 310, 74, 300
@@ -23,6 +35,7 @@ def lazy(
     queries: str = "user",
     base: str | None = None,
     sink: str = "include",
+    cluster: xr.DataArray | None = None,
     theme: str = "light",
     model: str | None = None,
     data: str | None = None,
@@ -38,6 +51,7 @@ def lazy(
         queries: the query set.
         base: the checkpoint that others are compared with; default: one named base, else the first.
         sink: "include" (system holds its first token) or "exclude".
+        cluster: picture of each item; resampled whole, and tested whole.
         theme: "light" or "dark".
         model, data, decoding, run: words for subtitle and foot, in place of the captures' attributes.
         seed: of the bootstrap over items (bands, and paired differences in the hover).
@@ -51,9 +65,9 @@ def lazy(
     """
     look = themes.named(theme)
     if table is None:
-        table = lazy_table(captures, queries, base, sink, seed)
+        table = lazy_table(captures, queries, base, sink, cluster, seed)
     names = list(captures)
-    reference = base_of(names, base)
+    reference = table.attrs["reference"]
     styles = themes.run_styles(names, look, reference if len(names) > 1 else None)
     named = {"model": model, "data": data, "decoding": decoding, "run": run}
     words = {k: v if v is not None else _shared(captures, k) for k, v in named.items()}
@@ -61,9 +75,9 @@ def lazy(
     canvas = Canvas(
         look,
         width,
-        finding(captures, queries, reference, sink),
+        finding(table),
         _subtitle(table, words, len(names)),
-        _foot(table, words, reference, len(names)),
+        _foot(table, words, len(names)),
     )
     places = _key_places(names, width) if len(names) > 1 else []
     key_height = (places[-1][2] + 1) * KEY_LINE if places else 0
@@ -185,17 +199,19 @@ def _panel(
             "fixedrange": True,
         },
     )
+    jumps = _jumps(x)
+    drawn_x = np.insert(x, jumps, (x[jumps - 1] + x[jumps]) / 2)
     several = len(styles) > 1
     # the base last, so that its dots lie on a line that coincides with it
     order = [name for name in styles if name != reference] + [reference]
     for name, style in styles.items():
         run = rows[rows["run"] == name]
         low, high = (run[c].to_numpy(dtype=float) * 100 for c in ("low", "high"))
-        there = np.isfinite(low)
-        if there.any():
+        if np.isfinite(low).any():
+            around_x, around_y = band(drawn_x, *(np.insert(each, jumps, np.nan) for each in (low, high)))
             figure.add_scatter(
-                x=np.concatenate([x[there], x[there][::-1]]),
-                y=np.concatenate([high[there], low[there][::-1]]),
+                x=around_x,
+                y=around_y,
                 fill="toself",
                 fillcolor=themes.faded(style.line, 0.15 if look.name == "light" else 0.22),
                 line={"width": 0},
@@ -205,9 +221,10 @@ def _panel(
             )
     for name in order:
         style, run = styles[name], rows[rows["run"] == name]
+        hover = [_hover(row, None if name == reference else reference) for row in run.to_dict("records")]
         figure.add_scatter(
-            x=x,
-            y=run["share"].to_numpy(dtype=float) * 100,
+            x=drawn_x,
+            y=np.insert(run["share"].to_numpy(dtype=float) * 100, jumps, np.nan),
             name=escape(name),
             mode="lines+markers" if (style.symbol and several) or len(layers) <= 14 else "lines",
             line={"color": style.line, "width": 2.6, "dash": style.dash if several else "solid"},
@@ -216,20 +233,37 @@ def _panel(
                 "size": 6.5 if style.symbol else 4.5,
                 "maxdisplayed": 14 if len(layers) > 14 else 0,
             },
-            customdata=[
-                _hover(row, None if name == reference else reference) for row in run.to_dict("records")
-            ],
+            customdata=np.insert(np.array(hover, dtype=object), jumps, ""),
             hovertemplate="%{customdata}",
             **on,
         )
+        gaps = np.flatnonzero(run["share"].isna())
+        if gaps.size:
+            figure.add_scatter(
+                x=x[gaps],
+                y=np.zeros(len(gaps)),
+                mode="markers",
+                marker={"symbol": "x-thin-open", "size": 10, "color": style.line, "line": {"width": 2}},
+                hovertemplate="no value<extra></extra>",
+                cliponaxis=False,
+                **on,
+            )
+
+
+def _jumps(layers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places before which layers are missing: no line may be drawn over what was not measured."""
+    steps = np.diff(layers)
+    return np.flatnonzero(steps > np.median(steps)) + 1 if steps.size else np.zeros(0, dtype=np.int64)
 
 
 def _hover(row: Mapping[Any, Any], reference: str | None) -> str:
     """Share with its interval and, for a compared checkpoint, the paired difference to the base in points."""
+    if not np.isfinite(row["share"]):
+        return "no value"
     text = f"{100 * row['share']:.1f}%"
     if np.isfinite(row["low"]):
         text += f" ({100 * row['low']:.1f} – {100 * row['high']:.1f})"
-    if reference is not None:
+    if reference is not None and np.isfinite(row["difference"]):
         text += (
             f", {points(row['difference'])} points to {escape(shortened(reference, 160, themes.LABEL_SIZE))}"
         )
@@ -255,8 +289,9 @@ def _subtitle(table: pd.DataFrame, words: dict[str, str | None], n_runs: int) ->
     )
 
 
-def _foot(table: pd.DataFrame, words: dict[str, str | None], reference: str, n_runs: int) -> str:
-    said, n = table.attrs["share"], table.attrs["n_items"]
+def _foot(table: pd.DataFrame, words: dict[str, str | None], n_runs: int) -> str:
+    said, n, reference = table.attrs["share"], table.attrs["n_items"], table.attrs["reference"]
+    over = "pictures" if table.attrs["clustered"] else f"{n:,} items"
     sentences = [
         f"Share = attention mass on the tokens named, of all keys, averaged over heads and {said['query_words']}, then "
         "over items; the rest is on template markers and other text.",
@@ -264,14 +299,20 @@ def _foot(table: pd.DataFrame, words: dict[str, str | None], reference: str, n_r
         if said["system"] != "system"
         else "System prompt without its first token (the sink).",
     ]
-    sentences.append(
-        f"Bands: 95% bootstrap over {n:,} items." if n > 1 else "One item: no bands, no intervals."
-    )
+    sentences.append(f"Bands: 95% bootstrap over {over}." if n > 1 else "One item: no bands, no intervals.")
     if n_runs > 1 and n > 1:
         sentences.append(
             f"Title: paired differences to {reference} in image attention, mean over layers; “moves” where a t test "
-            f"over items stands at 5%{f', shared by {spelled(n_runs - 1)} comparisons' if n_runs > 2 else ''}."
+            f"over {'pictures' if table.attrs['clustered'] else 'items'} stands at 5%"
+            f"{f', shared by {spelled(n_runs - 1)} comparisons' if n_runs > 2 else ''}."
         )
+    for name, layers in table.attrs["gaps"].items():
+        if layers:
+            where = f"{'layer' if len(layers) == 1 else 'layers'} {', '.join(map(str, layers))}"
+            sentences.append(f"{name}: heads of {where} have no value: gaps, crossed, left out of the title.")
+    for name, lost in table.attrs["left_out"].items():
+        if lost:
+            sentences.append(f"{name}: {counted(lost, 'item')} with a head without a value left out.")
     sentences.append("Y axes differ between panels and start at 0.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
     return " ".join(sentences)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import vas, vas_masses, vas_per_item
+from vaslab.metrics import divisor, vas, vas_masses, vas_per_item
 from vaslab.statistics import accuracy_interval, fdr, mean_interval, paired_accuracy, ratio_interval
 
 FALSE_FINDINGS = 0.05
@@ -69,12 +69,14 @@ def change_terms(
     Args:
         first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
         over: of ("layer", "head"): averaged within each item before.
+
+    System masses below the floor count as the floor, as in the VAS itself.
     """
     out: Terms = []
     for capture, sign in ((second, 1), (first, -1)):
         if form == "ratio_of_means":
             parts = vas_masses(capture, queries, sink, per_token)
-            sides = [(parts["image"], sign), (parts["system"], -sign)]
+            sides = [(parts["image"], sign), (divisor(parts), -sign)]
         else:
             sides = [(vas(capture, queries, form, sink, per_token, over=()), sign)]
         out += [(each.mean(over) if over else each, power) for each, power in sides]

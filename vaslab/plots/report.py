@@ -9,8 +9,9 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import vas
-from vaslab.plots.changes import changes, title_of
+from vaslab.plots.changes import changes
 from vaslab.plots.changes_numbers import changes_table
+from vaslab.plots.changes_words import title_of
 from vaslab.plots.compare import compare
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.compare_words import title_of as compare_title
@@ -251,9 +252,7 @@ def _changed(
     rows, words, tables = [], [], {}
     for other in others:
         try:
-            tables[other.name] = changes_table(
-                first.capture, other.capture, queries, cluster=cluster, seed=seed
-            )
+            tables[other.name] = changes_table(first.capture, other.capture, queries, cluster=cluster)
         except UsageError as error:
             words.append(f"{other.name} is not compared with {first.name}: {error}.")
             continue
@@ -275,7 +274,7 @@ def _changed(
     )
     if not tables:
         return [section]
-    size = {name: abs(float(table["total"].iloc[-1])) for name, table in tables.items()}
+    size = {name: abs(float(table["ratio_of_means"].iloc[-1])) for name, table in tables.items()}
     widest = max(size, key=lambda name: size[name] if np.isfinite(size[name]) else -1.0)
     other = next(each for each in others if each.name == widest)
     pair = (first.name, widest)

@@ -220,9 +220,9 @@ def _hover(row: dict, column: Panel) -> str:
         text += f" (95% CI {scale * row[f'{name}_low']:.3g} – {scale * row[f'{name}_high']:.3g})"
     if np.isfinite(row[f"{column.name}_p"]):
         ends = [row[f"{column.name}{end}"] for end in ("", "_low", "_high")]
-        if column.log:
-            text += "<br>{} ({} – {})".format(*map(times_text, ends))
-        else:
-            text += "<br>{} points ({} to {})".format(*map(points, ends))
+        say, between = (times_text, "–") if column.log else (points, "to")
+        text += f"<br>{say(ends[0])}{'' if column.log else ' points'}"
+        if np.isfinite(ends[1]):
+            text += f" ({say(ends[1])} {between} {say(ends[2])})"
         text += f", false discovery rate {row[f'{column.name}_p_adjusted']:.2g}"
     return text

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import counted, dotted, points, shortened, times_text, unbroken
+from vaslab.plots.text import counted, dotted, points, shortened, times_text, unbroken, vas_words
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -17,9 +17,11 @@ def title_of(table: pd.DataFrame) -> str:
     if not others["vas_ratio_p"].notna().any():
         return f"{counted(len(others), 'comparison')} of system prompts: too few items to tell any change"
     graded = bool(others["accuracy_change_p"].notna().any())
+    said = table.attrs["vas"]
+    name = vas_words(said["form"])
     vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
     right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
-    moved = "" if vas is None else f"VAS by up to {times_text(vas['vas_ratio'])} ({_who(vas, table)})"
+    moved = "" if vas is None else f"{name} by up to {times_text(vas['vas_ratio'])} ({_who(vas, table)})"
     scored = (
         ""
         if right is None
@@ -30,8 +32,8 @@ def title_of(table: pd.DataFrame) -> str:
     if moved:
         return f"The system prompt moves {moved}" + ("; accuracy is not clearly changed" if graded else "")
     if scored:
-        return f"The system prompt moves {scored}; VAS is not clearly changed"
-    return "No system prompt clearly changes VAS" + (" or accuracy" if graded else "")
+        return f"The system prompt moves {scored}; {name} is not clearly changed"
+    return f"No system prompt clearly changes {name}" + (" or accuracy" if graded else "")
 
 
 def per_token_of(table: pd.DataFrame) -> str:

@@ -219,7 +219,9 @@ def _hover(row: dict, name: str) -> str:
     change = "accuracy_change" if unit else "vas_ratio"
     if np.isfinite(row[f"{change}_p"]):
         ends = [scale * row[f"{change}{end}"] for end in ("", "_low", "_high")]
-        said = "{:+.1f} points ({:+.1f} to {:+.1f})" if unit else "×{:.3g} ({:.3g} – {:.3g})"
+        said = "{:+.1f} points" if unit else "×{:.3g}"
+        if np.isfinite(ends[1]):
+            said += " ({:+.1f} to {:+.1f})" if unit else " ({:.3g} – {:.3g})"
         text += f"<br>against the first step {said.format(*ends)}"
     return text
 

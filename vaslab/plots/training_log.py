@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from vaslab.errors import UsageError, VaslabError
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.text import counted, dotted, fold, p_text, power_text, ratio_ticks, round_ticks, unbroken
+from vaslab.plots.text import (
+    counted,
+    dotted,
+    fold,
+    p_text,
+    power_text,
+    ratio_ticks,
+    round_ticks,
+    unbroken,
+    vas_words,
+)
 from vaslab.statistics import correlate
 from vaslab.statistics.correlation import FEWEST
 
@@ -19,6 +29,7 @@ Floats = NDArray[np.float64]
 
 LEFT, WIDTH, STRIP, GAP = 84, 840, 140, 40
 CLEAR = 0.05
+VAS = vas_words("mean_of_ratios")
 COLUMNS = {
     "vas": ("agto/vas", "vars/raw"),
     "visual": ("agto/visual_mass", "vars/visual_mass"),
@@ -99,20 +110,14 @@ def title_of(table: pd.DataFrame) -> str:
     """The finding: does VAS of the batches trend with the step (Spearman), and how far from end to end?"""
     p, rho = trend(table)
     if p is None or rho is None:
-        return (
-            f"{counted(len(table), 'line')} of a training log: too few, or too equal, to tell a trend of VAS"
-        )
+        return f"{counted(len(table), 'line')} of a training log: too few, or too equal, to tell a trend of {VAS}"
     if p >= CLEAR:
-        return "No clear trend of VAS in the batches of this training"
+        return f"No clear trend of {VAS} in the batches of this training"
     smooth = running_mean(table["vas"].to_numpy(dtype=float))
     ratio = float(smooth[-1] / smooth[0])
     if not np.isfinite(ratio) or (ratio > 1) != (rho > 0):
-        return (
-            f"VAS {'rises' if rho > 0 else 'falls'} in the batches of this training, but not from end to end"
-        )
-    return (
-        f"VAS {'rises' if rho > 0 else 'falls'} {fold(max(ratio, 1 / ratio))} in the batches of this training"
-    )
+        return f"{VAS} {'rises' if rho > 0 else 'falls'} in the batches of this training, but not from end to end"
+    return f"{VAS} {'rises' if rho > 0 else 'falls'} {fold(max(ratio, 1 / ratio))} in the batches of this training"
 
 
 def trend(table: pd.DataFrame) -> tuple[float | None, float | None]:

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas_per_item
+from vaslab.metrics import floored, vas_per_item
 from vaslab.plots.levels import (
     Terms,
     accuracy_change,
@@ -17,7 +17,8 @@ from vaslab.plots.levels import (
     tested,
     vas_level,
 )
-from vaslab.statistics import aligned, product_interval
+from vaslab.plots.shared_heads import shared_terms
+from vaslab.statistics import product_interval
 
 
 def training_table(
@@ -43,8 +44,9 @@ def training_table(
         One row a step and layer, in their order: step, layer, ratio, low, high (95 %), p, p_adjusted
         (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1 and no test.
         `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with vas_ratio_low
-        and so on (as above, over all layers), and accuracy_change with _low, _high and _p (paired).
-        `attrs["vas"]` holds the attributes of the VAS.
+        and so on (as above, over all layers), accuracy_change with _low, _high and _p (paired), and floored, the share
+        of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A head without a value
+        at one of two steps is left out of both.
 
     Raises:
         UsageError: no checkpoint, a negative step, or captures that do not align.
@@ -71,7 +73,11 @@ def training_table(
         own, base = grades.get(step), grades.get(steps[0])
         change = product_interval(over_all, seed=seed, cluster=cluster)
         whole.append(
-            {"step": step, "n_items": int(change["n"])}
+            {
+                "step": step,
+                "n_items": int(change["n"]),
+                "floored": float(floored(captures[step], queries, form, sink)),
+            }
             | row_of("vas", vas_level(captures[step], *form_of, cluster, seed))
             | row_of("vas_ratio", change)
             | row_of("accuracy", accuracy_level(own, cluster, seed))
@@ -89,9 +95,7 @@ def training_table(
 def _terms(
     first: xr.Dataset, other: xr.Dataset, form_of: tuple[str, str, str, bool], from_step: int, step: int
 ) -> Terms:
-    terms = change_terms(first, other, *form_of)
     try:
-        aligned(terms[-1][0], terms[0][0])
+        return shared_terms(change_terms(first, other, *form_of))
     except UsageError as error:
         raise UsageError(f"steps {from_step} (first) and {step} (second): {error}") from error
-    return terms

@@ -8,7 +8,7 @@ import pandas as pd
 
 from vaslab.plots.compare_numbers import changed_layers
 from vaslab.plots.compare_words import layers_words
-from vaslab.plots.text import counted, dotted, fold, unbroken
+from vaslab.plots.text import FLOORED, bound_words, counted, dotted, fold, percent, unbroken, vas_words
 
 CLEAR = 0.05
 
@@ -20,26 +20,32 @@ def title_of(table: pd.DataFrame) -> str:
     if len(steps) == 1:
         return f"One checkpoint, at step {last['step']:,}: no change to show"
     if not steps["vas_ratio_p"].notna().any():
-        return f"{counted(len(steps), 'checkpoint')} of training: too few items to tell any change"
+        return f"{counted(len(steps), 'checkpoint')} of training: too few items to tell any change of {_vas(table)}"
     return _of_vas(table, steps) + _of_accuracy(last)
 
 
+def _vas(table: pd.DataFrame) -> str:
+    return vas_words(table.attrs["vas"]["form"], table.attrs["vas"]["per_token"])
+
+
 def _of_vas(table: pd.DataFrame, steps: pd.DataFrame) -> str:
-    last = steps.iloc[-1]
+    first, last, vas = steps.iloc[0], steps.iloc[-1], _vas(table)
     if last["vas_ratio_changed"]:
-        text = f"Training {'raises' if last['vas_ratio'] > 1 else 'lowers'} VAS {_size(last)} by step {last['step']:,}"
+        way = "raises" if last["vas_ratio"] > 1 else "lowers"
+        text = f"Training {way} {vas} {_size(first, last)} by step {last['step']:,}"
         return text + _where(table[table["step"] == last["step"]], bool(last["vas_ratio"] > 1))
     clear = steps[steps["vas_ratio_changed"]]
     if clear.empty:
-        return f"No clear change of VAS over {last['step']:,} steps of training"
+        return f"No clear change of {vas} over {last['step']:,} steps of training"
     most = clear.loc[np.log(clear["vas_ratio"]).abs().idxmax()]
     way = "higher" if most["vas_ratio"] > 1 else "lower"
-    return f"VAS is {_size(most)} {way} at step {most['step']:,}, but not clearly changed at step {last['step']:,}"
+    size = _size(first, most)
+    return f"{vas} is {size} {way} at step {most['step']:,}, but not clearly changed at step {last['step']:,}"
 
 
-def _size(row: pd.Series) -> str:
+def _size(first: pd.Series, row: pd.Series) -> str:
     ratio = float(row["vas_ratio"])
-    return fold(max(ratio, 1 / ratio))
+    return bound_words(ratio, (first["floored"], row["floored"])) + fold(max(ratio, 1 / ratio))
 
 
 def _where(rows: pd.DataFrame, rise: bool) -> str:
@@ -48,7 +54,7 @@ def _where(rows: pd.DataFrame, rise: bool) -> str:
     if not runs:
         return ", in no layer alone"
     where = layers_words(runs[0], list(rows["layer"]))
-    return f", in {where}" if where == "all layers" or len(runs) == 1 else f", most in {where}"
+    return f", in {where}" if where.startswith("all layers") or len(runs) == 1 else f", most in {where}"
 
 
 def _of_accuracy(last: pd.Series) -> str:
@@ -94,6 +100,12 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any], log: bool) -> str:
         sentences.append("One item: no interval and no test; every change is pale.")
     if log:
         sentences.append("Steps on a log scale" + ("; step 0 stands apart." if first == 0 else "."))
+    low = steps[steps["floored"] > FLOORED]
+    if not low.empty:
+        told = ", ".join(
+            f"step {row['step']:,} {percent(row['floored'])}" for row in low.to_dict("records")[-3:]
+        )
+        sentences.append(f"System mass below 1e-6, taken as 1e-6, so that VAS is a bound: {told} of rows.")
     lost = int(table["ratio"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'cell')} without a value: hatched.")

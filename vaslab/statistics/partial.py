@@ -58,7 +58,8 @@ def partial_correlation(
         columns.append((column - column.mean()) / column.std())
     if n - k < FEWEST:
         raise VaslabError(
-            f"{n} checkpoints and {k} confounders: expected at least {FEWEST + k} checkpoints; name fewer confounders"
+            f"{n} checkpoints and {k} confounder{'' if k == 1 else 's'}: expected at least {FEWEST + k} checkpoints; "
+            f"{'name fewer confounders' if k > 1 else 'measure more'}"
         )
     design = np.stack(columns, axis=1)
     if np.linalg.matrix_rank(design) < k + 1:
