@@ -77,6 +77,25 @@ def sensitivity_command(runs: RunsArgument, theme: str, data: DataOption = None)
     return Drawn(sensitivity(table, theme, found.words["data"], found.words["run"]), table, runs[0])
 
 
+@figure_command("correlation")
+def correlation_command(
+    runs: RunsArgument,
+    theme: str,
+    data: DataOption = None,
+    queries: QueriesOption = None,
+    form: FormOption = PAPER,
+    sink: SinkOption = "include",
+    per_token: PerTokenOption = False,
+) -> Drawn:
+    """Draw which heads' and layers' VAS tracks accuracy, with FDR; four runs or more."""
+    found = Runs.read(runs, data)
+    from vaslab.plots import correlation, correlation_table
+
+    asked = found.queries(queries)
+    table = correlation_table(found.captures, found.right, asked, form, sink, per_token, found.pictures)
+    return Drawn(correlation(table, theme, **found.words), table, runs[0])
+
+
 @figure_command("system-prompts")
 def system_prompts_command(
     runs: RunsArgument,

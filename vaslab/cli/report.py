@@ -10,6 +10,7 @@ import typer
 
 from vaslab.cli.figure_command import DataOption, QueriesOption, Runs, RunsArgument
 from vaslab.cli.finished import Finished
+from vaslab.cli.measured_again import both_of
 from vaslab.errors import UsageError
 from vaslab.studies.run import ENVIRONMENT, read_json
 
@@ -23,6 +24,13 @@ def report(
     data: DataOption = None,
     queries: QueriesOption = None,
     base: Annotated[str | None, typer.Option(help="Model that others are compared with.")] = None,
+    answers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Items of each run measured again for decay along the answer and where heads point; loads the models.",
+        ),
+    ] = 0,
 ) -> None:
     """Write what checkpoints say about VAS and accuracy as one page: findings, tables, figures, methods, provenance."""
     if out.is_dir():
@@ -35,7 +43,7 @@ def report(
 
     primary, prompted = _by_prompt(found)
     html = page_of(
-        [_checkpoint(name, run) for name, run in primary.items()],
+        [_checkpoint(name, run, answers) for name, run in primary.items()],
         found.queries(queries),
         found.pictures,
         base,
@@ -67,8 +75,10 @@ def _by_prompt(found: Runs) -> tuple[dict[str, Finished], list[Prompted]]:
     return by_model, asked
 
 
-def _checkpoint(name: str, run: Finished) -> Checkpoint:
+def _checkpoint(name: str, run: Finished, answers: int) -> Checkpoint:
     from vaslab.plots.report import Checkpoint
+
+    measured, pointed = both_of(run.folder, answers) if answers else (None, None)
 
     versions = read_json(run.folder / ENVIRONMENT).get("fixed", {}).get("versions", {})
     facts = {
@@ -80,7 +90,7 @@ def _checkpoint(name: str, run: Finished) -> Checkpoint:
         "grading": str(run.summary.get("grading")),
         "versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
     }
-    return Checkpoint(name, run.capture, run.right, facts, _confounders(run))
+    return Checkpoint(name, run.capture, run.right, facts, _confounders(run), measured, pointed)
 
 
 def _confounders(run: Finished) -> dict[str, float]:

@@ -56,6 +56,7 @@ def correlation(
             low=-1.0,
             high=1.0,
             stops=themes.CHANGE,
+            pale=themes.CHANGE[len(themes.CHANGE) // 2],
             found=table["found"].to_numpy(dtype=bool).reshape(shape),
             squares=places_of(list(zip(rows["layer"], rows["head"], strict=True)), layers, heads),
             hover=hover,

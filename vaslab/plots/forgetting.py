@@ -68,7 +68,7 @@ def forgetting_figure(
         },
     )
     for name in names:
-        own = table[table["checkpoint"] == name]
+        own = table[(table["checkpoint"] == name) & table["part"].isin({part for part, _ in places})]
         _line(
             canvas,
             own,

@@ -12,6 +12,9 @@ from vaslab.metrics import along_parts, forgetting, part_means
 from vaslab.plots.levels import row_of, tested
 from vaslab.statistics import mean_t
 
+SHIFT = 1e-4
+"""Change of a mass below which it is never called a finding: rounding repeats itself, and would pass any test."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -79,6 +82,7 @@ def forgetting_table(
     table, summary = pd.DataFrame(rows), pd.DataFrame(changes)
     for name in ("change", "turn"):
         summary = tested(summary, name, pd.Series(np.ones(len(summary), dtype=bool)))
+        summary[f"{name}_changed"] &= summary[name].abs() > SHIFT
     table.attrs = {"role": role, "changes": summary, "clustered": cluster is not None}
     return table
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import counted, dotted, p_text, points, shortened, spelled, unbroken
+from vaslab.plots.text import dotted, shortened, spelled, unbroken
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -30,7 +29,7 @@ def title_of(table: pd.DataFrame) -> str:
         )
     n = len(changes)
     parts = [
-        f"{way} along the answer in {'all ' + spelled(n) if some == n else f'{spelled(some)} of {spelled(n)}'}"
+        f"{way} along the answer in {_of(some, n)}"
         for way, some in (("falls", falls), ("rises", rises))
         if some
     ]
@@ -40,26 +39,10 @@ def title_of(table: pd.DataFrame) -> str:
     return f"{what} {text}"
 
 
-def change_words(row: Mapping[Any, Any], role: str = "image") -> str:
-    """Of one checkpoint, both numbers with their intervals, in a sentence."""
-    text = (
-        f"{row['checkpoint']}: attention on the {role} changes by {_points(row, 'change')} from the first to the last "
-        f"token of {counted(row['n_items'], 'answer')}"
-    )
-    if row["n_turns"]:
-        both = counted(row["n_turns"], "answer")
-        text += f"; from thinking to answering it moves by {_points(row, 'turn')}, {both} with both parts"
-    return f"{text}."
-
-
-def _points(row: Mapping[Any, Any], name: str) -> str:
-    middle = f"{points(row[name])} points"
-    if not np.isfinite(row[f"{name}_low"]):
-        return f"{middle} (too few answers for an interval)"
-    return (
-        f"{middle} (95% CI {points(row[f'{name}_low'])} to {points(row[f'{name}_high'])}, false discovery rate "
-        f"{p_text(row[f'{name}_p_adjusted'])})"
-    )
+def _of(some: int, n: int) -> str:
+    if some < n:
+        return f"{spelled(some)} of {spelled(n)}"
+    return "both" if n == 2 else f"all {spelled(n)}"
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:

@@ -22,8 +22,10 @@ class HeadMap:
     """What is drawn.
 
     Args:
-        values: (layer, head); NaN is hatched. low, high: ends of the scale. stops: its colours.
-        found: (layer, head); the others are pale. squares: (layer, head) places, of which the first SQUARES are drawn.
+        values: (layer, head); NaN is hatched.
+        low, high: ends of the scale. stops: its colours. pale: the one of nothing.
+        found: (layer, head); the others are pale.
+        squares: (layer, head) places, of which the first SQUARES are drawn.
         hover: text of each, (layer, head).
         layers, heads: their names.
     """
@@ -32,6 +34,7 @@ class HeadMap:
     low: float
     high: float
     stops: tuple[str, ...]
+    pale: str
     found: NDArray[np.bool_]
     squares: list[tuple[int, int]]
     hover: NDArray[np.object_]
@@ -79,7 +82,7 @@ def draw_head_map(canvas: Canvas, number: int, cells: Cells, drawn: HeadMap) -> 
         **on,
     )
     there = np.isfinite(drawn.values)
-    draw_veil(figure, ~drawn.found & there, x, y, drawn.stops, on)
+    draw_veil(figure, ~drawn.found & there, x, y, (drawn.pale,), on)
     draw_hatch(figure, drawn.values, canvas.theme, on)
     if drawn.squares:
         draw_squares(figure, drawn.squares[:SQUARES], cells, on)

@@ -26,7 +26,7 @@ def localisation_figure(
 ) -> go.Figure:
     """Map of hit rates: how often the patch a head looks at most lies in the region asked for.
 
-    Heads that do not hit more often than chance at a false discovery rate of 5 % are pale.
+    Heads that do not hit more often than its area gives at a false discovery rate of 5 % are pale.
 
     Args:
         table: result of `localisation_table`, of all heads of some layers.
@@ -65,6 +65,7 @@ def localisation_figure(
             low=0.0,
             high=highest,
             stops=themes.SHARE,
+            pale=themes.SHARE[0],
             found=grid["found"].fillna(False).to_numpy(dtype=bool).reshape(shape),
             squares=places_of(list(zip(rows["layer"], rows["head"], strict=True)), layers, heads),
             hover=np.array(hover, dtype=object).reshape(shape),
@@ -84,16 +85,16 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def title_of(table: pd.DataFrame) -> str:
-    """The finding: do heads hit the region more often than chance, and which does most?"""
+    """The finding: do heads hit the region more often than its area gives, and which does most?"""
     chance = float(table["chance"].mean())
     if not table["p"].notna().any():
-        return "Where heads point: too few items to tell any from chance"
+        return "Where heads look most: too few items to tell any from the region's area"
     rows = best(table)
     if rows.empty:
-        return f"No head clearly points at the place asked for more often than chance ({percent(chance)})"
-    some = f"{len(rows)} of {counted(len(table), 'head')} {'points' if len(rows) == 1 else 'point'}"
+        return f"No head looks most at the region asked for clearly more often than its area gives ({percent(chance)})"
+    some = f"{len(rows)} of {counted(len(table), 'head')} {'looks' if len(rows) == 1 else 'look'}"
     most = pointing_words(rows.iloc[0].to_dict())
-    return f"{some} at the place asked for more often than chance ({percent(chance)}); most often {most}"
+    return f"{some} most at the region asked for more often than its area gives ({percent(chance)}); most often {most}"
 
 
 def pointing_words(row: Mapping[Any, Any]) -> str:
@@ -111,7 +112,7 @@ def _hover(row: Mapping[Any, Any]) -> str:
     text = f"{name}<br>hits {percent(row['hit_rate'])}"
     if np.isfinite(row["hit_low"]):
         text += f" (95% CI {percent(row['hit_low'])} – {percent(row['hit_high'])})"
-    text += f", chance {percent(row['chance'])}"
+    text += f", by area {percent(row['chance'])}"
     text += f"<br>{percent(row['inside'])} of its attention on the picture lies in the region"
     text += f"<br>{percent(row['attention'])} of its attention lies on the picture"
     if np.isfinite(row["p_adjusted"]):
@@ -132,14 +133,15 @@ def _subtitle(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
 def _foot(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     over = "pictures" if table.attrs.get("clustered") else "items"
     sentences = [
-        "Attention of the last measured query of each question, on the patches of its picture. Chance: share of the "
+        "Attention of the last measured query of each question, on the patches of its picture. By area: share of the "
         "picture's patches that lie in the region.",
-        f"Pale: not told from chance (t over {over} against each item's own chance, FDR 5% over heads).",
+        f"Pale: not told from that (t over {over} against each item's own area, FDR 5% over heads).",
+        "A head that looks at any object, whatever is asked, exceeds the area too: hits alone do not prove a search.",
     ]
     marked = int(table["localises"].sum())
     sentences.append(
         f"{counted(marked, 'head')} {'meets' if marked == 1 else 'meet'} the criteria of Kang et al. (arXiv "
-        "2503.06287): much attention on the picture, low spatial entropy; here also a hit rate above chance."
+        "2503.06287): much attention on the picture, low spatial entropy; here also a hit rate above the area's."
     )
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
     return " ".join(sentences)

@@ -1,0 +1,124 @@
+"""The correlation figure: each head and layer by scipy, findings on data where they are true and where not."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import scipy.stats
+import synthetic_capture as made
+import xarray as xr
+
+from vaslab.errors import UsageError, VaslabError
+from vaslab.metrics import vas
+from vaslab.plots import correlation, correlation_table
+from vaslab.plots.correlation_words import interval_words
+
+
+def checkpoints(n: int = 7, items: int = 24) -> tuple[dict[str, xr.Dataset], dict[str, xr.DataArray]]:
+    """Head 1 of layer 2 rises with accuracy and head 0 of layer 0 falls; the others do as they like."""
+    captures, right = {}, {}
+    for i in range(n):
+        capture = made.realistic(items, 3, 2, 1, seed=40 + i)
+        drift = np.random.default_rng(i).normal(0, 0.02, items)[:, None]
+        capture["vas"][:, 2, 1] = 2.0 ** (i + drift)
+        capture["vas"][:, 0, 0] = 2.0 ** (5 - i + drift)
+        grades = (np.arange(items) < 4 + 2 * i).astype(float)
+        right[f"run-{i}"] = xr.DataArray(grades, dims="item", coords={"item": capture["item"].values})
+        captures[f"run-{i}"] = capture
+    return captures, right
+
+
+def title(fig: go.Figure) -> str:
+    return str(fig.layout.title.text).replace("<br>", " ")
+
+
+def test_r_of_each_head_and_layer_is_that_of_scipy() -> None:
+    captures, right = checkpoints()
+    table = correlation_table(captures, right)
+    accuracy = [float(each.mean()) for each in right.values()]
+    for layer, head in ((2, 1), (1, 0)):
+        x = np.log2([float(c["vas"][:, layer, head].mean()) for c in captures.values()])
+        expected = scipy.stats.pearsonr(x, accuracy)
+        row = table[(table["layer"] == layer) & (table["head"] == head)].iloc[0]
+        ends = expected.confidence_interval()
+        np.testing.assert_allclose(
+            row[["r", "low", "high", "p"]].astype(float),
+            [expected.statistic, *ends, expected.pvalue],
+            rtol=1e-4,
+        )
+    layers = table.attrs["layers"]
+    x = np.log2([float(vas(c, over=("item", "head"))[1]) for c in captures.values()])
+    assert layers["r"].iloc[1] == pytest.approx(scipy.stats.pearsonr(x, accuracy).statistic)
+    # more noise of the items, wider
+    assert (table["items_low"] <= table["r"]).all()
+    assert (table["items_high"] >= table["r"]).all()
+    ratio = correlation_table(captures, right, form="ratio_of_means")
+    assert ratio["items_low"].notna().all()
+    image, system = (
+        [float(c["mass"].sel(key_role=keys)[:, 1, 0].sum("key_role").mean()) for c in captures.values()]
+        for keys in (["image"], ["system_sink", "system"])
+    )
+    expected = scipy.stats.pearsonr(np.log2(np.divide(image, system)), accuracy).statistic
+    row = ratio[(ratio["layer"] == 1) & (ratio["head"] == 0)].iloc[0]
+    assert row["r"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_heads_are_found_and_named() -> None:
+    captures, right = checkpoints()
+    table = correlation_table(captures, right)
+    found = table[table["found"]]
+    assert {(2, 1), (0, 0)} <= set(zip(found["layer"], found["head"], strict=True))
+    fig = correlation(table, data="glyph")
+    assert "VAS (mean of ratios) of" in title(fig)
+    assert "heads rises with accuracy, that of" in title(fig)
+    assert "layer 2 head 1" in title(fig) or "layer 0 head 0" in title(fig)
+    told = interval_words(found.iloc[0].to_dict())
+    assert "95% CI" in told
+    assert "by items" in told
+    assert "false discovery rate" in told
+    squares = [t for t in fig.data if t.type == "scatter" and t.mode == "lines" and t.line.width in (2.0, 5.0)]
+    assert len(squares) == 2
+
+
+def test_no_head_is_found_where_none_tracks() -> None:
+    captures, right = checkpoints(5)
+    for capture in captures.values():
+        capture["vas"][:] = capture["vas"][:, ::-1, ::-1].values
+    rng = np.random.default_rng(3)
+    mixed = {
+        name: each.copy(data=(rng.random(each.size) < 0.5).astype(float)) for name, each in right.items()
+    }
+    table = correlation_table(captures, mixed)
+    assert not table["found"].any()
+    assert "No head's VAS (mean of ratios) clearly tracks accuracy over 5 checkpoints (6 tested)" in title(
+        correlation(table)
+    )
+
+
+def test_what_cannot_be_compared_is_refused_or_said() -> None:
+    captures, right = checkpoints(5)
+    other = {**captures, "run-1": made.realistic(24, 4, 2, 1)}
+    with pytest.raises(UsageError, match="3 x 2 and 4 x 2 layers x heads"):
+        correlation_table(other, right)
+    with pytest.raises(VaslabError, match="3 checkpoints: no r"):
+        correlation_table({k: captures[k] for k in list(captures)[:3]}, right)
+    same = {name: xr.ones_like(each) for name, each in right.items()}
+    with pytest.raises(VaslabError, match="have the same accuracy"):
+        correlation_table(captures, same)
+    captures["run-4"] = captures["run-4"].isel(item=slice(0, 10))
+    table = correlation_table(captures, right)
+    assert table["items_low"].isna().all()
+    assert "unequal items: 10 answered by all" in " ".join(
+        str(a.text) for a in correlation(table).layout.annotations
+    ).replace("<br>", " ")
+
+
+def test_a_head_without_vas_is_hatched_not_tested() -> None:
+    captures, right = checkpoints(5)
+    for capture in captures.values():
+        capture["vas"][:, 1, 1] = np.nan
+    table = correlation_table(captures, right)
+    gap = table[(table["layer"] == 1) & (table["head"] == 1)].iloc[0]
+    assert np.isnan(gap["r"])
+    fig = correlation(table)
+    assert [t for t in fig.data if t.hovertemplate and "no value" in t.hovertemplate]
+    assert "1 head without r" in " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")

@@ -1,0 +1,111 @@
+"""The forgetting figure: curves laid out by hand, findings on answers that fall, rise and stay."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import scipy.stats
+import xarray as xr
+
+from vaslab.errors import UsageError
+from vaslab.plots import Answers, forgetting_figure, forgetting_table
+from vaslab.prompts.roles import KEY_ROLES
+
+TEXTS = ["<think>", *"abcdef", "</think>", "yes", "."]
+
+
+def answers(curves: list[np.ndarray], texts: list[str] = TEXTS, layers: int = 2) -> Answers:
+    """One answer a curve: image mass of each token, the same in every layer."""
+    n = len(curves[0])
+    image = np.concatenate(curves)
+    mass = np.zeros((len(image), layers, len(KEY_ROLES)))
+    mass[:, :, 3], mass[:, :, 7] = image[:, None], 1 - image[:, None]
+    ids = [f"q{i}" for i in range(len(curves))]
+    capture = xr.Dataset(
+        {
+            "row_mass": (("row", "layer", "key_role"), mass.astype("float32")),
+            "row_item": ("row", np.repeat(np.arange(len(curves)), n)),
+            "row_position": ("row", np.tile(np.arange(n), len(curves)) + 20),
+            "row_role": ("row", np.full(len(image), 7)),
+        },
+        coords={"item": ids, "layer": np.arange(layers), "key_role": [role.name for role in KEY_ROLES]},
+    )
+    return Answers(capture, dict.fromkeys(ids, texts))
+
+
+def curves(start: float, end: float, items: int = 12, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [np.linspace(start, end, len(TEXTS)) + rng.normal(0, 0.01) for _ in range(items)]
+
+
+def title(fig: go.Figure) -> str:
+    return str(fig.layout.title.text).replace("<br>", " ")
+
+
+def test_change_and_turn_with_the_interval_of_scipy() -> None:
+    rng = np.random.default_rng(2)
+    held = [np.linspace(0.6, 0.6 + s, len(TEXTS)) for s in rng.normal(-0.2, 0.05, 15)]
+    table = forgetting_table({"base": answers(held)})
+    row = table.attrs["changes"].iloc[0]
+    slopes = np.array([each[-1] - each[0] for each in held])
+    interval = scipy.stats.ttest_1samp(slopes, 0).confidence_interval()
+    np.testing.assert_allclose(
+        [row["change"], row["change_low"], row["change_high"]], [slopes.mean(), *interval], rtol=1e-4
+    )
+    # eight tokens of thinking, two of answering
+    turns = np.array([each[8:].mean() - each[:8].mean() for each in held])
+    assert row["turn"] == pytest.approx(turns.mean(), rel=1e-4)
+    assert row["n_turns"] == 15
+    first = table.iloc[0]
+    assert first["share"] == pytest.approx(np.mean([each[0] for each in held]), rel=1e-4)
+    assert list(table["part"].unique()) == ["think", "answer"]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"a": curves(0.6, 0.2)}, "Attention on the image falls by 40.0 points along the answers of a"),
+        ({"a": curves(0.2, 0.6)}, "rises by 40.0 points"),
+        ({"a": [np.full(len(TEXTS), 0.3)] * 6}, "does not clearly change along the answers of a"),
+        ({"a": curves(0.6, 0.2), "b": curves(0.5, 0.2)}, "falls along the answer in both checkpoints"),
+        (
+            {"a": curves(0.6, 0.2), "b": curves(0.2, 0.5), "c": curves(0.6, 0.3)},
+            "falls along the answer in two of three checkpoints, rises in one",
+        ),
+        (
+            {"a": [np.full(len(TEXTS), 0.3)] * 6, "b": [np.full(len(TEXTS), 0.4)] * 6},
+            "does not clearly change along the answer in any of two checkpoints",
+        ),
+        ({"a": curves(0.6, 0.2, items=1)}, "too few answers to tell any change"),
+    ],
+)
+def test_the_title_is_what_the_answers_do(told: dict, expected: str) -> None:
+    fig = forgetting_figure(forgetting_table({name: answers(each) for name, each in told.items()}))
+    assert expected in title(fig)
+
+
+def test_pictures_widen_the_interval() -> None:
+    rng = np.random.default_rng(4)
+    slopes = np.repeat(rng.normal(-0.2, 0.08, 6), 4)
+    held = answers([np.linspace(0.6, 0.6 + s, len(TEXTS)) for s in slopes])
+    cluster = xr.DataArray(np.arange(24) // 4, dims="item", coords={"item": held.capture["item"].values})
+    rows = [
+        forgetting_table({"a": held}, cluster=given).attrs["changes"].iloc[0] for given in (None, cluster)
+    ]
+    alone, whole = (row["change_high"] - row["change_low"] for row in rows)
+    assert whole > 1.5 * alone
+    table = forgetting_table({"a": held}, cluster=cluster)
+    assert "t over pictures" in " ".join(
+        str(a.text) for a in forgetting_figure(table).layout.annotations
+    ).replace("<br>", " ")
+
+
+def test_answers_without_thinking_are_all_answer() -> None:
+    held = answers(curves(0.6, 0.2), texts=["x"] * len(TEXTS))
+    table = forgetting_table({"a": held})
+    assert not table.attrs["changes"]["n_turns"].any()
+    fig = forgetting_figure(table, theme="dark")
+    said = " | ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
+    assert "No answer holds" in said
+    assert " | think | " not in said
+    with pytest.raises(UsageError, match="no checkpoint to draw"):
+        forgetting_table({})

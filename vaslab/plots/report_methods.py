@@ -1,0 +1,63 @@
+"""The report's methods and provenance: what was divided, which intervals, how far they hold."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from vaslab.plots.page import Section
+from vaslab.plots.report_checkpoint import Checkpoint, Told
+from vaslab.plots.text import FLOORED, coefficient, counted, percent
+from vaslab.statistics import covered
+
+
+def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, told: Told) -> Section:
+    """Definitions, intervals and tests, in words; `table` is the scatter figure's, None where nothing was graded."""
+    words = [
+        "VAS (arXiv 2603.03825) is attention on image tokens over attention on system tokens. Mean of ratios, the "
+        "paper's: the ratio at each query, averaged over queries, then layers and heads, then items; heavy-tailed. "
+        f"Ratio of means: both masses averaged first, then divided once. Where more than {FLOORED:.0%} of rows rest on "
+        "the floor of the denominator (1e-6), a VAS is a lower bound, and a change from or to it is called so. "
+        "Accuracy is by the benchmark's own rule.",
+        f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}. Of "
+        f"changes of VAS and of masses: Student's t, with the error of the jackknife over {told.over}; of accuracy "
+        f"and along answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
+        _r_words(0 if table is None else len(table)),
+        "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints that p "
+        "is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",
+        "A correlation across checkpoints is no causal estimate, and attention is not explanation.",
+    ]
+    both = None if table is None else table.attrs.get("two_level")
+    if both is not None:
+        words.append(
+            f"Items are noise too: resampled over {told.over}, r lies in {coefficient(both.items_low)} to "
+            f"{coefficient(both.items_high)}; over {told.over} and checkpoints, in {coefficient(both.both_low)} to "
+            f"{coefficient(both.both_high)} (mean shift by resampled items {both.bias:+.3f})."
+        )
+    if all(each.answers is None for each in ordered):
+        words.append(
+            "Not in this report: decay along the answer, and where heads point; `vaslab report --answers N` loads the "
+            "models and measures N items again."
+        )
+    return Section("Methods", words=words)
+
+
+def _r_words(n: int) -> str:
+    """What the printed interval of r is worth, for as many checkpoints."""
+    size, normal = covered(n)
+    _, heavy = covered(n, "heavy-tailed")
+    _, ranks = covered(n, "heavy-tailed", "spearman")
+    few, many = (covered(edge, "heavy-tailed")[1] for edge in (6, 40))
+    return (
+        "The printed interval of r is Fisher's z, which supposes that VAS and accuracy spread normally over "
+        f"checkpoints. Simulated for {counted(size, 'checkpoint')}, the nearest size not above these "
+        f"(bench/results/correlation-coverage.csv), it holds the true r in {percent(normal)} of samples of normal "
+        f"spread, and in {percent(heavy)} where tails are heavy (t with 3 degrees of freedom). More checkpoints do not "
+        f"mend that: {percent(few)} at 6, {percent(many)} at 40. Where single checkpoints lie far out, read it as too "
+        f"narrow, and look at leave-one-out and at Spearman's, whose interval holds in {percent(ranks)} there."
+    )
+
+
+def provenance_section(ordered: Sequence[Checkpoint]) -> Section:
+    """Where every checkpoint comes from."""
+    facts = pd.DataFrame([{"checkpoint": each.name, **each.facts} for each in ordered]).fillna("–")
+    return Section("Provenance", tables=[facts])

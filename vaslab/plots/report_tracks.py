@@ -1,0 +1,81 @@
+"""The report's answers to: does VAS track accuracy, and does that survive other definitions and confounders?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from vaslab.errors import VaslabError
+from vaslab.plots.page import Section
+from vaslab.plots.report_checkpoint import Checkpoint, Told, with_ends
+from vaslab.plots.scatter import scatter
+from vaslab.plots.scatter_numbers import findings
+from vaslab.plots.scatter_words import clamped_words, statistics_of, title_of
+from vaslab.plots.sensitivity import counted_once, repeats_words, sensitivity
+from vaslab.plots.sensitivity import title_of as sensitivity_title
+from vaslab.plots.sensitivity_numbers import sensitivity_table
+from vaslab.plots.text import coefficient, p_text
+from vaslab.statistics import partial_correlation
+
+
+def tracks_section(table: pd.DataFrame, told: Told) -> Section:
+    """r with everything that qualifies it, in both forms of VAS.
+
+    Args:
+        table: result of `scatter_table`.
+    """
+    found = findings(table, told.seed)
+    other = table.attrs["other_form"].replace("_", " ")
+    shown = pd.DataFrame(
+        {
+            "checkpoint": table["checkpoint"],
+            found.vas: [with_ends(row, "vas") for row in table.to_dict("records")],
+            f"VAS ({other})": [f"{value:.3g}" for value in table["vas_other_form"]],
+            "accuracy %": [with_ends(row, "accuracy", 100) for row in table.to_dict("records")],
+            "graded": table["n_graded"],
+        }
+    )
+    words = [line if line.endswith(".") else f"{line}." for line in statistics_of(found)]
+    clamped = clamped_words(found)
+    if clamped:
+        words.append(clamped)
+    drawn = [scatter(table, data=told.data, decoding=told.decoding, run=told.run, seed=told.seed)]
+    return Section(
+        "Does VAS track accuracy?", f"{title_of(found)}.", words, [shown], drawn if len(found.used) else []
+    )
+
+
+def survives_section(graded: Sequence[Checkpoint], table: pd.DataFrame, told: Told) -> Section:
+    """r under other definitions, and with confounders held still."""
+    accuracy = dict(zip(table["checkpoint"], table["accuracy"].astype(float), strict=True))
+    heading = "Does it survive other definitions, and confounders?"
+    words = _held_still(graded, table)
+    curve = sensitivity_table({each.name: each.capture for each in graded}, accuracy)
+    drawn = counted_once(curve)
+    same = repeats_words(curve)
+    if same:
+        words.append(same)
+    if drawn.empty:
+        return Section(heading, "No definition of VAS gives an r here.", words)
+    figure = sensitivity(curve, data=told.data, run=told.run)
+    return Section(heading, f"{sensitivity_title(drawn)}.", words, figures=[figure])
+
+
+def _held_still(graded: Sequence[Checkpoint], table: pd.DataFrame) -> list[str]:
+    """Partial correlations, one sentence a confounder."""
+    words = []
+    x, y = table["vas"].to_numpy(dtype=float), table["accuracy"].to_numpy(dtype=float)
+    fit = np.isfinite(x) & (x > 0) & np.isfinite(y)
+    named = findings(table).vas
+    for name in dict.fromkeys(name for each in graded for name in each.confounders):
+        values = np.array([each.confounders.get(name, np.nan) for each in graded])
+        try:
+            found = partial_correlation(np.log2(x[fit]), y[fit], {name: values[fit]})
+        except VaslabError as error:
+            words.append(f"{name}: no partial r, {error}.")
+            continue
+        words.append(
+            f"With {name} held still, r of {named} = {coefficient(found.estimate)} (95% CI {coefficient(found.low)} to "
+            f"{coefficient(found.high)}), p {p_text(found.p)}."
+        )
+    return words
