@@ -1,5 +1,7 @@
 """`vaslab intervene` as a user meets it."""
 
+import json
+
 
 def test_a_file_that_is_not_there(vaslab, tmp_path):
     code, told, err = vaslab("intervene", tmp_path / "none.yaml")
@@ -13,6 +15,21 @@ def test_an_unknown_intervention_is_a_wrong_call(vaslab, tmp_path):
     code, told, err = vaslab("intervene", file)
     assert (code, told) == (2, "")
     assert "did you mean 'block'?" in err
+
+
+def test_interventions_are_listed_with_their_defaults(vaslab):
+    code, told, err = vaslab("ls", "interventions", "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(told)}
+    assert rows["avar"]["defaults"]["beta"] == 0.05
+    assert rows["enhance"]["defaults"]["beta"] == 0
+    assert rows["vaf"]["defaults"]["layers"] == "middle"
+    assert rows["steer"]["defaults"]["bias"] == 1e4
+    assert rows["block"]["defaults"]["keys"] == ["image", "video"]
+    assert "all heads or those given" in rows["ablate"]["changes"]
+    code, told, err = vaslab("ls", "interventions")
+    words = " ".join(err.split())
+    assert "defaults" in words
 
 
 def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny, monkeypatch):
@@ -30,8 +47,14 @@ def test_a_sweep_prints_its_folder_and_its_verdicts(vaslab, tmp_path, tiny, monk
     assert (code, told.strip()) == (0, str(tmp_path / "out"))
     assert "tiny on easy-vqa" in err
     assert "enhance alpha=0.5: no change of accuracy shown" in err
+    assert "tiny on easy-vqa: side effects" in err
+    assert (
+        "100.0; +0.0 [-60.2, +60.2]" in err or "0.0; +0.0 [-60.2, +60.2]" in err
+    )  # 0 of 4 pictures, exactly
     drawn = {path.name for path in (tmp_path / "out/figures").iterdir()}
-    assert drawn == {"sweep.html", "sweep.csv", "dose.html", "dose.csv", "plotly.min.js"}
+    assert drawn == {f"{stem}.{kind}" for stem in ("sweep", "dose", "sides") for kind in ("html", "csv")} | {
+        "plotly.min.js"
+    }
     code, told, err = vaslab(
         "figure", "sweep", tmp_path / "out", "--out", tmp_path / "again", "--dark", "-f", "html"
     )

@@ -4,11 +4,16 @@ heads are made to look decides what it says."""
 import pytest
 
 import vaslab
+from vaslab.benchmarks.glyph import Glyph
 from vaslab.interventions import Region
 from vaslab.models import load_model
 from vaslab.organism import glyphs, questions
+from vaslab.studies.side_effects import in_format
+from vaslab.studies.treatment import blanked
 
 pytestmark = pytest.mark.organism
+MARGIN = 0.10
+"""Of accuracy, either way."""
 SEEDS = glyphs.TEST_SEEDS[2000:]
 """Held-out scenes behind those of the benchmark."""
 
@@ -27,8 +32,12 @@ def answers(vlm, prompts, **options):
 
 
 def test_without_attention_to_the_picture_accuracy_is_that_of_a_blank_one(base):
+    """By kind of question, both ways: what blocking leaves is neither more nor less than a blank picture gives.
+
+    Held for questions about one object, answered at once; the next test says where it does not hold.
+    """
     asked = []
-    for seed in SEEDS[:60]:
+    for seed in SEEDS[:150]:
         scene = glyphs.scene(seed)
         asked += [
             (scene, question)
@@ -37,16 +46,42 @@ def test_without_attention_to_the_picture_accuracy_is_that_of_a_blank_one(base):
         ]
     seen = [vaslab.Prompt(user=question.text, images=[scene.picture()]) for scene, question in asked]
     blank = [vaslab.Prompt(user=question.text, images=[scene.ground()]) for scene, question in asked]
-
-    def accuracy(told):
-        return sum(a == question.answer for a, (_, question) in zip(told, asked, strict=True)) / len(asked)
-
-    plain, level = accuracy(answers(base, seen)), accuracy(answers(base, blank))
+    plain, empty = answers(base, seen), answers(base, blank)
     with vaslab.intervene(base, "block"):
-        blocked = accuracy(answers(base, seen))
-    assert plain > level + 0.1  # the picture is worth something to begin with
-    assert blocked <= level + min(0.1, (plain - level) / 2)
-    print(f"plain {plain:.3f}, blank {level:.3f}, blocked {blocked:.3f}, n {len(asked)}")
+        blocked = answers(base, seen)
+    for kind in ("locate", "identify", "two-step", None):
+        rows = [i for i, (_, question) in enumerate(asked) if kind in (question.kind, None)]
+
+        def accuracy(told, rows=rows):
+            return sum(told[i] == asked[i][1].answer for i in rows) / len(rows)
+
+        right, level, left = accuracy(plain), accuracy(empty), accuracy(blocked)
+        print(f"{kind or 'all'}: plain {right:.3f}, blank {level:.3f}, blocked {left:.3f}, n {len(rows)}")
+        assert len(rows) >= 20
+        assert right > level + 0.3  # the picture is worth something to begin with
+        assert abs(left - level) <= MARGIN
+
+
+def test_what_needs_the_usual_answer_falls_below_a_blank_picture(base):
+    """Thinking first about two objects: a blank picture leaves the organism its form and the usual yes or no. With
+    its attention blocked it sees no picture at all, which it never met: it loses the form, and with it those answers.
+    Nothing of the picture comes through, so it is never above."""
+    items = [item for item in Glyph().select(300).items if item.kind == "relate"]
+
+    def asked(change=lambda item: item):
+        told, _ = vaslab.answer(base, [change(item).prompt() for item in items], max_new_tokens=48)
+        right = [bool(Glyph().grade(item, each.text).right) for item, each in zip(items, told, strict=True)]
+        return sum(right) / len(items), sum(in_format(each.text) for each in told) / len(items)
+
+    level, formed = asked(blanked)
+    with vaslab.intervene(base, "block"):
+        left, kept = asked()
+    print(
+        f"relate: blank {level:.3f} ({formed:.3f} in form), blocked {left:.3f} ({kept:.3f}), n {len(items)}"
+    )
+    assert formed > 0.98
+    assert kept < 0.8
+    assert left < level - MARGIN
 
 
 def test_attention_steered_to_another_object_names_that_object(base):

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from vaslab.errors import UsageError
-from vaslab.plots.sweep import sweep
+from vaslab.plots.sweep import sweep, sweep_sides
 from vaslab.plots.sweep_axes import change_ticks, tick_text
 from vaslab.plots.sweep_dose import dose_response
 from vaslab.plots.sweep_numbers import group_name, stands, sweep_cells
@@ -168,6 +168,78 @@ def test_a_ratio_of_zero_stands_at_the_edge():
     found = cells(cell(**DOWN, visual=-0.5, visual_p=0.0, vas=0.0), cell(strength=0.6, **MORE))
     assert all(np.isfinite(x) for x, *_ in markers(sweep(found), "x2"))
     assert len(markers(sweep(found), "x2")) == len(markers(dose_response(found), "x2")) == 2
+
+
+def blank_row(accuracy: float = -0.5) -> dict[str, object]:
+    """The reference of a sweep: no setting, no strength, no place in the tests."""
+    row = cell("blank picture", np.nan, accuracy, -0.02, p=np.nan, visual_p=np.nan, axis="")
+    return {**row, "intervention": "blank picture", "label": "blank picture"}
+
+
+def test_a_blank_picture_is_a_line_and_no_setting():
+    found = cells(blank_row(), cell(**DOWN), cell(strength=0.6))
+    for fig in (sweep(found), dose_response(found)):
+        assert "of 2 settings" in title(fig)
+        assert "blank picture" in words(fig)
+    level = [t for t in sweep(found).data if t.line.dash == "dash" and len(t.x) == 2]
+    assert [list(t.x) for t in level] == [[-50, -50]]
+    band = [t for t in sweep(found).data if t.fill == "toself"]
+    np.testing.assert_allclose(band[0].x, [-52, -52, -48, -48])
+    across = [t for t in dose_response(found).data if t.line.dash == "dash"]
+    assert [list(t.y) for t in across] == [[-50, -50]] * 2
+    assert len(markers(sweep(found), "x")) == 3  # its own row too
+    assert len(markers(dose_response(found), "x")) == 2
+    bare = cells(cell(**DOWN), cell(strength=0.6))
+    assert not any(t.line.dash == "dash" for t in sweep(bare).data)
+    with pytest.raises(UsageError, match="no intervention of the sweep is done yet"):
+        sweep_cells(table(blank_row()))
+
+
+def beside(p: float, change: float = -0.4, ratio: float = 1.0) -> dict[str, object]:
+    """Side effects of a row: three shares, tokens, a ratio."""
+    row: dict[str, object] = {}
+    for name in ("formatted_change", "obeys_capitals_change", "obeys_end_change", "length_change"):
+        row |= {name: change, f"{name}_low": change - 0.1, f"{name}_high": change + 0.1}
+    row |= {"perplexity_ratio": ratio, "perplexity_ratio_low": ratio, "perplexity_ratio_high": ratio}
+    return row | {
+        f"{name}_p_adjusted": p
+        for name in ("formatted", "obeys_capitals", "obeys_end", "length", "perplexity")
+    }
+
+
+def test_side_effects_have_their_own_figure_with_intervals():
+    found = cells(cell(**beside(0.001)), cell(strength=0.6, **beside(0.9)))
+    fig = sweep_sides(found)
+    assert title(fig) == "1 of 2 settings has side effects"
+    assert title(sweep_sides(cells(cell(**beside(0.9)), cell(strength=0.6, **beside(0.9))))).startswith(
+        "None of 2"
+    )
+    for place, scale in (("x", 100), ("x4", 1)):  # shares in points, length in tokens
+        at = markers(fig, place)
+        np.testing.assert_allclose([x for x, *_ in at], [-0.4 * scale] * 2)
+        bars = [t for t in fig.data if t.mode == "markers" and t.xaxis == place and len(t.x)]
+        np.testing.assert_allclose([t.error_x.array[0] for t in bars], 0.1 * scale)
+    assert [x for x, *_ in markers(fig, "x5")] == [0, 0]
+    # without side items only the benchmark's own answers are there
+    kept = {name: value for name, value in beside(0.9).items() if name.startswith(("formatted", "length"))}
+    assert "capitals" not in words(sweep_sides(cells(cell(**kept)))).split("Capitals")[0]
+
+
+def test_a_number_that_is_the_same_for_every_item_says_so():
+    fig = sweep_sides(cells(cell(**beside(0.9))))
+    boxes = [str(text) for t in fig.data if t.customdata is not None for text in t.customdata]
+    assert any("perplexity, ratio 1 (the same for every item)" in text for text in boxes)
+
+
+def test_long_labels_are_whole():
+    """Steering names its regions, queries, mode and bias."""
+    told = "steer regions=other queries=after_image mode=suppress_image layers=3-5"
+    found = cells(cell(told, 1e4, axis="bias", label=told, **DOWN, **LESS), cell(strength=0.6))
+    for fig in (sweep(found), dose_response(found)):
+        said = words(fig).replace("|", "")
+        assert "…" not in said
+        for part in told.split():
+            assert part in said
 
 
 def test_rows_that_were_not_measured_are_told():

@@ -19,15 +19,25 @@ COLUMNS = (
     "n",
     "accuracy %",
     "change, points",
+    "over blank, points",
     "VAS, ratio",
     "of means",
     "visual mass change, points",
     "system mass change, points",
-    "format %",
-    "capitals %",
-    "end %",
-    "tokens",
-    "perplexity",
+)
+SIDES = {
+    "formatted": "format %",
+    "obeys_capitals": "capitals %",
+    "obeys_end": "end %",
+}
+CAPTION = (
+    "Changes against none, mean over items with paired 95 % bootstrap intervals over pictures; of shares that change "
+    "in no item, the exact bound. over blank: against the same questions with blank pictures. VAS: mean of ratios, "
+    "edited over plain; of means: as a ratio of means. alike: the same for every item."
+)
+SIDE_CAPTION = (
+    "Level; change against none with its paired 95 % interval. format: <think> and <answer>. capitals, end: obeys that "
+    "system prompt. perplexity: of the plain model's answers, questions without pictures; its change is a ratio."
 )
 
 
@@ -54,8 +64,8 @@ def intervene(
     vaslab intervene sweeps/paper.yaml
 
     The file is a study's, with interventions: `vaslab ls interventions` names them. Killed or interrupted, the same
-    command goes on where it stopped. In the sweep folder: sweep.yaml, runs/, sides/, table.parquet, table.csv and
-    figures/.
+    command goes on where it stopped. In the sweep folder: sweep.yaml, runs/, sides/, table.parquet, table.csv,
+    kinds.csv and figures/. With blank, the plain model is also asked with blank pictures, as the level that needs none.
 
     \b
     models: [organism:base]
@@ -65,6 +75,7 @@ def intervene(
       - {name: block, heads: {top: 16, score: image}}
       - {name: steer, regions: other, queries: emitting}
     side_items: 40
+    blank: true
     """
     from vaslab.cli.progress import StudyBar
     from vaslab.studies.sweep import sweep
@@ -82,7 +93,7 @@ def intervene(
             INTERRUPTED,
         )
     _shown(outcome.table)
-    if (outcome.table["intervention"] != "none").any():
+    if not outcome.table["intervention"].isin(["none", "blank picture"]).all():
         folder = Path(config.study.out)
         for path in draw(outcome.table, folder.name, folder / "figures", ["html", "png"]):
             note(f"wrote {path}")
@@ -102,54 +113,65 @@ def _shown(found: pd.DataFrame) -> None:
 
     for (model, data, system, seed), part in found.groupby(["model", "data", "system", "seed"], sort=False):
         found_rows = records(part)
-        rows = [_cells(row) for row in found_rows]
         name = f"{model} on {data}" + ("" if system == "default" else f", system prompt {system}")
         name += f", seed {seed}" if found["seed"].nunique() > 1 else ""
-        caption = (
-            "Changes against none, mean over items with 95 % bootstrap intervals over pictures. VAS: mean of ratios, "
-            "edited over plain; of means: as a ratio of means. "
-            "format: <think> and <answer>. capitals, end: obeys that system prompt. perplexity: of the plain model's "
-            "answers, questions without pictures."
-        )
-        table(name, COLUMNS, rows, caption)
+        blank = "over_blank" in part and bool(part["over_blank"].notna().any())
+        left = () if blank else ("over blank, points",)
+        rows = [_cells(row, blank) for row in found_rows]
+        table(name, [column for column in COLUMNS if column not in left], rows, CAPTION)
+        sides = {key: title for key, title in SIDES.items() if key in part}
+        columns = ["intervention", *sides.values(), "tokens", "perplexity"]
+        table(f"{name}: side effects", columns, [_side_cells(row, sides) for row in found_rows], SIDE_CAPTION)
         for row in found_rows:
             if row["verdict"]:
                 console().print(f"{row['label']}: {row['verdict']}", markup=False, soft_wrap=True)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any], blank: bool) -> list[str]:
     return [
         row["label"],
         str(row["n"]),
         f"{100 * row['accuracy']:.1f}",
-        _change(row, "accuracy", 100),
+        _change(row, "accuracy_change", 100),
+        *([_change(row, "over_blank", 100)] if blank else []),
         _ratio(row, "vas_ratio"),
         _ratio(row, "vas_means_ratio"),
-        _change(row, "visual", 100),
-        _change(row, "system", 100),
-        f"{100 * row['formatted']:.0f}",
-        _share(row.get("obeys_capitals")),
-        _share(row.get("obeys_end")),
-        f"{row['length']:.1f}",
-        "-" if row.get("perplexity") is None else f"{row['perplexity']:.3g}",
+        _change(row, "visual_change", 100),
+        _change(row, "system_change", 100),
     ]
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f}"
+def _side_cells(row: dict[str, Any], sides: dict[str, str]) -> list[str]:
+    shares = [_both(f"{100 * row[name]:.1f}", _change(row, f"{name}_change", 100)) for name in sides]
+    perplexity = float(row.get("perplexity", "nan"))
+    return [
+        row["label"],
+        *shares,
+        _both(f"{row['length']:.1f}", _change(row, "length_change", 1)),
+        "-" if perplexity != perplexity else _both(f"{perplexity:.3g}", _ratio(row, "perplexity_ratio")),
+    ]
+
+
+def _both(level: str, change: str) -> str:
+    return f"{level}; {change}" if change else level
 
 
 def _change(row: dict[str, Any], name: str, scale: int) -> str:
-    values = _three(row, f"{name}_change")
+    values = _three(row, name)
     if values is None:
         return ""
     estimate, low, high = (scale * value for value in values)
+    if low == high:
+        return f"{estimate:+.1f} alike"
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _ratio(row: dict[str, Any], name: str) -> str:
     values = _three(row, name)
-    return "" if values is None else "{:.2f} [{:.2f}, {:.2f}]".format(*values)
+    if values is None:
+        return ""
+    estimate, low, high = values
+    return f"{estimate:.2f} alike" if low == high else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _three(row: dict[str, Any], name: str) -> tuple[float, float, float] | None:

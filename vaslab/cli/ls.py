@@ -41,7 +41,7 @@ def ls(
         print_json(rows)
         return
     if rows:
-        shown = [_shown(row) for row in rows] if kind is Kind.runs else rows
+        shown = [_shown(row) for row in rows]
         table(str(kind), list(shown[0]), [list(row.values()) for row in shown])
     else:
         note(f"there are no {kind} in {folder}")
@@ -77,7 +77,7 @@ def _data() -> list[dict[str, Any]]:
 
 
 def _interventions() -> list[dict[str, Any]]:
-    from vaslab.interventions import INTERVENTIONS
+    from vaslab.interventions import INTERVENTIONS, defaults
 
     return [
         {
@@ -87,6 +87,10 @@ def _interventions() -> list[dict[str, Any]]:
             "formula": entry.formula,
             "changes": entry.changes,
             "strength": entry.strength,
+            "defaults": {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in defaults(name).items()
+            },
         }
         for name, entry in INTERVENTIONS.items()
     ]
@@ -114,6 +118,22 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a run as a row of the table, where both counts are one cell."""
-    words = items_words(row["n"], row["n_measured"])
-    return {key: words if key == "n" else value for key, value in row.items() if key != "n_measured"}
+    """Return a row as the table has it: both counts of a run are one cell, and so are defaults."""
+    cells = {
+        key: ", ".join(f"{name} {_words(each)}" for name, each in value.items())
+        if isinstance(value, dict)
+        else value
+        for key, value in row.items()
+        if key != "n_measured"
+    }
+    return cells | ({"n": items_words(row["n"], row["n_measured"])} if "n_measured" in row else {})
+
+
+def _words(value: Any) -> str:
+    return (
+        "+".join(map(str, value))
+        if isinstance(value, list)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

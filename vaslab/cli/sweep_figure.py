@@ -22,7 +22,7 @@ def sweep_command(
     dark: DarkOption = False,
     form: FormOption = "mean_of_ratios",
 ) -> None:
-    """Draw changes of accuracy, VAS and masses by strength, and response against dose."""
+    """Draw changes of accuracy, VAS and masses by strength, side effects, and response against dose."""
     kinds = formats_of(formats)
     from vaslab.studies.sweep_table import read_sweep_table
 
@@ -41,9 +41,9 @@ def draw(
     dark: bool = False,
     form: str = "mean_of_ratios",
 ) -> list[Path]:
-    """Write both figures for each model, benchmark, system prompt and seed, with their numbers; return the paths."""
-    from vaslab.plots import dose_response, sweep, sweep_cells, write_figure
-    from vaslab.plots.sweep_numbers import group_name
+    """Write the figures for each model, benchmark, system prompt and seed, with their numbers; return the paths."""
+    from vaslab.plots import dose_response, sweep, sweep_cells, sweep_sides, write_figure
+    from vaslab.plots.sweep_numbers import group_name, sides
 
     parts = sweep_cells(table, form)
     theme = "dark" if dark else "light"
@@ -51,6 +51,8 @@ def draw(
     with warnings_as_notes():
         for cells in parts:
             tail = f"-{group_name(cells, parts)}" if len(parts) > 1 else ""
-            for stem, figure in (("sweep", sweep), ("dose", dose_response)):
+            for stem, figure in (("sweep", sweep), ("dose", dose_response), ("sides", sweep_sides)):
+                if figure is sweep_sides and not sides(cells):
+                    continue  # a table of an older vaslab
                 written += write_figure(figure(cells, theme, run), cells, out / f"{stem}{tail}", kinds)
     return written

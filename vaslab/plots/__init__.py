@@ -24,7 +24,7 @@ from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings, scatter_table
 from vaslab.plots.sensitivity import sensitivity
 from vaslab.plots.sensitivity_numbers import sensitivity_table
-from vaslab.plots.sweep import sweep
+from vaslab.plots.sweep import sweep, sweep_sides
 from vaslab.plots.sweep_dose import dose_response
 from vaslab.plots.sweep_numbers import sweep_cells
 from vaslab.plots.system_prompts import system_prompts
@@ -70,6 +70,7 @@ __all__ = [
     "sensitivity_table",
     "sweep",
     "sweep_cells",
+    "sweep_sides",
     "system_prompts",
     "system_prompts_table",
     "tokens",

@@ -17,6 +17,7 @@ def place_labels(
     names: Sequence[str],
     page: Box,
     bars: Sequence[Box] = (),
+    lines: Sequence[int] | None = None,
 ) -> list[tuple[float, float] | None]:
     """The middle of each name's box, in pixels; None where no place is free.
 
@@ -26,17 +27,18 @@ def place_labels(
         page: (left, top, right, bottom) that names stay inside.
         bars: boxes that names should not cover (error bars); a name without another place may lie over a bar, never
             over a point or a name.
+        lines: how many lines each name has, of which the longest is given; None is one each.
     """
     taken = [(x - 7.0, y - 7.0, x + 7.0, y + 7.0) for x, y in points]
     out: list[tuple[float, float] | None] = []
-    for (x, y), name in zip(points, names, strict=True):
-        half = text_width(name, SIZE) / 2 + 2
+    for (x, y), name, count in zip(points, names, lines or [1] * len(names), strict=True):
+        half, high = text_width(name, SIZE) / 2 + 2, HIGH * count
         spots = [
-            (x + sx * (half * abs(sx) + far * GAP), y + sy * (HIGH + (far - 1) * GAP))
+            (x + sx * (half * abs(sx) + far * GAP), y + sy * (high + (far - 1) * GAP))
             for far in (1.0, 1.8)
             for sx, sy in ((-1, -1), (1, 1), (1, -1), (-1, 1), (1, 0), (-1, 0), (0, -1.9), (0, 1.9))
         ]
-        boxes = [((a - half, b - HIGH, a + half, b + HIGH), (a, b)) for a, b in spots]
+        boxes = [((a - half, b - high, a + half, b + high), (a, b)) for a, b in spots]
         inside = [(box, at) for box, at in boxes if _within(box, page)]
         free = [(box, at) for box, at in inside if not any(_meet(box, other) for other in taken)]
         clear = [(box, at) for box, at in free if not any(_meet(box, other) for other in bars)]

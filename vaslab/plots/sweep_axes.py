@@ -1,4 +1,4 @@
-"""Axes of the sweep's figures: a change in points, or a ratio on log2; and what a cell says when pointed at."""
+"""Page and axes of the sweep's figures: a change in points, or a ratio on log2; what a cell says when pointed at."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaslab.plots import theme as themes
+from vaslab.plots.canvas import Canvas
+from vaslab.plots.sweep_numbers import RATIOS
+from vaslab.plots.sweep_words import foot_of, subtitle_of
 from vaslab.plots.text import escape, number, points, ratio_text, ratio_ticks
 
 TITLES = {
@@ -16,15 +20,52 @@ TITLES = {
 }
 """Kinds of change, with their units."""
 
+SIDE_TITLES = {
+    "formatted_change": "format, points",
+    "obeys_capitals_change": "capitals, points",
+    "obeys_end_change": "end, points",
+    "length_change": "length, tokens",
+    "perplexity_ratio": "perplexity, ratio",
+}
+"""Side effects, with their units."""
+
+
+def page_of(
+    cells: pd.DataFrame, theme: str, width: float | int, title: str, what: str, more: str, run: str | None
+) -> Canvas:
+    """The open page of a figure of a sweep.
+
+    Args:
+        cells: one table of `sweep_cells`. theme: its name. width: in pixels. title: the finding.
+        what: the figure shows, for the subtitle. more: of the figure's own, for the foot. run: the sweep's name.
+
+    Raises:
+        UsageError: an unknown theme.
+    """
+    return Canvas(themes.named(theme), width, title, subtitle_of(cells, what), foot_of(cells, more, run))
+
+
+def change_axis(span: tuple[float, float], name: str, look: themes.Theme, most: int = 4) -> dict[str, object]:
+    """An axis of a change over `span`, in plotly's form, with about `most` ticks."""
+    ticks = change_ticks(span, name, most)
+    return {
+        "range": list(span),
+        "tickvals": ticks,
+        "ticktext": [tick_text(tick, name) for tick in ticks],
+        "showgrid": True,
+        "gridcolor": look.grid,
+    }
+
 
 def shown(cells: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Change, lower end, whether nothing is left (a ratio of 0), and upper end, in the units of the axis: points, or
-    log2 of a ratio.
+    """Change, lower end, whether nothing is left (a ratio of 0), and upper end, in the units of the axis: points,
+    tokens, or log2 of a ratio.
     """
     value, low, high = (cells[f"{name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
     gone = np.zeros(len(cells), dtype=bool)
-    if name != "vas_ratio":
-        return 100 * value, 100 * low, gone, 100 * high
+    if name not in RATIOS:
+        scale = 1 if name == "length_change" else 100
+        return scale * value, scale * low, gone, scale * high
     gone = value == 0
     with np.errstate(divide="ignore", invalid="ignore"):
         value, low, high = (np.log2(each) for each in (value, low, high))
@@ -45,7 +86,7 @@ def reach(ends: list[np.ndarray], least: float) -> tuple[float, float]:
 def change_ticks(span: tuple[float, float], name: str, most: int = 4) -> list[float]:
     """About so many places on an axis of a change, at round points, or at log2 of round ratios."""
     low, high = span
-    if name != "vas_ratio":
+    if name not in RATIOS:
         return _round(low, high, most)
     if high - low >= 2:
         return [float(tick) for tick in ratio_ticks(low, high, most)]
@@ -61,20 +102,28 @@ def _round(low: float, high: float, most: int) -> list[float]:
 
 def tick_text(value: float, name: str) -> str:
     """A place on an axis of a change, in words."""
-    if name == "vas_ratio":
+    if name in RATIOS:
         return ratio_text(value) if float(value).is_integer() else f"{2.0**value:.6g}"
     return "0" if value == 0 else f"{'−' if value < 0 else '+'}{abs(value):g}"
 
 
 def hover(row: Mapping[Any, Any]) -> str:
     """The hover box of a cell: every change with its interval and adjusted p."""
-    text = f"<b>{escape(row['label'])}</b><br>{escape(row['axis'])} = {row['strength']:g}, n = {row['n']:,}"
-    for name, title in TITLES.items():
-        value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    strength = f"{escape(row['axis'])} = {row['strength']:g}, " if row["axis"] else ""
+    text = f"<b>{escape(row['label'])}</b><br>{strength}n = {row['n']:,}"
+    for name, title in (TITLES | SIDE_TITLES).items():
+        value, low, high = (row.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
         if not np.isfinite(value):
             continue
-        say = number if name == "vas_ratio" else points
-        ends = f" ({say(low)} – {say(high)})" if np.isfinite(low) else ""
-        text += f"<br>{title} {say(value)}{ends}"
+        ends = f" ({_said(low, name)} – {_said(high, name)})" if np.isfinite(low) else ""
+        if low == high:
+            ends = " (the same for every item)"
+        text += f"<br>{title} {_said(value, name)}{ends}"
     p = row["p_adjusted"]
     return f"{text}<br>adjusted p of accuracy {p:.2g}" if np.isfinite(p) else text
+
+
+def _said(value: float, name: str) -> str:
+    if name in RATIOS:
+        return number(value) if name == "vas_ratio" else f"{value:.3g}"
+    return points(value / 100) if name == "length_change" else points(value)

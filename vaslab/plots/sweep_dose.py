@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.point_labels import SIZE, Box, place_labels
-from vaslab.plots.sweep_axes import change_ticks, hover, reach, shown, tick_text
-from vaslab.plots.sweep_numbers import stands
-from vaslab.plots.sweep_words import dose_title, foot_of, subtitle_of
-from vaslab.plots.text import escape, shortened, text_width
+from vaslab.plots.sweep_axes import change_axis, hover, page_of, reach, shown
+from vaslab.plots.sweep_numbers import BLANK, blank, settings, stands
+from vaslab.plots.sweep_words import dose_title
+from vaslab.plots.text import escape, text_width, wrapped
 
 LEFT, WIDE, BETWEEN, HIGH, LINE = 84, 430, 34, 400, 24
 DOSES = {"visual_change": "change of visual mass, points", "vas_ratio": "change of VAS, ratio"}
@@ -49,22 +49,23 @@ def dose_response(cells: pd.DataFrame, theme: str = "light", run: str | None = N
     Raises:
         UsageError: an unknown theme.
     """
-    look = themes.named(theme)
     width = LEFT + 2 * WIDE + BETWEEN + EDGE
-    foot = foot_of(cells, "One point an intervention and strength; filled points are named.", run)
-    subtitle = subtitle_of(cells, "Change of attention against change of accuracy")
-    canvas = Canvas(look, width, dose_title(cells), subtitle, foot)
-    marks = _marks(cells, look)
+    what = "Change of attention against change of accuracy"
+    points = "One point an intervention and strength; filled points are named."
+    canvas = page_of(cells, theme, width, dose_title(cells), what, points, run)
+    level = blank(cells)
+    cells = settings(cells).reset_index(drop=True)
+    marks = _marks(cells, canvas.theme)
     key = _key_places(marks, width - LEFT - EDGE)
     rows = key[-1][2] + 1
     top = canvas.body_at + rows * LINE + 16
     canvas.close(rows * LINE + 16 + HIGH + 56)
     _key(canvas, marks, key)
     accuracy = shown(cells, "accuracy_change")
-    up = reach([accuracy[0], accuracy[1], accuracy[3]], 4.0)
+    up = reach([*(accuracy[end] for end in (0, 1, 3)), 100 * np.asarray(level or (0.0,))], 4.0)
     for place, dose in enumerate(DOSES):
         left = LEFT + place * (WIDE + BETWEEN)
-        _panel(canvas, place + 1, (left, top), cells, dose, up, marks)
+        _panel(canvas, place + 1, (left, top), cells, dose, up, marks, None if level is None else level[0])
         canvas.text(DOSES[dose], left + WIDE / 2, top + HIGH + 42, xanchor="center")
     canvas.text("change of accuracy, points", 24, top + HIGH / 2, textangle=-90, xanchor="center")
     return canvas.figure
@@ -127,6 +128,7 @@ def _panel(
     dose: str,
     up: tuple[float, float],
     marks: dict[str, Mark],
+    level: float | None,
 ) -> None:
     look, figure = canvas.theme, canvas.figure
     left, top = corner
@@ -134,22 +136,17 @@ def _panel(
     y, y_low, _, y_high = shown(cells, "accuracy_change")
     span = reach([x, x_low, x_high], 0.3 if dose == "vas_ratio" else 1.0)
     x = np.where(gone, span[0], x)
-    across, along = change_ticks(span, dose, 7), change_ticks(up, "accuracy_change", 7)
-    grid = {"showgrid": True, "gridcolor": look.grid}
     on = canvas.axes(
         place,
         left,
         top,
         WIDE,
         HIGH,
-        {"range": list(span), "tickvals": across, "ticktext": [tick_text(t, dose) for t in across], **grid},
+        change_axis(span, dose, look, 7),
         {
-            "range": list(up),
-            "tickvals": along,
-            "ticktext": [tick_text(t, "accuracy_change") for t in along],
+            **change_axis(up, "accuracy_change", look, 7),
             "showticklabels": place == 1,
             "ticks": "outside" if place == 1 else "",
-            **grid,
         },
     )
     for line in (([0, 0], list(up)), (list(span), [0, 0])):
@@ -161,6 +158,8 @@ def _panel(
             hoverinfo="skip",
             **on,
         )
+    if level is not None:
+        _blank(canvas, corner, span, up, 100 * level, on)
     solid = stands(cells, "accuracy_change")
     boxes = [hover(row) for row in cells.to_dict("records")]
     # what stands lies on top of what does not
@@ -180,6 +179,27 @@ def _panel(
             **on,
         )
     _name(canvas, corner, cells, (x, y), solid, (span, up), marks)
+
+
+def _blank(
+    canvas: Canvas,
+    corner: tuple[float | int, float],
+    span: tuple[float, float],
+    up: tuple[float, float],
+    level: float,
+    on: dict[str, str],
+) -> None:
+    """The accuracy of a blank picture, across the panel."""
+    canvas.figure.add_scatter(
+        x=list(span),
+        y=[level, level],
+        mode="lines",
+        line={"color": canvas.theme.muted, "width": 1.3, "dash": "dash"},
+        hoverinfo="skip",
+        **on,
+    )
+    y = corner[1] + (up[1] - level) / (up[1] - up[0]) * HIGH
+    canvas.text(BLANK, corner[0] + WIDE - 4, y - 8, size=11, color=canvas.theme.muted, xanchor="right")
 
 
 def _error(middle: float, low: float, high: float, ink: str) -> dict[str, object]:
@@ -217,13 +237,14 @@ def _name(
         for row in order
     ]
     page: Box = (left, top, left + WIDE, top + HIGH)
-    told = [str(name) for name in cells["name"]]
-    names = [shortened(told[row], WIDE / 2, SIZE) for row in order]
-    places = place_labels(points, names, page)
-    for row, name, place in zip(order, names, places, strict=True):
+    # the label alone, in several lines, is shorter than the name, which tells a default strength too
+    told = [wrapped(str(label), WIDE / 2, SIZE) for label in cells["label"]]
+    longest = [max(told[row], key=lambda line: text_width(line, SIZE)) for row in order]
+    places = place_labels(points, longest, page, lines=[len(told[row]) for row in order])
+    for row, place in zip(order, places, strict=True):
         if solid[row] and place is not None:
             canvas.text(
-                escape(name),
+                "<br>".join(map(escape, told[row])),
                 *place,
                 size=SIZE,
                 color=marks[str(cells.at[row, "intervention"])].text,

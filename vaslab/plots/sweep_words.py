@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vaslab.metrics.selection import QUERY_WORDS
-from vaslab.plots.sweep_numbers import stands, tested
+from vaslab.plots.sweep_numbers import blank, settings, sides, stands, tested
 from vaslab.plots.text import counted, dotted, shortened, unbroken
 from vaslab.plots.theme import TITLE_SIZE
 
@@ -16,7 +16,7 @@ def sweep_title(cells: pd.DataFrame) -> str:
     n = tested(cells)
     if n == 0:
         moved = int(stands(cells, "visual_change").sum())
-        return f"Accuracy was not tested; visual attention changes under {moved} of {_settings(len(cells))}"
+        return f"Accuracy was not tested; visual attention changes under {moved} of {_settings(len(settings(cells)))}"
     change = cells["accuracy_change"].to_numpy(dtype=float)
     stand = stands(cells, "accuracy_change")
     up, down = stand & (change > 0), stand & (change < 0)
@@ -58,6 +58,16 @@ def dose_title(cells: pd.DataFrame) -> str:
     return f"{said}; in the same direction under {same}, in opposite ones under {opposite}"
 
 
+def sides_title(cells: pd.DataFrame) -> str:
+    """How many settings have a side effect."""
+    own = settings(cells)
+    found = np.any([stands(own, name) for name in sides(cells)], axis=0)
+    n = _settings(len(own))
+    if not found.any():
+        return f"None of {n} is shown to have a side effect" if len(own) > 1 else "No side effect is shown"
+    return f"{int(found.sum())} of {n} {'has' if found.sum() == 1 else 'have'} side effects"
+
+
 def subtitle_of(cells: pd.DataFrame, first: str) -> str:
     """What is drawn, model, data, n, query set, decoding."""
     row = cells.to_dict("records")[0]
@@ -81,7 +91,8 @@ def foot_of(cells: pd.DataFrame, first: str, run: str | None) -> str:
     sentences = [
         first,
         f"VAS: {form}, edited ÷ plain{'; heavy-tailed' if form == 'mean of ratios' else ''}.",
-        "Changes are against the plain model, item by item; bars: 95% intervals by paired bootstrap over pictures.",
+        "Changes are against the plain model, item by item; bars: 95% intervals by paired bootstrap over pictures, the "
+        "exact bound where no answer changed sides.",
         f"Filled: stands at {FDR}.",
     ]
     still = int((cells["visual_change"].to_numpy(dtype=float) == 0).sum())
@@ -90,6 +101,8 @@ def foot_of(cells: pd.DataFrame, first: str, run: str | None) -> str:
             f"{_settings(still)} leave{'s' if still == 1 else ''} the measured rows alone and edit"
             f"{'s' if still == 1 else ''} other rows, or nothing: at no change of attention."
         )
+    if blank(cells) is not None:
+        sentences.append("Dashed: the plain model with blank pictures, and its interval.")
     if (cells["vas_ratio"] == 0).any():
         sentences.append("A ratio of 0 has no logarithm: it stands at the left edge.")
     sentences.append(unbroken(f"Sweep {run or 'not named'}."))

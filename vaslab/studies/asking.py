@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,24 +19,20 @@ from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.rows import Row
+from vaslab.studies.treatment import PLAIN, Around, Treatment
 
 Ask: TypeAlias = Callable[[Sequence[Item]], tuple[list[Row], xr.Dataset | None]]
 """Batch of items -> a row for each, and the capture of those that could be measured."""
 
-Around: TypeAlias = Callable[[Sequence[str]], AbstractContextManager[Any]]
-"""Ids of the items of a batch -> the context in which they are answered."""
 
-
-def asker(
-    vlm: Vlm, benchmark: Benchmark, config: MeasureConfig, around: Around = lambda _: nullcontext()
-) -> Ask:
-    """Return the function that asks batches of one model, each answered inside `around`."""
+def asker(vlm: Vlm, benchmark: Benchmark, config: MeasureConfig, treatment: Treatment = PLAIN) -> Ask:
+    """Return the function that asks batches of one model under a treatment; the items are as it left them."""
 
     def ask(items: Sequence[Item]) -> tuple[list[Row], xr.Dataset | None]:
         prompts, errors = _readable(items)
         # the whole batch's own seed: neither kills nor processes change what is drawn
         sampling = config.sampling([item.id for item in items])
-        told, dataset = _answered(vlm, prompts, errors, config, sampling, around)
+        told, dataset = _answered(vlm, prompts, errors, config, sampling, treatment.around)
         return [_row(benchmark, item, told.get(item.id), errors.get(item.id)) for item in items], dataset
 
     return ask

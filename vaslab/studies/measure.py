@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,7 +19,7 @@ from vaslab.capture.proof import prove
 from vaslab.capture.sampling import decoding_words
 from vaslab.errors import UsageError, VaslabError
 from vaslab.models import Vlm
-from vaslab.studies.asking import Around, Ask, asker
+from vaslab.studies.asking import Ask, asker
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.ledger import Ledger
 from vaslab.studies.processes import Process, this_process
@@ -26,6 +27,7 @@ from vaslab.studies.provenance import fixed_environment, session
 from vaslab.studies.run import SUMMARY, RunFolder, write_json
 from vaslab.studies.summary import summarise
 from vaslab.studies.threads import fit_threads
+from vaslab.studies.treatment import PLAIN, Treatment
 from vaslab.studies.work import Watcher, help_out, lead, opened
 
 Loader: TypeAlias = Callable[[MeasureConfig], Vlm]
@@ -40,7 +42,7 @@ class _Run:
     selection: Selection
     resolved: dict[str, Any]
     folder: RunFolder
-    around: Around
+    treatment: Treatment
 
     @property
     def parts(self) -> list[list[Item]]:
@@ -66,7 +68,7 @@ def measure(
     watch: Watcher | None = None,
     overwrite: bool = False,
     load: Loader | None = None,
-    around: Around = lambda _: nullcontext(),
+    treatment: Treatment = PLAIN,
 ) -> Path:
     """Ask every item, measure it, grade it; return the run folder.
 
@@ -83,7 +85,7 @@ def measure(
         watch: is told how the run goes.
         overwrite: replace the run that is there.
         load: returns the model of a config, loaded and proved; a study keeps one for several runs.
-        around: given the ids of a batch, returns the context in which it is answered, such as `vaslab.intervene`.
+        treatment: what is done to the model or the items. The run notes it, and goes on under the same one only.
 
     Raises:
         UsageError: a wrong config, a folder that holds another run (unless `overwrite`), or one that another
@@ -99,12 +101,13 @@ def measure(
             f"{config.out} first, or start one process"
         )
     benchmark = config.benchmark()
-    selection = config.selection(benchmark)
+    selection = treatment.selection(config.selection(benchmark))
     if all(item.broken for item in selection.items):
         raise VaslabError(
             f"none of the {len(selection.items)} items can be asked: {selection.items[0].broken}; correct the data"
         )
-    run = _Run(config, benchmark, selection, about_items(benchmark, selection), RunFolder(config.out), around)
+    about = about_items(benchmark, selection, treatment)
+    run = _Run(config, benchmark, selection, about, RunFolder(config.out), treatment)
     if not process.main:
         _help(run, process, load or load_for)
         return run.folder.path
@@ -113,13 +116,14 @@ def measure(
     return run.folder.path
 
 
-def about_items(benchmark: Benchmark, selection: Selection) -> dict[str, Any]:
-    """Return what a run notes of its items and their rule, so that no other items are joined to them."""
+def about_items(benchmark: Benchmark, selection: Selection, treatment: Treatment = PLAIN) -> dict[str, Any]:
+    """Return what a run notes of its items, their rule and their treatment, so that no others are joined to them."""
     return {
         "items": selection.words,
         "n_items": len(selection.items),
         "items_digest": selection.digest,
         "grading": benchmark.rule,
+        "intervention": treatment.told,
     }
 
 
@@ -150,7 +154,7 @@ def _help(run: _Run, process: Process, load: Loader) -> None:
         run.check(vlm)
         return Ledger(run.folder.path, run.ids, process.rank)
 
-    help_out(run.folder, open_ledger, run.parts, asker(vlm, run.benchmark, run.config, run.around))
+    help_out(run.folder, open_ledger, run.parts, asker(vlm, run.benchmark, run.config, run.treatment))
 
 
 def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrite: bool) -> None:
@@ -169,7 +173,7 @@ def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrit
     else:
         folder.add_session(now)
     with folder.locked(), _named_in_errors(folder):
-        _fill(run, vlm, asker(vlm, run.benchmark, config, run.around), watch)
+        _fill(run, vlm, asker(vlm, run.benchmark, config, run.treatment), watch)
 
 
 def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
@@ -186,6 +190,8 @@ def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
         "decoding": decoding_words(config.sampling(())),
         "grading": run.benchmark.rule,
     }
+    if run.treatment.told is not None:
+        about["intervention"] = run.treatment.told
     ledger = Ledger(folder.path, run.ids)
     for note in ledger.notes:
         watch.note(note)
@@ -200,7 +206,8 @@ def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
             watch.start(len(run.selection.items), len(ledger.rows))
             lead(claims, ledger, run.parts, ask, watch, kept)
             seconds = time.monotonic() - started
-            capture = ledger.close({name: about[name] for name in ("seed", "data", "items", "decoding")})
+            noted = {name: about[name] for name in ("seed", "data", "items", "decoding")}
+            capture = ledger.close(noted | _treated(run.treatment))
         finally:
             ledger.refresh()
             # Nothing measured: nothing to go on from, and no trace is left.
@@ -212,6 +219,11 @@ def _fill(run: _Run, vlm: Vlm, ask: Ask, watch: Watcher) -> None:
         summary = summarise(run.benchmark, run.selection.items, ledger.rows, capture, about, config.seed)
         write_json(folder.path / SUMMARY, summary)
     folder.drop_shards()
+
+
+def _treated(treatment: Treatment) -> dict[str, str]:
+    """The treatment as an attribute of the capture."""
+    return {} if treatment.told is None else {"intervention": json.dumps(treatment.told)}
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from math import exp
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from vaslab.organism.thinking import THINK
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 from vaslab.prompts.roles import Role
-from vaslab.studies.asking import Around
+from vaslab.studies.treatment import Treatment
 
 # The organism's request to reason. Prompts on the form of the answer are asked without it, as it has met them.
 _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
@@ -55,27 +55,43 @@ def text_answers(vlm: Vlm, items: Sequence[Item], batch_size: int) -> list[list[
     return told
 
 
+@dataclass(frozen=True)
+class Sides:
+    """What was asked beside the benchmark, item by item.
+
+    Args:
+        items: ids.
+        obeyed: of each checkable system prompt, whether each answer obeys it.
+        loss: negative log-probability of each item's text, in nats, summed over its tokens.
+        tokens: how many tokens each text has.
+    """
+
+    items: Sequence[str]
+    obeyed: Mapping[str, Sequence[bool]]
+    loss: Sequence[float | int]
+    tokens: Sequence[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, as JSON writes it."""
+        return asdict(self)
+
+
 def side_effects(
-    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int, around: Around
-) -> dict[str, Any]:
-    """Measure the model inside `around`, edited or not.
+    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int, treatment: Treatment
+) -> Sides:
+    """Measure the model under a treatment.
 
     Args:
         vlm: the model.
         items: whose questions are asked.
-        texts: what `text_answers` returned for them.
+        texts: what `text_answers` returned for them; their perplexity after the questions, without pictures, is that
+            of the model on text.
         batch_size: items in one forward.
-        around: given the ids of a batch, the context in which it is answered; given none, that of prompts without
-            pictures.
-
-    Returns:
-        obeys_NAME: share of the items whose answer obeys that system prompt. perplexity: exp of the mean negative
-        log-probability per token of `texts` after the questions, without pictures. n: items.
+        treatment: given no ids, its context is that of prompts without pictures.
     """
-    found: dict[str, Any] = {"n": len(items)}
-    for name, obeyed in OBEYED.items():
-        right = 0
-        for part in _parts(items, batch_size):
+    obeyed: dict[str, list[bool]] = {name: [] for name in OBEYED}
+    for name, obeys in OBEYED.items():
+        for part in _parts([treatment.item(item) for item in items], batch_size):
             asked = [
                 Prompt(
                     system=SYSTEM_PROMPTS[name],
@@ -84,26 +100,29 @@ def side_effects(
                 )
                 for item in part
             ]
-            with around([item.id for item in part]):
-                right += sum(obeyed(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0])
-        found[f"obeys_{name}"] = right / len(items)
-    with around([]):
-        found["perplexity"] = _perplexity(vlm, items, texts, batch_size)
-    return found
+            with treatment.around([item.id for item in part]):
+                obeyed[name] += [obeys(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0]]
+    with treatment.around([]):
+        loss, tokens = _losses(vlm, items, texts, batch_size)
+    return Sides([item.id for item in items], obeyed, loss, tokens)
 
 
 @torch.no_grad()
-def _perplexity(vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int) -> float:
-    loss, count = 0.0, 0
+def _losses(
+    vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int
+) -> tuple[list[float], list[int]]:
+    loss: list[float] = []
+    tokens: list[int] = []
     for start in range(0, len(items), batch_size):
         part = items[start : start + batch_size]
         prompts = [Prompt(system=item.system, user=item.question) for item in part]
         encoded = encode(vlm.processor, prompts, texts[start : start + batch_size]).to(vlm.device)
         logits = vlm.model(**encoded.inputs, use_cache=False).logits[:, :-1].float()
         ids, told = encoded.inputs["input_ids"][:, 1:], encoded.roles[:, 1:] == Role.response
-        chosen = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0][told]
-        loss, count = loss - float(chosen.sum()), count + chosen.numel()
-    return exp(loss / count)
+        chosen = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0].double() * told
+        loss += (-chosen.sum(1)).tolist()
+        tokens += told.sum(1).tolist()
+    return loss, tokens
 
 
 def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,123 +15,112 @@ import xarray as xr
 
 from vaslab.benchmarks import Item
 from vaslab.benchmarks.item import graded
-from vaslab.capture.files import load_capture
 from vaslab.errors import MissingError, VaslabError
-from vaslab.metrics.vas import masses, vas_per_item
-from vaslab.statistics import (
-    difference_interval,
-    fdr,
-    mean_interval,
-    mean_p,
-    paired_accuracy,
-    product_interval,
-)
-from vaslab.studies.run import CAPTURE, ITEMS
-from vaslab.studies.side_effects import in_format
+from vaslab.statistics import fdr, mean_interval
 from vaslab.studies.study_config import StudyRun
-from vaslab.studies.sweep_config import Cell
+from vaslab.studies.sweep_cell import Cell
+from vaslab.studies.sweep_changes import (
+    named,
+    number_change,
+    perplexity,
+    perplexity_change,
+    rate,
+    share,
+    share_change,
+    sides_changed,
+    vas_ratios,
+)
+from vaslab.studies.sweep_measured import Measured
 from vaslab.studies.sweep_regions import Place
+from vaslab.studies.sweep_verdict import BLANK_LABEL, verdict
 
 PARQUET, CSV = "table.parquet", "table.csv"
-FINDING = 0.05
-TESTED = ("", "vas_", "vas_means_", "visual_", "system_")
-"""Prefixes of the columns that hold a p: of accuracy, VAS in both forms, visual mass and system mass."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A finished run as the table wants it: one value an item, dims (item); responses by item id."""
-
-    right: xr.DataArray
-    vas: xr.DataArray
-    visual: xr.DataArray
-    system: xr.DataArray
-    length: xr.DataArray
-    formatted: xr.DataArray
-    finished: xr.DataArray
-    picture: xr.DataArray
-    responses: Mapping[str, str]
-
-
-def read_measured(run: StudyRun) -> Measured:
-    """Read a finished run's rows and capture."""
-    folder, queries = Path(run.config.out), run.config.queries[0]
-    rows = [json.loads(line) for line in (folder / ITEMS).read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if not row["error"]]
-    ids = [row["id"] for row in rows]
-    capture = load_capture(folder / CAPTURE)
-    mass = masses(capture, queries, over=("layer", "head"))
-
-    def each(values: Sequence[Any], kind: Any = float) -> xr.DataArray:
-        return xr.DataArray(np.asarray(values, dtype=kind), dims="item", coords={"item": ids})
-
-    return Measured(
-        right=each([np.nan if row["right"] is None else row["right"] for row in rows]),
-        vas=vas_per_item(capture, queries).sel(item=ids),
-        visual=mass.sel(role="image", drop=True).sel(item=ids),
-        system=mass.sel(role="system", drop=True).sel(item=ids),
-        length=each([row["n_tokens"] for row in rows]),
-        formatted=each([in_format(row["response"]) for row in rows]),
-        finished=each([row["finished"] for row in rows]),
-        picture=each([row["picture"] or row["id"] for row in rows], object),
-        responses={row["id"]: row["response"] for row in rows},
-    )
+TESTED = (
+    *("", "vas_", "vas_means_", "visual_", "system_"),
+    *("formatted_", "length_", "obeys_capitals_", "obeys_end_", "perplexity_", "over_blank_"),
+)
+"""Prefixes of the columns that hold a p, each a family of its own: of accuracy, VAS in both forms, visual mass and
+system mass; of side effects; and of accuracy against that of a blank picture."""
 
 
 def table_row(
-    base: StudyRun, cell: Cell | None, found: Measured | None, plain: Measured, sides: dict[str, Any]
+    base: StudyRun, cell: Cell | str, found: Measured, plain: Measured | None = None
 ) -> dict[str, Any]:
     """Return the row of one run.
 
-    `line` and `strength` (a value of the setting `axis`) say where figures put the row. `X_change`, `X_change_low`,
-    `X_change_high`: mean over items of edited less plain, and its 95 % interval by bootstrap over pictures.
-    `vas_ratio`: VAS of edited over plain, as a mean of ratios; `vas_means_ratio` as a ratio of means. `p`: t test of
-    the change of accuracy with errors clustered by picture; `X_p` the same of VAS and masses. VAS and masses are of
-    `queries`, the run's first query set. Shares and masses are in parts of one.
+    `line` and `strength` (a value of the setting `axis`) say where figures put the row. Each level has its 95 %
+    interval: Wilson's for shares (accuracy, formatted, obeys_NAME), bootstrap over pictures for length and
+    perplexity. `X_change`, `X_change_low`, `X_change_high`: mean over items of edited less plain, paired, with its
+    95 % interval by bootstrap over pictures, or the exact bound of `sweep_changes`. `vas_ratio`: VAS of edited over
+    plain, as a mean of ratios; `vas_means_ratio` as a ratio of means; `perplexity_ratio` the same of perplexity. `p`:
+    t test of the change of accuracy with errors clustered by picture; `X_p` the same of the others. VAS and masses are
+    of `queries`, the run's first query set. Shares and masses are in parts of one.
+
+    Args:
+        base: the plain run.
+        cell: the intervention, or the label of a run without one.
+        found: what was measured.
+        plain: the plain run's; None is that run's own row.
     """
+    edited = None if isinstance(cell, str) else cell
     row: dict[str, Any] = {
         "model": base.model,
         "data": base.data,
         "system": base.system,
         "seed": base.seed,
-        "intervention": "none" if cell is None else cell.name,
-        "settings": "" if cell is None else json.dumps(dict(cell.settings), sort_keys=True),
-        "label": "none" if cell is None else cell.label,
-        "line": "none" if cell is None else cell.line,
-        "axis": "" if cell is None else cell.axis,
-        "strength": np.nan if cell is None else float(cell.strength),
+        "intervention": cell if edited is None else edited.name,
+        "settings": "" if edited is None else json.dumps(dict(edited.settings), sort_keys=True),
+        "label": cell if edited is None else edited.label,
+        "line": cell if edited is None else edited.line,
+        "axis": "" if edited is None else edited.axis,
+        "strength": np.nan if edited is None else float(edited.strength),
         "queries": base.config.queries[0],
+        "n": int(found.right.notnull().sum()),
+        **share("accuracy", found.right),
+        "vas": float(found.vas.mean()),
+        "visual_mass": float(found.visual.mean()),
+        "system_mass": float(found.system.mean()),
+        **named("length", mean_interval(found.length, cluster=found.picture)),
+        **share("formatted", found.formatted),
+        "finished": float(found.finished.mean()),
+        **_side_levels(found),
     }
-    own = plain if found is None else found
-    row |= {
-        "n": int(own.right.notnull().sum()),
-        "accuracy": float(own.right.mean()),
-        "vas": float(own.vas.mean()),
-        "visual_mass": float(own.visual.mean()),
-        "system_mass": float(own.system.mean()),
-        "length": float(own.length.mean()),
-        "formatted": float(own.formatted.mean()),
-        "finished": float(own.finished.mean()),
-    }
-    row |= {name: sides[name] for name in sides if name != "n"}
-    if found is None:
-        return row
-    if bool((plain.right.notnull() & found.right.notnull()).any()):
-        pair = paired_accuracy(plain.right, found.right, plain.picture)
-        row |= {"fixed": pair.fixed, "broken": pair.broken, "p": pair.p_clustered}
-        row |= _change("accuracy_change", pair.difference, pair.low, pair.high)
-    for name in ("vas", "visual", "system", "length", "formatted"):
-        change = difference_interval(getattr(plain, name), getattr(found, name), cluster=plain.picture)
-        row |= _named(f"{name}_change", change)
-        row[f"{name}_p"] = float(mean_p(getattr(found, name) - getattr(plain, name), plain.picture))
-    if float(found.visual.max()) == 0:
-        # nothing is left of it, and 0 has no logarithm
-        return row | _change("vas_ratio", 0, 0, 0) | _change("vas_means_ratio", 0, 0, 0)
-    ratios = [(found.vas, 1), (plain.vas, -1)]
-    means = [(found.visual, 1), (plain.system, 1), (found.system, -1), (plain.visual, -1)]
-    row |= _named("vas_ratio", product_interval(ratios, cluster=plain.picture))
-    changed = product_interval(means, cluster=plain.picture)
-    return row | _named("vas_means_ratio", changed) | {"vas_means_p": float(changed["p"])}
+    return row if plain is None else row | _changes(plain, found)
+
+
+def _side_levels(found: Measured) -> dict[str, Any]:
+    levels: dict[str, Any] = {}
+    for name, obeyed in found.obeyed.items():
+        levels |= share(f"obeys_{name}", obeyed)
+    if found.loss is not None and found.tokens is not None:
+        levels |= perplexity(found.loss, found.tokens, _pictures(found, found.loss))
+    return levels
+
+
+def _changes(plain: Measured, found: Measured) -> dict[str, Any]:
+    by = plain.picture
+    row: dict[str, Any] = share_change("accuracy_change", plain.right, found.right, by, "p")
+    row |= sides_changed(plain.right, found.right) if row else {}
+    for name in ("vas", "visual", "system", "length"):
+        row |= number_change(name, getattr(plain, name), getattr(found, name), by)
+    row |= share_change("formatted_change", plain.formatted, found.formatted, by, "formatted_p")
+    row |= vas_ratios((plain.vas, plain.visual, plain.system), (found.vas, found.visual, found.system), by)
+    for name, obeyed in found.obeyed.items():
+        first = plain.obeyed[name]
+        row |= share_change(f"obeys_{name}_change", first, obeyed, _pictures(plain, first), f"obeys_{name}_p")
+    if plain.loss is not None and found.loss is not None and plain.tokens is not None:
+        row |= perplexity_change(plain.loss, found.loss, plain.tokens, _pictures(plain, plain.loss))
+    return row
+
+
+def _pictures(measured: Measured, beside: xr.DataArray) -> xr.DataArray:
+    """Picture of each side item; one that was not measured itself stands alone."""
+    return measured.picture.reindex(item=beside["item"].values).fillna(beside["item"])
+
+
+def against_blank(found: Measured, blank: Measured) -> dict[str, Any]:
+    """Accuracy less that of the same questions with blank pictures, as `over_blank` with its paired interval and p."""
+    return share_change("over_blank", blank.right, found.right, found.picture, "over_blank_p")
 
 
 def other_rate(
@@ -140,7 +129,7 @@ def other_rate(
     """How often the answer becomes that of the object steered to, of the items that were answered rightly before.
 
     Returns:
-        other_rate with other_rate_low and other_rate_high, its 95 % interval by bootstrap over pictures; other_n items.
+        other_rate with other_rate_low and other_rate_high, its 95 % interval; other_n items.
     """
     benchmark = base.config.benchmark()
     right = dict(zip(plain.right["item"].values, plain.right.values, strict=True))
@@ -153,18 +142,7 @@ def other_rate(
     ]
     ids = [item.id for item in asked]
     values = xr.DataArray(np.asarray(told, dtype=float), dims="item", coords={"item": ids})
-    return {
-        "other_n": len(asked),
-        **_named("other_rate", mean_interval(values, cluster=plain.picture.sel(item=ids))),
-    }
-
-
-def _named(name: str, found: xr.Dataset) -> dict[str, float]:
-    return _change(name, *(float(found[part]) for part in ("estimate", "low", "high")))
-
-
-def _change(name: str, estimate: float | int, low: float | int, high: float | int) -> dict[str, float]:
-    return {name: estimate, f"{name}_low": low, f"{name}_high": high}
+    return {"other_n": len(asked), **rate("other_rate", values, plain.picture.sel(item=ids))}
 
 
 def write_sweep_table(folder: Path, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -172,6 +150,8 @@ def write_sweep_table(folder: Path, rows: Sequence[dict[str, Any]]) -> pd.DataFr
     table = pd.DataFrame(rows)
     for prefix in TESTED:
         p = table[f"{prefix}p"].to_numpy(float) if f"{prefix}p" in table else np.full(len(table), np.nan)
+        # a reference is no member of the family
+        p = np.where(table["intervention"] == BLANK_LABEL, np.nan, p)
         table[f"{prefix}p_adjusted"] = fdr(xr.DataArray(p, dims="cell")).values
     table["verdict"] = [verdict(row) for row in records(table)]
     for name, write in ((PARQUET, table.to_parquet), (CSV, table.to_csv)):
@@ -204,27 +184,3 @@ def read_sweep_table(folder: Path) -> pd.DataFrame:
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table, by column."""
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def verdict(row: dict[str, Any]) -> str:
-    """What a row shows of accuracy, in words, at a false discovery rate of 5 % over the sweep."""
-    change, low, high = (
-        100 * row.get(f"accuracy_change{part}", float("nan")) for part in ("", "_low", "_high")
-    )
-    if not np.isfinite(change):
-        return ""
-    interval = f"{change:+.1f} points [{low:+.1f}, {high:+.1f}]"
-    told = f"no change of accuracy shown: {interval}"
-    if row["p_adjusted"] <= FINDING and change != 0:
-        told = f"{'raises' if change > 0 else 'lowers'} accuracy: {interval}"
-    return f"{told}{_rate_words(row)}"
-
-
-def _rate_words(row: dict[str, Any]) -> str:
-    rate, low, high = (100 * row.get(f"other_rate{part}", float("nan")) for part in ("", "_low", "_high"))
-    if not np.isfinite(rate):
-        return ""
-    return (
-        f"; {rate:.1f} % [{low:.1f}, {high:.1f}] of {row['other_n']:.0f} right answers become that of the object "
-        "steered to"
-    )
