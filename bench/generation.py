@@ -7,27 +7,21 @@ The measured answers must be the tokens of generation alone. `--device cuda` tak
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
+from collections.abc import Callable, Iterator
 
 import torch
 from PIL import Image
 
-from bench.attention import Line, cpu_seconds, cuda_seconds, machine
-from bench.intervals import median_ratio
+from bench.lines import CLOCKS, RESULTS, Line, compared, judged, parsed, parser, run
 from vaslab.capture.capture import answer, capture
 from vaslab.capture.decoding import generation_options
-from vaslab.errors import MissingError, UsageError, VaslabError
 from vaslab.models import Vlm
 from vaslab.models.families import family_of
 from vaslab.organism.build import build_model, build_processor
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 
-RESULTS = Path(__file__).parent / "results"
 TOKENS = 32
 ONE_WORD = 2
 # What the project promises, at most.
@@ -86,29 +80,10 @@ def response_rows(vlm: Vlm, asked: list[Prompt], tokens: int) -> tuple[Side, Sid
     return measured, forward
 
 
-def compare(sides: tuple[Side, Side], pairs: int, clock: Callable[[Side], float]) -> Line:
-    """Median ratio of the sides' times over pairs whose order alternates, after one unmeasured pair."""
-    found: dict[int, list[float]] = {0: [], 1: []}
-    for pair in range(pairs + 1):
-        for side in (0, 1) if pair % 2 else (1, 0):
-            seconds = clock(sides[side])
-            if pair:
-                found[side].append(seconds)
-    return {
-        **vars(median_ratio(found[0], found[1])),
-        "ours_s": median(found[0]),
-        "other_s": median(found[1]),
-    }
-
-
-def lines(options: argparse.Namespace) -> list[Line]:
-    """Every comparison; each is told as it comes."""
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise MissingError("--device cuda found no GPU; run it on a machine with one, or leave --device cpu")
-    torch.set_num_threads(options.threads)
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """Every comparison, as it is done."""
     vlm = build(options.device)
-    clock = cuda_seconds if options.device == "cuda" else cpu_seconds
-    found = []
+    clock = CLOCKS[options.device]
     for batch in options.batches:
         asked = prompts(batch, options.words)
         length = encode(vlm.processor, asked).roles.shape[1]
@@ -117,7 +92,7 @@ def lines(options: argparse.Namespace) -> list[Line]:
             ("user rows", ONE_WORD, user_rows, "answer / generate", None),
             ("response rows", TOKENS, response_rows, "capture / forward", RESPONSE_ROWS),
         ):
-            told = compare(make(vlm, asked, tokens), options.pairs, clock)
+            ours, other = (lambda side=side: clock(side) for side in make(vlm, asked, tokens))
             line: Line = {
                 "metric": "time",
                 "case": case,
@@ -125,52 +100,25 @@ def lines(options: argparse.Namespace) -> list[Line]:
                 "prompt_tokens": length,
                 "answer_tokens": tokens,
                 "comparison": comparison,
-                **told,
-                "target": target,
-                "met": None if target is None else told["low"] <= target,
-                **machine(options.device),
             }
-            found.append(line)
-            verdict = {None: "", True: f" ok, at most {target}", False: f" MISSED {target}"}[line["met"]]
-            text = f"{case:13} batch {batch}  prompt {length}  answer {tokens:<3} {comparison}"
-            between = f"[{line['low']:.3f}, {line['high']:.3f}]"
-            print(f"{text}  {line['median']:.3f} {between}{verdict}", file=sys.stderr, flush=True)
-    return found
+            yield judged({**line, **compared(ours, other, options.pairs)}, target)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.generation", description=__doc__.splitlines()[0])
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--batches", type=int, nargs="+")
-    parser.add_argument("--words", type=int, default=84, help="of a question, about")
-    parser.add_argument("--pairs", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--out", type=Path, help="default: bench/results/generation-DEVICE.jsonl for a whole run"
-    )
-    options = parser.parse_args(argv)
+    known = parser("generation", __doc__)
+    known.add_argument("--batches", type=int, nargs="+")
+    known.add_argument("--words", type=int, default=84, help="of a question, about")
+    options = parsed(known, argv)
     if options.out is None and options.batches is None:
         options.out = RESULTS / f"generation-{options.device}.jsonl"
     options.batches = options.batches or [1, 8]
-    if options.pairs < 1 or min(options.batches) < 1:
-        raise UsageError("--pairs and --batches are counts; expected at least 1")
     return options
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the comparisons; the lines go to stdout, and to a file for a whole run."""
-    try:
-        options = arguments(argv)
-        text = "".join(json.dumps(line) + "\n" for line in lines(options))
-    except VaslabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text)
-    sys.stdout.write(text)
-    return 0
+    """Run the comparisons; a whole run goes to its file in bench/results."""
+    return run(arguments, measure, argv)
 
 
 if __name__ == "__main__":

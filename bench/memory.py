@@ -48,6 +48,15 @@ def extra_peak(work: Callable[[], object]) -> int:
     return _status("VmHWM") - before
 
 
+def cuda_peak(work: Callable[[], object]) -> int:
+    """Extra peak of the allocator over one call, in bytes."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    work()
+    return torch.cuda.max_memory_allocated() - before
+
+
 def peak_bytes(subject: str, length: int) -> int:
     """Extra peak of one forward in this process, after a short one that loads what loads once."""
     model = build(SMALL, "cpu", torch.float32)

@@ -1,11 +1,14 @@
 """The bench's own arithmetic and its refusals; its numbers are no test."""
 
+import importlib
 import json
 from math import comb
 from pathlib import Path
 
 import pytest
 import torch
+
+from vaslab.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +27,92 @@ def test_the_interval_of_a_median_lies_between_order_statistics():
     assert order_ranks(3) == (0, 2)
     found = median_ratio([float(i) for i in range(1, 16)], [2.0] * 15)
     assert (found.low, found.median, found.high, found.n) == (2.0, 4.0, 6.0, 15)
+
+
+def test_sides_alternate_after_a_pair_that_is_not_counted():
+    from bench.lines import compared
+
+    order = []
+
+    def side(name, seconds):
+        def run():
+            order.append(name)
+            return seconds[order.count(name) - 1]
+
+        return run
+
+    found = compared(side("a", [99.0, 2.0, 3.0, 4.0]), side("b", [1.0, 1.0, 1.0, 2.0]), pairs=3)
+    assert order == ["b", "a", "a", "b", "b", "a", "a", "b"]
+    # ratios 2/1, 3/1, 4/2: the extremes are the interval of three
+    assert found == {"median": 2.0, "low": 2.0, "high": 3.0, "n": 3, "ours_s": 3.0, "other_s": 1.0}
+
+
+def test_a_target_is_judged_by_the_lower_end_or_by_the_median_without_one():
+    from bench.lines import judged
+
+    measured = {"median": 1.2, "low": 1.1, "high": 1.4}
+    assert judged(measured, 1.15) == {**measured, "target": 1.15, "met": True}
+    assert not judged(measured, at_least=1.15)["met"]
+    assert judged(measured)["met"] is None
+    assert not judged({"median": 1.2}, 1.15)["met"]
+    assert judged({"median": 1.2}, at_least=1.15)["met"]
+    assert judged({"median": None})["met"] is None
+
+
+def test_lines_are_stamped_and_kept_as_they_come(tmp_path, capsys):
+    from bench.lines import judged, parsed, parser, run
+
+    out = tmp_path / "new" / "lines.jsonl"
+    head = {"metric": "time", "case": "x", "length": 8, "comparison": "a / b"}
+
+    def measure(options):
+        yield judged({**head, "median": 1.5, "low": 1.4, "high": 1.6, "n": options.pairs}, 1.15)
+        (kept,) = out.read_text().splitlines()
+        assert json.loads(kept)["median"] == 1.5
+        yield {**judged({**head, "median": 2.0}), "why": "it is so"}
+        raise UsageError("broken off")
+
+    def arguments(argv):
+        return parsed(parser("x", "What x costs.\n\nMore."), argv)
+
+    assert run(arguments, measure, ["--pairs", "7", "--threads", "1", "--out", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "time  x  length 8  a / b  1.500  [1.400, 1.600]  target 1.15 MISSED",
+        "time  x  length 8  a / b  2.000  (it is so)",
+        "error: broken off",
+    ]
+    lines = [json.loads(text) for text in out.read_text().splitlines()]
+    assert [line["median"] for line in lines] == [1.5, 2.0]
+    assert lines[0]["n"] == 7
+    assert all({"machine", "threads", "torch", "transformers", "date"} <= line.keys() for line in lines)
+
+
+@pytest.mark.parametrize("bench", ["attention", "generation", "intervention"])
+@pytest.mark.parametrize("option", ["--pairs", "--threads"])
+def test_counts_below_one_are_refused(bench, option, capsys):
+    main = importlib.import_module(f"bench.{bench}").main
+    assert main([option, "0"]) == 2
+    assert capsys.readouterr().err == f"error: {option} 0; expected at least 1\n"
+
+
+@pytest.mark.tiny
+def test_an_intervention_with_a_stream_of_its_own_is_judged_by_its_streams(capsys, monkeypatch):
+    from bench import intervention
+
+    monkeypatch.setitem(intervention.SMALL, "num_hidden_layers", 3)
+    options = ["--new-tokens", "2", "--pairs", "1", "--threads", "1", "--length", "64"]
+    assert intervention.main([*options, "--cases", "pai, prior taken off", "block"]) == 0
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert [line["comparison"] for line in lines] == [
+        "edited generation / sdpa",
+        "edited generation / sdpa with and without the picture",
+        "edited generation / sdpa",
+    ]
+    assert "second stream" in lines[0]["why"]
+    assert [line["why"] for line in lines[1:]] == [None, None]
+    assert all(line["target"] is None for line in lines)  # promised at 2,048 tokens
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal is of machines without a GPU")
