@@ -41,8 +41,8 @@ class Canvas:
                 "text": "<b>" + "<br>".join(map(escape, self._title)) + "</b>",
                 "font": {"size": themes.TITLE_SIZE, "color": self.theme.text},
                 "x": self.x(EDGE),
-                # plotly centres a title of several lines where it would put the first
-                "y": self.y(18 + (len(self._title) - 1) * LINE * themes.TITLE_SIZE / 2),
+                # plotly puts a title of several lines half a line above where one line would stand
+                "y": self.y(18 + min(len(self._title) - 1, 1) * LINE * themes.TITLE_SIZE / 2),
                 "xref": "container",
                 "yref": "container",
                 "xanchor": "left",
