@@ -85,7 +85,7 @@ bench-ui: .venv/.lab .venv/.dev
 	@$(BIN)/python -m bench.ui
 	$(BIN)/python -m bench.ui_explorer
 
-figures: .venv/.run
+figures: .venv/.dev
 	@$(BIN)/python figures/make.py
 
 notebooks: .venv/.lab
