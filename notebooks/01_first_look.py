@@ -17,7 +17,8 @@
 # and ask: does it answer right, how much of its attention goes to the picture and how much to the system prompt,
 # which heads look at the picture, and does the head that looks most look at *the thing asked about*?
 #
-# **Run ▸ Run All Cells** computes all of it, in less than a minute. To look around by hand, go to *Look yourself*.
+# **Run ▸ Run All Cells** computes all of it, in less than a minute. Then go to [Look yourself](#Look-yourself): which
+# head looks most at the thing asked about, and where exactly?
 
 # %% tags=["parameters"]
 MODEL = "organism:base"
@@ -104,6 +105,7 @@ heads_figure
 
 # %%
 explorer = vaslab.explore(capture, items=many, vlm=vlm, item=0)
+most = explorer.ranking().iloc[0]
 explorer
 
 # %% [markdown]
@@ -167,8 +169,10 @@ found = [
     ),
     f"Over {len(many)} glyph items {int((table > 1).sum())} of {len(table)} heads have a VAS above 1; the median "
     f"head has {table.median():.2f}, the highest, layer {layer} head {head}, {table.iloc[0]:.1f}.",
-    f"That head puts {inside:.0%} of its visual attention on the thing asked about, which fills {by_chance:.0%} of "
-    f"the picture: {inside / by_chance:.1f} times what an even spread would. This is one head on one picture, and "
-    "no proof that the answer depends on it.",
+    f"On the first of them ({many[0].question}) layer {most['layer']:.0f} head {most['head']:.0f} looks most at the "
+    f"thing asked about: {most['attention']:.0%} of its attention. *Look yourself* shows it on the picture.",
+    f"The head of the highest VAS puts {inside:.0%} of its visual attention on the thing that the glyph question is "
+    f"about, which fills {by_chance:.0%} of the picture: {inside / by_chance:.1f} times what an even spread would. "
+    "This is one head on one picture, and no proof that the answer depends on it.",
 ]
 print("\n\n".join(found))

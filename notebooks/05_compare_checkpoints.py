@@ -65,7 +65,8 @@ compare(a.capture, b.capture, names, table=by_head, **told)
 
 # %% [markdown]
 # ## Rise of visual, or fall of system attention?
-# log2 of the ratio of means, layer by layer, in its two parts; the last bar is all layers together.
+# The change of VAS in its parts: visual and system make up that of the ratio of means, the spread of the ratios
+# the rest of the paper's mean of ratios. Right: all layers, step by step.
 
 # %%
 parts = changes_table(a.capture, b.capture, cluster=pictures)

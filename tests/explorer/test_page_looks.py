@@ -142,3 +142,17 @@ def test_items_without_texts_are_stepped_through(page) -> None:
     shown = page(given, EVEN)
     shown.click(".vx-nav button[aria-label='next item']")
     assert shown.evaluate("model.get('item')") == 4
+
+
+def test_a_picture_keeps_its_colours_until_a_map_lies_on_it(page) -> None:
+    red = made.picture(64, 64, 4, 4, image=made.Image.new("RGB", (64, 64), (200, 30, 40)))
+    nothing = {"state": "none", "note": "no maps yet", "n_rows": 0, "n_cells": 0}
+    shown = page(made.traits(pictures=[red]), {"0,0": [nothing], "1,1": EVEN["any"][:1]})
+    middle = (
+        "[...document.querySelector('.vx-ground').getContext('2d').getImageData(9, 9, 1, 1).data].slice(0, 3)"
+    )
+    shown.until(f"{middle}[0] > {middle}[1] + 100")
+    shown.evaluate("model.set('selected', [1, 1])")
+    shown.settle()
+    first, second, third = shown.evaluate(middle)
+    assert first == second == third

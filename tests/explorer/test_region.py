@@ -122,8 +122,10 @@ def test_one_message_ranks_and_selects(vlm):
     assert explorer.items[1]["reference"] == "ellipse"
     states = []
     explorer.observe(lambda change: states.append(change["new"]["state"]), "looks")
+    table = explorer.ranking()
     explorer._handle_custom_msg({"type": "rank"}, [])
     assert states == ["busy", "done"]
+    assert table.values.tolist() == explorer.looks["runs"][0]
     (heads,) = explorer.looks["runs"]
     assert [share for _, _, share, _ in heads] == sorted((share for _, _, share, _ in heads), reverse=True)
     assert explorer.selected == heads[0][:2]
@@ -149,6 +151,8 @@ def test_without_boxes_or_model_it_is_said(runs, vlm, prompt):
     assert view.looks(State(-1, "user", "run", (0, 0)), {})["looks"]["note"] == "no item is chosen"
     capture = vaslab.capture(vlm, [prompt])
     bare = View([open_capture(capture, [prompt])])
+    with pytest.raises(UsageError, match="drag a box"):
+        vaslab.explore(capture, prompts=[prompt]).ranking()
     assert "no maps were stored" in bare.looks(state, {"picture": 0, "box": list(BOX)})["looks"]["note"]
     kept = View([open_capture(vaslab.capture(vlm, [prompt], patches=[(1, 2)]), [prompt])])
     (heads,) = kept.looks(state, {"picture": 0, "box": list(BOX)})["looks"]["runs"]

@@ -74,6 +74,7 @@ def open_capture(
         entries=entries,
         load=None if vlm is None else (lambda: vlm),
         shape=shape_of(capture),
+        _vlm=vlm,
     )
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from vaslab.errors import UsageError
 from vaslab.explorer import live
 from vaslab.explorer.module import module_text
 from vaslab.explorer.page import write_page
 from vaslab.explorer.shown import kept_items
 from vaslab.explorer.view import State, View
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _synced(kind: Any) -> Any:
@@ -104,6 +108,28 @@ class HeadExplorer(anywidget.AnyWidget):
         A figure of heads can lead the explorer by it: `vaslab.plots.clicks.clickable(figure, explorer.select)`.
         """
         self.selected = [layer, head]
+
+    def ranking(self) -> pd.DataFrame:
+        """Heads of the item by their attention on what is asked about, or on `region`, most first.
+
+        Returns:
+            layer, head, attention (on it, in parts of the head's attention, mean over the rows) and of_picture (its
+            part of the head's attention on all pictures); of two runs also `run`.
+
+        Raises:
+            UsageError: nothing is marked in the item, or no map can be had; the message says why.
+        """
+        import pandas as pd
+
+        looks = self.view.looks(self.state, self.region)["looks"]
+        if looks["state"] != "done":
+            raise UsageError(looks["note"])
+        columns = ["layer", "head", "attention", "of_picture"]
+        tables = [pd.DataFrame(heads, columns=columns) for heads in looks["runs"]]
+        if len(tables) == 1:
+            return tables[0]
+        names = [source.name for source in self.view.sources]
+        return pd.concat(tables, keys=names, names=["run", ""]).reset_index("run")
 
     def _changed(self, change: Any) -> None:
         """Follow the page, or Python."""

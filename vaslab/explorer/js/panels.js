@@ -266,7 +266,8 @@ export class Panels {
     let peak = -1;
     if (shares) for (let p = 0; p < shares.length; p++) if (peak < 0 || shares[p] > shares[peak]) peak = p;
     view.picture.size(picture, this.room.look, this.room.picture);
-    view.picture.drawGround(picture, !options.spot, look, this.redrawn);
+    // without a map nothing competes with the picture's own colours
+    view.picture.drawGround(picture, Boolean(fits) && !options.spot, look, this.redrawn);
     view.picture.drawOverlay(picture, fits ? shares : null, {
       ...options,
       limit,
