@@ -9,9 +9,17 @@ import pytest
 pytestmark = pytest.mark.tiny
 
 
+def of_revision(folder, revision, **more):
+    """Let a copy of a run say that its checkpoint has this hash."""
+    path = folder / "capture.zarr" / "zarr.json"
+    held = json.loads(path.read_text())
+    held["attributes"] |= {"revision": revision, **more}
+    path.write_text(json.dumps(held))
+
+
 @pytest.fixture
 def four(a_run, tmp_path):
-    """The run, and copies whose answers were graded otherwise: 0 to 3 of 6 right."""
+    """The run as four checkpoints, whose answers were graded otherwise: 0 to 3 of 6 right."""
     folders = []
     for right in range(4):
         folder = tmp_path / f"run-{right}"
@@ -20,6 +28,7 @@ def four(a_run, tmp_path):
         for number, row in enumerate(rows):
             row["right"] = number < right
         (folder / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        of_revision(folder, f"sha256:{right}")
         folders.append(folder)
     return folders
 
@@ -61,6 +70,19 @@ def test_scatter_of_runs_without_spread_in_vas_says_so(vaslab, four, tmp_path):
     assert "These checkpoints do not differ" in (tmp_path / "scatter.html").read_text()
 
 
+def test_the_same_checkpoint_under_two_names_is_refused(vaslab, four):
+    of_revision(four[3], "sha256:1")
+    for command in (("figure", "scatter"), ("figure", "sensitivity"), ("figure", "correlation"), ("report",)):
+        code, told, err = vaslab(*command, *four)
+        assert (code, told) == (2, "")
+        assert "run-1 and run-3 are the same checkpoint (revision sha256:1)" in err
+        assert err.count("\n") == 1
+    of_revision(four[3], "sha256:3", data="easy-vqa")
+    code, _, err = vaslab("figure", "scatter", *four)
+    assert code == 2
+    assert "run-3 on easy-vqa: r would compare data sets, not checkpoints" in err
+
+
 def test_sensitivity_needs_four_runs(vaslab, four):
     code, _, err = vaslab("figure", "sensitivity", *four[:3])
     assert code == 1
@@ -77,6 +99,29 @@ def test_a_report_on_one_page(vaslab, four, tmp_path):
     code, _, err = vaslab("report", *four, "--out", tmp_path)
     assert code == 2
     assert "name a file" in err
+
+
+def test_a_report_measures_answers_again_where_it_is_asked_to(vaslab, a_run, tmp_path):
+    page = tmp_path / "report.html"
+    code, _, err = vaslab("report", a_run, "--answers", "3", "--out", page)
+    assert code == 0, err
+    text = page.read_text()
+    assert "Does attention on the image decay along the answer?" in text
+    assert "Which heads look at what was asked for?" in text
+
+
+def test_attention_along_answers_and_on_what_is_asked_for(vaslab, a_run, tmp_path):
+    words = (a_run, "--limit", "3", "--out", tmp_path, "--format", "html")
+    code, told, err = vaslab("figure", "forgetting", *words)
+    assert (code, told) == (0, f"{tmp_path}/forgetting.html\n"), err
+    table = pd.read_csv(tmp_path / "forgetting.csv")
+    assert table["n"].max() == 3
+    assert table["share"].dropna().between(0, 1).all()
+    code, told, err = vaslab("figure", "localisation", *words)
+    assert (code, told) == (0, f"{tmp_path}/localisation.html\n"), err
+    table = pd.read_csv(tmp_path / "localisation.csv")
+    assert len(table) == 2 * 4
+    assert table["n_items"].unique().tolist() == [3]
 
 
 def test_a_damaged_run_is_named(vaslab, four):

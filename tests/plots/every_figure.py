@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import synthetic_capture as made
 import xarray as xr
+from laid_out import answers, curves, pointed
 from PIL import Image
 
 from vaslab import plots
@@ -91,6 +92,7 @@ def every_figure(
     def alone(table: pd.DataFrame, draw: Callable[..., go.Figure], **how: object) -> Drawn:
         return draw(table, theme=theme, **how), table
 
+    rates = list(np.linspace(0.05, 0.9, layers * heads))
     found: dict[str, Callable[[], Drawn]] = {
         "heads": lambda: of(plots.heads_table(two), plots.heads, two),
         "lazy": lambda: of(plots.lazy_table(runs), plots.lazy, runs),
@@ -107,10 +109,19 @@ def every_figure(
         "training-log": lambda: alone(plots.training_log_table(log), plots.training_log),
         "items": lambda: alone(plots.items_table(one, two, pairs, words), plots.items, pictures=shown),
         "system-prompts": lambda: alone(plots.system_prompts_table(prompted), plots.system_prompts),
+        "forgetting": lambda: alone(
+            plots.forgetting_table({name: answers(curves(0.6, 0.2, min(items, 40))) for name in runs}),
+            plots.forgetting_figure,
+        ),
+        "localisation": lambda: alone(
+            plots.localisation_table(pointed(rates, min(items, 40), heads=heads)), plots.localisation_figure
+        ),
         "published": lambda: (plots.published(theme), plots.published_table()),
     }
     if checkpoints >= 4:
         accuracy = {name: float(values.mean()) + 0.01 * i for i, (name, values) in enumerate(right.items())}
+        level = {name: xr.full_like(right[name], accuracy[name]) for name in runs}
+        found["correlation"] = lambda: alone(plots.correlation_table(runs, level), plots.correlation)
         found["sensitivity"] = lambda: alone(plots.sensitivity_table(runs, accuracy), plots.sensitivity)
     return found
 

@@ -75,7 +75,9 @@ def test_heads_are_found_and_named() -> None:
     assert "95% CI" in told
     assert "by items" in told
     assert "false discovery rate" in told
-    squares = [t for t in fig.data if t.type == "scatter" and t.mode == "lines" and t.line.width in (2.0, 5.0)]
+    squares = [
+        t for t in fig.data if t.type == "scatter" and t.mode == "lines" and t.line.width in (2.0, 5.0)
+    ]
     assert len(squares) == 2
 
 

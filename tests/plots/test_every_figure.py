@@ -18,13 +18,15 @@ DEEP = {"items": 2, "layers": 80, "heads": 6, "checkpoints": 2}
 MANY = {"items": 3, "layers": 3, "heads": 2, "checkpoints": 100}
 LONG = {"items": 10_000, "layers": 2, "heads": 1, "checkpoints": 2}
 SIZES = [
-    *((name, SMALL) for name in NAMES if name != "sensitivity"),
+    *((name, SMALL) for name in NAMES if name not in ("sensitivity", "correlation")),
     *((name, DEEP) for name in ("heads", "lazy", "compare", "decomposition", "tokens", "training")),
+    ("localisation", DEEP),
+    ("correlation", DEEP | {"checkpoints": 4}),
     ("items", LONG),
     *(
         pytest.param(name, size, marks=pytest.mark.slow)
         for name, size in (
-            *((name, MANY) for name in ("lazy", "scatter", "sensitivity", "training")),
+            *((name, MANY) for name in ("lazy", "scatter", "sensitivity", "training", "forgetting")),
             *((name, LONG) for name in ("heads", "compare", "scatter", "training", "system-prompts")),
         )
     ),
@@ -49,7 +51,10 @@ def test_any_size_is_drawn_inside_its_page(name, size):
     assert len(fig.to_json()) < 1_000_000
 
 
-@pytest.mark.parametrize("name", ["heads", "lazy", "compare", "decomposition", "tokens", "training"])
+@pytest.mark.parametrize(
+    "name",
+    ["heads", "lazy", "compare", "decomposition", "tokens", "training", "correlation", "localisation"],
+)
 def test_a_page_of_28_by_28_heads_is_small(name):
     fig, _ = every_figure(items=2, layers=28, heads=28, checkpoints=4)[name]()
     assert len(fig.to_json()) < 290_000

@@ -5,36 +5,10 @@ import plotly.graph_objects as go
 import pytest
 import scipy.stats
 import xarray as xr
+from laid_out import TEXTS, answers, curves
 
 from vaslab.errors import UsageError
-from vaslab.plots import Answers, forgetting_figure, forgetting_table
-from vaslab.prompts.roles import KEY_ROLES
-
-TEXTS = ["<think>", *"abcdef", "</think>", "yes", "."]
-
-
-def answers(curves: list[np.ndarray], texts: list[str] = TEXTS, layers: int = 2) -> Answers:
-    """One answer a curve: image mass of each token, the same in every layer."""
-    n = len(curves[0])
-    image = np.concatenate(curves)
-    mass = np.zeros((len(image), layers, len(KEY_ROLES)))
-    mass[:, :, 3], mass[:, :, 7] = image[:, None], 1 - image[:, None]
-    ids = [f"q{i}" for i in range(len(curves))]
-    capture = xr.Dataset(
-        {
-            "row_mass": (("row", "layer", "key_role"), mass.astype("float32")),
-            "row_item": ("row", np.repeat(np.arange(len(curves)), n)),
-            "row_position": ("row", np.tile(np.arange(n), len(curves)) + 20),
-            "row_role": ("row", np.full(len(image), 7)),
-        },
-        coords={"item": ids, "layer": np.arange(layers), "key_role": [role.name for role in KEY_ROLES]},
-    )
-    return Answers(capture, dict.fromkeys(ids, texts))
-
-
-def curves(start: float, end: float, items: int = 12, seed: int = 0) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return [np.linspace(start, end, len(TEXTS)) + rng.normal(0, 0.01) for _ in range(items)]
+from vaslab.plots import forgetting_figure, forgetting_table
 
 
 def title(fig: go.Figure) -> str:

@@ -4,30 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import scipy.stats
-import xarray as xr
+from laid_out import pointed
 
 from vaslab.plots import localisation_figure, localisation_table
-
-
-def pointed(rates: list[float], items: int = 40, area: float = 0.1, seed: int = 0) -> xr.Dataset:
-    """Heads (2 a layer) that hit with these rates."""
-    rng = np.random.default_rng(seed)
-    hits = (rng.random((items, len(rates))) < rates).astype(float)
-    n = len(rates)
-    return xr.Dataset(
-        {
-            "attention": (("item", "map"), np.full((items, n), 0.4)),
-            "entropy": (("item", "map"), rng.random((items, n))),
-            "hit": (("item", "map"), hits),
-            "inside": (("item", "map"), 0.5 * hits),
-            "chance": ("item", np.full(items, area)),
-        },
-        coords={
-            "item": [f"q{i}" for i in range(items)],
-            "layer": ("map", np.arange(n) // 2),
-            "head": ("map", np.arange(n) % 2),
-        },
-    )
 
 
 def title(fig: go.Figure) -> str:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import synthetic_capture as made
 import xarray as xr
-from test_forgetting import answers, curves
-from test_localisation import pointed
+from laid_out import answers, curves, pointed
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import visual_against
