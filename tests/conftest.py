@@ -1,6 +1,7 @@
 """Fixtures of more than one floor: a tiny random Qwen2.5-VL with the organism's processor, in memory and in a
 folder."""
 
+import gc
 import os
 import signal
 
@@ -14,8 +15,15 @@ from vaslab.organism.build import build_model, build_processor
 from vaslab.prompts.processor import QwenImageProcessor
 
 torch.set_num_threads(1)
+# imports make objects by the million, none of which goes again: each collection would look at them all
+gc.disable()
 # a shell that starts the tests in the background has it ignored, and so would every process that a test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

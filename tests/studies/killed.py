@@ -11,6 +11,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+from vaslab.benchmarks import find_benchmark
 from vaslab.studies import ledger, measure, rows, shards, work
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.run import RunFolder
@@ -136,7 +137,7 @@ def main(model, folder):
                 arm(point)
             notes = Notes()
             config = MeasureConfig(
-                model, str(folder / name), data="glyph", limit=11, batch_size=3, max_new_tokens=4
+                model, str(folder / name), data="glyph", limit=7, batch_size=2, max_new_tokens=2
             )
             measure.measure(config, watch=notes)
             return {"notes": notes.texts, "asked": notes.asked}
@@ -145,6 +146,8 @@ def main(model, folder):
 
     vlm = measure.load(model)
     measure.load_for = lambda _: vlm
+    # drawn once, before the forks
+    find_benchmark("glyph").select()
     found = {}
     in_child(run("whole"))
     found["whole"] = digests(folder / "whole")
@@ -153,16 +156,15 @@ def main(model, folder):
         killed, _ = in_child(run(name, point))
         after_kill = left(folder / name)
         _, again = in_child(run(name))
-        _, third = in_child(run(name))
         found[point] = {
             "killed": killed,
             "after_kill": after_kill,
             "after": left(folder / name),
             "beside": sorted(path.name for path in folder.glob(f".{name}*")),
             "resumed": again,
-            "third": third,
             "digests": digests(folder / name),
         }
+    _, found["again"] = in_child(run(name))
     print(json.dumps(found))
 
 

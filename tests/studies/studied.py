@@ -4,6 +4,7 @@ Usage: python studied.py MODEL FOLDER KILLS, prints one JSON object. A process o
 thread, so that no thread pool is lost in the child. The model is loaded and proved once, before the forks.
 """
 
+import gc
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from killed import at_call, digests
 
+from vaslab.benchmarks import find_benchmark
 from vaslab.errors import VaslabError
 from vaslab.studies import asking, measure, study, work
 from vaslab.studies.study_config import DataEntry, ModelEntry, StudyConfig
@@ -133,6 +135,9 @@ def main(model, folder, kills):
 
     vlm = measure.load_for(config("whole").runs()[0].config)
     measure.load_for = study.load_for = lambda _: vlm
+    # drawn once, before the forks, and kept out of the collections of each child
+    find_benchmark("glyph").select()
+    gc.freeze()
     # a helper whose main process never comes ends soon
     work.PATIENCE = WAIT
     found = {}
@@ -158,6 +163,8 @@ def main(model, folder, kills):
 
     def helper_waits():
         asking.answer = after_both_began(asking.answer, folder / "main")
+        # once through with the open run, it waits for a main process that does not begin the next
+        work.PATIENCE = 3.0
 
     codes = together(config("main"), [main_dies, helper_waits])
     told = (folder / "main.1.error").read_text() if (folder / "main.1.error").exists() else ""

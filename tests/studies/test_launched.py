@@ -16,8 +16,8 @@ LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precisio
 @pytest.mark.slow
 @pytest.mark.tiny
 def test_two_launched_processes_give_the_bits_of_one(tiny_model, tmp_path):
-    words = ["-m", str(tiny_model), "-d", "glyph", "-n", "120", "--batch-size", "2", "--max-new-tokens", "12"]
-    words += ["--temperature", "1", "--out"]
+    words = ["-m", str(tiny_model), "-d", "glyph", "-n", "120", "--batch-size", "2"]
+    words += ["--max-new-tokens", "12", "--temperature", "1", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     one, two = tmp_path / "one", tmp_path / "two"
     alone = [sys.executable, "-m", "vaslab.cli", "measure", *words, str(one)]
