@@ -11,8 +11,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _importable(monkeypatch):
+def _of_two_layers(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
+    from bench.workload import SMALL
+
+    monkeypatch.setitem(SMALL, "num_hidden_layers", 2)
 
 
 @pytest.mark.parametrize("checkpointed", [False, True])
