@@ -1,11 +1,16 @@
 """Two processes, each with half the batch, give the gradients of one process with all of it."""
 
+import json
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
+
+from tests.trainers.conftest import SHORT_SFT
+from tests.trainers.test_commands import words
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +31,21 @@ def launched(*words):
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
 def test_two_processes_equal_one(kind):
     assert launched("tests.trainers.distributed", kind).count("worst relative error") == 2
+
+
+def test_the_command_on_two_processes_takes_the_steps_of_one(sft, tiny_folder, tmp_path):
+    """Half of each batch on each, through accelerate's own wrapper, with checkpointing as it is by default."""
+    alone = sft("alone", checkpointing=True)
+    given = {"model": tiny_folder, "data": tmp_path / "chats", "out": tmp_path / "two", "checkpointing": True}
+    launched("trainers", *words("sft", SHORT_SFT, **given))
+    folders = (tiny_folder, alone, tmp_path / "two" / "checkpoint")
+    before, one, two = (load_file(each / "model.safetensors") for each in folders)
+    moved, apart = (sum((one[name] - other[name]).square().sum() for name in one) for other in (before, two))
+    assert apart < 1e-4 * moved
+    cards = [json.loads((each / "card.json").read_text()) for each in folders[1:]]
+    assert cards[0]["metrics"]["agto/visual_mass"] == pytest.approx(
+        cards[1]["metrics"]["agto/visual_mass"], rel=1e-3
+    )
 
 
 def test_two_processes_weigh_their_answers_together(tmp_path):
