@@ -116,10 +116,10 @@ def test_runs_are_paired_with_their_own_reference():
     assert other["vas_ratio"].iloc[1] == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("reach", [0.3, 1.0, 1.9, 4.6, 83.0, 100.0])
+@pytest.mark.parametrize("reach", [0.3, 1.0, 1.9, 2.2, 4.6, 83.0, 100.0])
 def test_ticks_reach_past_what_is_drawn(reach: float) -> None:
     for column in COLUMNS:
         ticks, texts = _ticks(column, reach)
         assert ticks[0] <= -reach
         assert ticks[-1] >= reach
-        assert len(ticks) == len(set(texts)) == 5
+        assert len(ticks) == len(set(texts)) in (5, 7)

@@ -47,8 +47,8 @@ def compare(
         ("", *runs.pair, "change", "p"),
         paired_rows(one, two, asked, sink, runs.pictures),
         f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
-        f"Intervals: 95 % over {'items' if runs.pictures is None else 'pictures'}, paired: bootstrap of accuracy, "
-        f"jackknife t of ratios, whose p are those of the same t; p of accuracy: "
+        f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; bootstrap for accuracy, "
+        "jackknife t for ratios and their p. p of accuracy: "
         f"{'McNemar, exact' if runs.pictures is None else 't test over pictures'}. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )

@@ -206,8 +206,8 @@ def _ticks(column: Panel, reach: float) -> tuple[list[float], list[str]]:
         step = next((size for size in POINTS if 2 * size >= reach), POINTS[-1])
         points_at = [-2.0 * step, -step, 0.0, step, 2.0 * step]
         return points_at, ["0" if at == 0 else f"{'−' if at < 0 else '+'}{abs(at):g}" for at in points_at]
-    step = 0.5 if reach <= 1 else float(np.ceil(reach / 2))
-    powers = [-2.0 * step, -step, 0.0, step, 2.0 * step]
+    step, each = (0.5, 2) if reach <= 1 else (1.0, 3) if 2 < reach <= 3 else (float(np.ceil(reach / 2)), 2)
+    powers = [step * at for at in range(-each, each + 1)]
     return powers, [change_text(t) if t.is_integer() else times_text(2.0**t) for t in powers]
 
 
