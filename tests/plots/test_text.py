@@ -15,6 +15,7 @@ from vaslab.plots.text import (
     round_ticks,
     shortened,
     text_width,
+    unbroken,
     vas_words,
     wrapped,
 )
@@ -90,3 +91,11 @@ def test_a_change_on_the_floor_is_a_bound() -> None:
     assert bound_words(0.5, (0.5, 0.0)) == "at least "
     assert bound_words(2.0, (0.5, 0.5)) == "nominally "
     assert bound_words(2.0, (0.009, 0.0)) == ""
+
+
+def test_a_long_list_of_runs_breaks_between_names_and_a_short_one_not_at_all() -> None:
+    assert " " not in unbroken("Runs base, tuned.")
+    names = ", ".join(f"runs-of-the-gallery-{at}" for at in range(12))
+    lines = wrapped(unbroken(f"Runs {names}."), 500, 12.5)
+    assert len(lines) > 2
+    assert all(line.endswith((",", ".")) for line in lines)

@@ -8,6 +8,8 @@ _NARROW = set("iljtfrI.,:;'|!()[]/ ·-\u00a0")
 _WIDE = set("mwMW%@÷≤≥")
 
 NO_BREAK = "\u00a0"
+SHORT = 100
+"""Letters that any page has room for on one line."""
 
 FLOORED = 0.01
 """Share of rows whose system mass is taken as 1e-6 from which a VAS is called a bound."""
@@ -68,8 +70,8 @@ def shortened(text: str, width: float | int, size: float | int, bold: bool = Fal
 
 
 def unbroken(text: str) -> str:
-    """`text` that `wrapped` keeps on one line."""
-    return text.replace(" ", NO_BREAK)
+    """`text` that `wrapped` keeps on one line; a list too long for one line may break at its spaces."""
+    return text.replace(" ", NO_BREAK) if len(text) <= SHORT else text
 
 
 def dotted(parts: list[str]) -> str:

@@ -158,7 +158,7 @@ def _strip(canvas: Canvas, number: int, top: float, axis: StepAxis, steps: pd.Da
     least, most = (float(every.min()), float(every.max())) if every.size else (0.0, 1.0)
     pad = max(0.12 * (most - least), 1.0 if name == "accuracy" else 0.06)
     least, most = least - pad, most + pad
-    ticks: list[float] = round_ticks(least, most, 4) if name == "accuracy" else [*ratio_ticks(least, most, 4)]
+    ticks: list[float] = round_ticks(least, most, 5) if name == "accuracy" else [*ratio_ticks(least, most, 4)]
     if len(ticks) < 2:
         ticks = [least + (most - least) * part for part in (0.15, 0.5, 0.85)]
     texts = [f"{tick:.3g}%" if name == "accuracy" else power_text(tick) for tick in ticks]
