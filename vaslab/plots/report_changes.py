@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import masses_against
+from vaslab.metrics import floored, masses_against
 from vaslab.plots.changes import changes
 from vaslab.plots.changes_numbers import FORMS, changes_table
 from vaslab.plots.changes_words import title_of
@@ -46,7 +46,7 @@ def changed_sections(ordered: Sequence[Checkpoint], told: Told) -> list[Section]
         words += _disagreement(tables[other.name], other.name)
     if not tables:
         return [Section(HEADING, "", words)]
-    shown = [_parts(tables, first.name), *_accuracy(first, others, told)]
+    shown = [*_parts(tables, first.name), *_accuracy(first, others, told)]
     section = Section(HEADING, _finding(tables, first.name), words, shown)
     size = {name: abs(float(table["ratio_of_means"].iloc[-1])) for name, table in tables.items()}
     widest = max(size, key=lambda name: size[name] if np.isfinite(size[name]) else -1.0)
@@ -117,21 +117,22 @@ def _bounded(row: Mapping[Any, Any], part: str, table: pd.DataFrame) -> str:
     return f"nominally {text}" if touched else text
 
 
-def _parts(tables: Mapping[str, pd.DataFrame], base: str) -> pd.DataFrame:
-    """Both forms and the three parts, with intervals and p, one row a checkpoint."""
-    rows = []
+def _parts(tables: Mapping[str, pd.DataFrame], base: str) -> list[pd.DataFrame]:
+    """Both forms, and the three parts, with intervals and p, one row a checkpoint."""
+    forms, parts = [], []
     for name, table in tables.items():
         row = table.iloc[-1].to_dict()
-        cells = {f"against {base}": name}
+        of_forms, of_parts = {f"against {base}": name}, {f"against {base}": name}
         for form in FORMS:
-            cells |= {
+            of_forms |= {
                 vas_words(form): _times(row, form, table),
                 f"p, {form.replace('_', ' ')}": p_cell(row[f"{form}_p"]),
             }
         for part, word in PARTS.items():
-            cells |= {word: _bounded(row, part, table), f"p, {part}": p_cell(row[f"{part}_p"])}
-        rows.append(cells)
-    return pd.DataFrame(rows)
+            of_parts |= {word: _bounded(row, part, table), f"p, {part}": p_cell(row[f"{part}_p"])}
+        forms.append(of_forms)
+        parts.append(of_parts)
+    return [pd.DataFrame(forms), pd.DataFrame(parts)]
 
 
 def _accuracy(first: Checkpoint, others: Sequence[Checkpoint], told: Told) -> list[pd.DataFrame]:
@@ -172,8 +173,12 @@ def _where(first: Checkpoint, other: Checkpoint, told: Told, several: bool) -> S
         )
     changed = table[table["changed"]]
     order = np.argsort(-np.abs(np.log(changed["ratio"].to_numpy(dtype=float))), kind="stable")
+    rest = [
+        float(floored(each.capture, told.queries, "mean_of_ratios", "include")) for each in (first, other)
+    ]
     named = [
-        f"layer {row['layer']} head {row['head']} {times_text(row['ratio'])} [{times_text(row['low'])}, "
+        f"layer {row['layer']} head {row['head']} {bound_words(row['ratio'], (rest[0], rest[1]))}"
+        f"{times_text(row['ratio'])} [{times_text(row['low'])}, "
         f"{times_text(row['high'])}], false discovery rate {p_cell(row['p_adjusted'])}"
         for row in listed(changed.iloc[order][:NAMED])
     ]

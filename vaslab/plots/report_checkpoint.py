@@ -54,10 +54,13 @@ class Told:
 
 def with_ends(row: Mapping[Any, Any], name: str, scale: int = 1) -> str:
     """A number with its interval: 0.57 [0.51, 0.64]."""
-    middle = f"{scale * row[name]:.3g}"
-    if not np.isfinite(row[f"{name}_low"]):
-        return middle
-    return f"{middle} [{scale * row[f'{name}_low']:.3g}, {scale * row[f'{name}_high']:.3g}]"
+    middle, low, high = (figures(scale * row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{middle} [{low}, {high}]" if np.isfinite(row[f"{name}_low"]) else middle
+
+
+def figures(value: float) -> str:
+    """A number in three figures; a large one whole: 0.57, 11, 956,000."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def p_cell(p: float) -> str:

@@ -1,20 +1,21 @@
 """The report's answers to: does VAS track accuracy, and does that survive other definitions and confounders?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from vaslab.errors import VaslabError
 from vaslab.plots.page import Section
-from vaslab.plots.report_checkpoint import Checkpoint, Told, with_ends
+from vaslab.plots.report_checkpoint import Checkpoint, Told, figures, with_ends
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings
 from vaslab.plots.scatter_words import clamped_words, statistics_of, title_of
 from vaslab.plots.sensitivity import counted_once, repeats_words, sensitivity
 from vaslab.plots.sensitivity import title_of as sensitivity_title
 from vaslab.plots.sensitivity_numbers import sensitivity_table
-from vaslab.plots.text import coefficient, p_text
+from vaslab.plots.text import FLOORED, coefficient, p_text
 from vaslab.statistics import partial_correlation
 
 
@@ -29,8 +30,8 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
     shown = pd.DataFrame(
         {
             "checkpoint": table["checkpoint"],
-            found.vas: [with_ends(row, "vas") for row in table.to_dict("records")],
-            f"VAS ({other})": [f"{value:.3g}" for value in table["vas_other_form"]],
+            found.vas: [_bound(row) + with_ends(row, "vas") for row in table.to_dict("records")],
+            f"VAS ({other})": [figures(value) for value in table["vas_other_form"]],
             "accuracy %": [with_ends(row, "accuracy", 100) for row in table.to_dict("records")],
             "graded": table["n_graded"],
         }
@@ -43,6 +44,10 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
     return Section(
         "Does VAS track accuracy?", f"{title_of(found)}.", words, [shown], drawn if len(found.used) else []
     )
+
+
+def _bound(row: Mapping[Any, Any]) -> str:
+    return "≥ " if row["clamped_share"] > FLOORED else ""
 
 
 def survives_section(graded: Sequence[Checkpoint], table: pd.DataFrame, told: Told) -> Section:
