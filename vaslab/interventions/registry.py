@@ -161,7 +161,9 @@ INTERVENTIONS: dict[str, Entry] = {
 def defaults(name: str) -> dict[str, Any]:
     """What a named intervention is set to where nothing is said; settings without a default are left out."""
     entry = INTERVENTIONS[name]
-    given = {each.name: each.default for each in fields(entry.kind) if each.default is not None}
+    whom = [each.name for each in fields(Intervention)]
+    own = sorted(fields(entry.kind), key=lambda each: each.name in whom)  # its own settings first
+    given = {each.name: each.default for each in own if each.default is not None}
     return {**given, **entry.settings}
 
 

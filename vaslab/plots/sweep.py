@@ -12,7 +12,7 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.sweep_axes import SIDE_TITLES, TITLES, change_axis, hover, page_of, reach, shown
 from vaslab.plots.sweep_numbers import BLANK, RATIOS, blank, sides, stands
-from vaslab.plots.sweep_words import sides_title, sweep_title
+from vaslab.plots.sweep_words import foot_of, sides_foot, sides_title, sweep_title
 from vaslab.plots.text import escape, text_width, wrapped
 
 LABELS, PANELS, BETWEEN, ROW, GAP, HEAD = 282, 766, 26, 23, 9, 40
@@ -58,7 +58,7 @@ def sweep(cells: pd.DataFrame, theme: str = "light", run: str | None = None) -> 
         UsageError: an unknown theme.
     """
     what, line = "Change by intervention and strength", "Line: strengths of one intervention."
-    return _drawn(cells, theme, run, TITLES, sweep_title(cells), what, line)
+    return _drawn(cells, theme, TITLES, sweep_title(cells), what, foot_of(cells, line, run))
 
 
 def sweep_sides(cells: pd.DataFrame, theme: str = "light", run: str | None = None) -> go.Figure:
@@ -77,21 +77,19 @@ def sweep_sides(cells: pd.DataFrame, theme: str = "light", run: str | None = Non
     """
     titles = {name: SIDE_TITLES[name] for name in sides(cells)}
     told = "Capitals, end: answers that obey that system prompt. Perplexity: of answers to questions without pictures."
-    return _drawn(
-        cells, theme, run, titles, sides_title(cells), "Side effects by intervention and strength", told
-    )
+    what = "Side effects by intervention and strength"
+    return _drawn(cells, theme, titles, sides_title(cells), what, sides_foot(told, run))
 
 
 def _drawn(
     cells: pd.DataFrame,
     theme: str,
-    run: str | None,
     titles: Mapping[str, str],
     title: str,
     what: str,
-    more: str,
+    foot: str,
 ) -> go.Figure:
-    canvas = page_of(cells, theme, EDGE + LABELS + PANELS + EDGE, title, what, more, run)
+    canvas = page_of(cells, theme, EDGE + LABELS + PANELS + EDGE, title, what, foot)
     entries, high = _entries(cells)
     canvas.close(HEAD + high + 34)
     top = canvas.body_at + HEAD

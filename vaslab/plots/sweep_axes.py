@@ -9,7 +9,7 @@ import pandas as pd
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
 from vaslab.plots.sweep_numbers import RATIOS
-from vaslab.plots.sweep_words import foot_of, subtitle_of
+from vaslab.plots.sweep_words import subtitle_of
 from vaslab.plots.text import escape, number, points, ratio_text, ratio_ticks
 
 TITLES = {
@@ -30,19 +30,17 @@ SIDE_TITLES = {
 """Side effects, with their units."""
 
 
-def page_of(
-    cells: pd.DataFrame, theme: str, width: float | int, title: str, what: str, more: str, run: str | None
-) -> Canvas:
+def page_of(cells: pd.DataFrame, theme: str, width: float | int, title: str, what: str, foot: str) -> Canvas:
     """The open page of a figure of a sweep.
 
     Args:
         cells: one table of `sweep_cells`. theme: its name. width: in pixels. title: the finding.
-        what: the figure shows, for the subtitle. more: of the figure's own, for the foot. run: the sweep's name.
+        what: the figure shows, for the subtitle. foot: how to read it.
 
     Raises:
         UsageError: an unknown theme.
     """
-    return Canvas(themes.named(theme), width, title, subtitle_of(cells, what), foot_of(cells, more, run))
+    return Canvas(themes.named(theme), width, title, subtitle_of(cells, what), foot)
 
 
 def change_axis(span: tuple[float, float], name: str, look: themes.Theme, most: int = 4) -> dict[str, object]:

@@ -11,7 +11,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.point_labels import SIZE, Box, place_labels
 from vaslab.plots.sweep_axes import change_axis, hover, page_of, reach, shown
 from vaslab.plots.sweep_numbers import BLANK, blank, settings, stands
-from vaslab.plots.sweep_words import dose_title
+from vaslab.plots.sweep_words import dose_title, foot_of
 from vaslab.plots.text import escape, text_width, wrapped
 
 LEFT, WIDE, BETWEEN, HIGH, LINE = 84, 430, 34, 400, 24
@@ -52,7 +52,7 @@ def dose_response(cells: pd.DataFrame, theme: str = "light", run: str | None = N
     width = LEFT + 2 * WIDE + BETWEEN + EDGE
     what = "Change of attention against change of accuracy"
     points = "One point an intervention and strength; filled points are named."
-    canvas = page_of(cells, theme, width, dose_title(cells), what, points, run)
+    canvas = page_of(cells, theme, width, dose_title(cells), what, foot_of(cells, points, run))
     level = blank(cells)
     cells = settings(cells).reset_index(drop=True)
     marks = _marks(cells, canvas.theme)

@@ -10,6 +10,12 @@ from vaslab.plots.theme import TITLE_SIZE
 
 FDR = "a false discovery rate of 5% (Benjamini and Hochberg, over the whole sweep)"
 
+_COMPARED = (
+    "Changes are against the plain model, item by item; bars: 95% intervals by paired bootstrap over pictures, the "
+    "exact bound where no answer changed sides.",
+    f"Filled: stands at {FDR}.",
+)
+
 
 def sweep_title(cells: pd.DataFrame) -> str:
     """Which settings change accuracy."""
@@ -85,15 +91,18 @@ def subtitle_of(cells: pd.DataFrame, first: str) -> str:
     )
 
 
+def sides_foot(first: str, run: str | None) -> str:
+    """How to read the side effects."""
+    return " ".join([first, *_COMPARED, unbroken(f"Sweep {run or 'not named'}.")])
+
+
 def foot_of(cells: pd.DataFrame, first: str, run: str | None) -> str:
     """How to read it: what is compared, intervals, tests, rows that were not measured, run."""
     form = str(cells["vas_form"].iloc[0])
     sentences = [
         first,
         f"VAS: {form}, edited ÷ plain{'; heavy-tailed' if form == 'mean of ratios' else ''}.",
-        "Changes are against the plain model, item by item; bars: 95% intervals by paired bootstrap over pictures, the "
-        "exact bound where no answer changed sides.",
-        f"Filled: stands at {FDR}.",
+        *_COMPARED,
     ]
     still = int((cells["visual_change"].to_numpy(dtype=float) == 0).sum())
     if still:
