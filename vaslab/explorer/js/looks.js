@@ -49,7 +49,7 @@ export class Looks {
       : "Drag a box on the picture: which heads look most at it?";
     this.ask.hidden = done || !marked.length || !data.meta.kernel;
     this.ask.disabled = looks.state === "busy";
-    if (document.activeElement !== this.field)
+    if (this.field.getRootNode().activeElement !== this.field)
       this.field.value = !known && marked.length ? marked[0].map(Math.round).join(", ") : "";
     this.field.parentElement.hidden = !data.meta.kernel;
     fill(this.lists, ...(done ? looks.runs.map((heads, r) => this.list(data, heads, r)) : []));
