@@ -82,7 +82,7 @@ def test_per_token_says_whether_length_was_all():
     long = under("odd", 1 / 3, 0.5, tokens=62)
     table = system_prompts_table([third, long])
     assert table["vas_ratio_changed"].tolist() == [False, True]
-    assert per_token_of(table) == "Per token, no system prompt clearly changes VAS."
+    assert per_token_of(table) == "No system prompt clearly changes VAS (mean of ratios, per token)."
     moved = per_token_of(system_prompts_table([third, under("odd", 1 / 3, 0.5)]))
     assert re.fullmatch(r"Per token, VAS moves by up to ÷(2.9|3.0)\d \(odd\)\.", moved)
 
@@ -123,3 +123,13 @@ def test_ticks_reach_past_what_is_drawn(reach: float) -> None:
         assert ticks[0] <= -reach
         assert ticks[-1] >= reach
         assert len(ticks) == len(set(texts)) in (5, 7)
+
+
+def test_a_change_on_the_floor_is_a_bound_and_per_token_names_its_form():
+    own, long = under("own", 1, 0.5), under("long", 3, 0.5)
+    table = system_prompts_table([own, long])
+    assert per_token_of(table).startswith("VAS (mean of ratios, per token) moves by up to ×")
+    long.capture["clamped"][:] = 0.4
+    assert "moves VAS (mean of ratios) by at least ×" in title(
+        system_prompts(system_prompts_table([own, long]))
+    )

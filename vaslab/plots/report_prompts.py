@@ -8,13 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.plots.page import Section
+from vaslab.plots.report_checkpoint import figures
 from vaslab.plots.scatter_numbers import findings, scatter_table
 from vaslab.plots.scatter_words import statistics_of
 from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.system_prompts import system_prompts
 from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
 from vaslab.plots.system_prompts_words import per_token_of, title_of
-from vaslab.plots.text import counted
+from vaslab.plots.text import counted, vas_words
 from vaslab.statistics.correlation import FEWEST
 
 HEADING = "Does it survive other system prompts?"
@@ -70,7 +71,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "system prompt": row["prompt"],
             "checkpoint": row["checkpoint"],
             "system tokens": round(row["system_tokens"]),
-            "VAS": f"{row['vas']:.3g}",
+            vas_words(table.attrs["vas"]["form"]): figures(row["vas"]),
             "change": _change(row, "vas_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
             "change per token": _change(row, "vas_per_token_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
             "accuracy %": f"{100 * row['accuracy']:.1f}",

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas_per_item
+from vaslab.metrics import floored, vas_per_item
 from vaslab.plots.levels import accuracy_change, accuracy_level, change_terms, row_of, tested, vas_level
 from vaslab.prompts.roles import SYSTEM_ROLES
 from vaslab.statistics import aligned, product_interval
@@ -48,9 +48,9 @@ def system_prompts_table(
         cluster: picture of each item; resampled whole. seed: of the bootstrap, paired.
 
     Returns:
-        One row a run, prompts in their first order: checkpoint, prompt, system_tokens (mean over items), vas,
-        vas_per_token and accuracy, each with _low and _high; vas_ratio, vas_per_token_ratio (to the reference) and
-        accuracy_change (parts of one), each with _low, _high, _p, _p_adjusted (Benjamini-Hochberg over all rows but
+        One row a run, prompts in their first order: checkpoint, prompt, system_tokens (mean over items),
+        clamped_share (of denominators of VAS at 1e-6), vas, vas_per_token and accuracy, each with _low and _high;
+        vas_ratio, vas_per_token_ratio (to the reference) and accuracy_change (parts of one), each with _low, _high, _p, _p_adjusted (Benjamini-Hochberg over all rows but
         the references), _changed; n_items. `attrs["vas"]` holds the attributes of the VAS, `attrs["reference"]` the
         prompt.
 
@@ -103,6 +103,7 @@ def _row(
         "checkpoint": run.checkpoint,
         "prompt": run.prompt,
         "system_tokens": float(keys.mean()),
+        "clamped_share": float(floored(run.capture, queries, form, sink)),
     }
     for name, per_token in NAMES.items():
         row |= row_of(name, vas_level(run.capture, queries, form, sink, per_token, cluster, seed))

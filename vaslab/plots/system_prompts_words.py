@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import counted, dotted, points, shortened, times_text, unbroken, vas_words
+from vaslab.plots.text import bound_words, counted, dotted, points, shortened, times_text, unbroken, vas_words
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -21,7 +21,7 @@ def title_of(table: pd.DataFrame) -> str:
     name = vas_words(said["form"])
     vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
     right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
-    moved = "" if vas is None else f"{name} by up to {times_text(vas['vas_ratio'])} ({_who(vas, table)})"
+    moved = "" if vas is None else f"{name} by {_times(vas, 'vas_ratio', table)} ({_who(vas, table)})"
     scored = (
         ""
         if right is None
@@ -42,9 +42,17 @@ def per_token_of(table: pd.DataFrame) -> str:
     if not others["vas_per_token_ratio_p"].notna().any():
         return ""
     found = _largest(others[others["vas_per_token_ratio_changed"]], "vas_per_token_ratio", log=True)
+    name = vas_words(table.attrs["vas"]["form"], per_token=True)
     if found is None:
-        return "Per token, no system prompt clearly changes VAS."
-    return f"Per token, VAS moves by up to {times_text(found['vas_per_token_ratio'])} ({_who(found, table)})."
+        return f"No system prompt clearly changes {name}."
+    return f"{name} moves by {_times(found, 'vas_per_token_ratio', table)} ({_who(found, table)})."
+
+
+def _times(row: pd.Series, name: str, table: pd.DataFrame) -> str:
+    """The largest change of VAS; a bound where it rests on the floor of the denominator under one of the prompts."""
+    own = table[(table["checkpoint"] == row["checkpoint"]) & (table["prompt"] == table.attrs["reference"])]
+    shares = (float(own["clamped_share"].iloc[0]), float(row["clamped_share"]))
+    return f"{bound_words(row[name], shares) or 'up to '}{times_text(row[name])}"
 
 
 def _largest(rows: pd.DataFrame, name: str, log: bool) -> pd.Series | None:

@@ -139,7 +139,7 @@ def _title(image: Floats) -> str:
 
 def _subtitle(words: dict[str, str | None], item: str, n: int, value: str) -> str:
     what = (
-        "VAS per answer token and layer"
+        "VAS (ratio of means over heads) per answer token and layer"
         if value == "vas"
         else "share of attention on the image, per answer token"
     )
