@@ -26,6 +26,8 @@ from vaslab.studies.study_file import study_of
 
 BASE = "base"
 _SET_HERE = ("model", "data", "out", "seed")
+_STDERR = 2
+"""The process's own, also where sys.stderr is a notebook's."""
 _TOLD = 5
 """Last lines of a log that are shown where its command failed."""
 
@@ -196,8 +198,8 @@ def _started(
     program = f"import sys; from {module} import main; sys.argv[0] = 'avar'; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", program, *words],
-        stdout=log or sys.stderr,
-        stderr=log or sys.stderr,
+        stdout=log or _STDERR,
+        stderr=log or _STDERR,
         env={**os.environ, **(environment or {})},
     )
 

@@ -1,5 +1,6 @@
 """`avar stages`: what is asked is checked before anything runs; what is done is not done again."""
 
+import io
 import json
 import os
 import signal
@@ -185,6 +186,12 @@ def test_a_stage_that_fails_ends_the_run_with_its_name_and_its_last_words(tmp_pa
     with pytest.raises(VaslabError, match=r"seed 0, stage cold ended with exit code 3: .*there is no model"):
         run_stages(asked)
     assert not (tmp_path / "out" / "seed-0" / "rl.log").exists()
+
+
+def test_a_command_starts_where_stderr_is_no_file(monkeypatch):
+    """As in a notebook."""
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert stages._started("vaslab.cli.app", ["--version"]).wait() == 0
 
 
 @pytest.mark.tiny
