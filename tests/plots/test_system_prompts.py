@@ -84,7 +84,7 @@ def test_per_token_says_whether_length_was_all():
     assert table["vas_ratio_changed"].tolist() == [False, True]
     assert per_token_of(table) == "No system prompt clearly changes VAS (mean of ratios, per token)."
     moved = per_token_of(system_prompts_table([third, under("odd", 1 / 3, 0.5)]))
-    assert re.fullmatch(r"Per token, VAS moves by up to ÷(2.9|3.0)\d \(odd\)\.", moved)
+    assert re.fullmatch(r"VAS \(mean of ratios, per token\) moves by up to ÷(2.9|3.0)\d \(odd\)\.", moved)
 
 
 def test_clear_changes_are_filled_and_checkpoints_have_their_own_row():

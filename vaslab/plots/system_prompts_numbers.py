@@ -50,9 +50,9 @@ def system_prompts_table(
     Returns:
         One row a run, prompts in their first order: checkpoint, prompt, system_tokens (mean over items),
         clamped_share (of denominators of VAS at 1e-6), vas, vas_per_token and accuracy, each with _low and _high;
-        vas_ratio, vas_per_token_ratio (to the reference) and accuracy_change (parts of one), each with _low, _high, _p, _p_adjusted (Benjamini-Hochberg over all rows but
-        the references), _changed; n_items. `attrs["vas"]` holds the attributes of the VAS, `attrs["reference"]` the
-        prompt.
+        vas_ratio, vas_per_token_ratio (to the reference) and accuracy_change (parts of one), each with _low, _high, _p,
+        _p_adjusted (Benjamini-Hochberg over all rows but the references), _changed; n_items. `attrs["vas"]` holds the
+        attributes of the VAS, `attrs["reference"]` the prompt.
 
     Raises:
         UsageError: no run, two of one checkpoint and prompt, a checkpoint that was not measured under the reference,
