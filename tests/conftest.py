@@ -8,32 +8,34 @@ import signal
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
-import torch
 
-from vaslab.models import Vlm, load_model
-from vaslab.organism.build import build_model, build_processor
-from vaslab.prompts.processor import QwenImageProcessor
-
-torch.set_num_threads(1)
-# imports make objects by the million, none of which goes again: each collection would look at them all
-gc.disable()
 # a shell that starts the tests in the background has it ignored, and so would every process that a test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# imports make objects by the million, none of which goes again: each collection would look at them all
+gc.disable()
 
 
 def pytest_collection_finish() -> None:
+    """Torch is loaded no sooner than here: a process that hands tests to workers collects none and needs none."""
+    import torch
+
+    torch.set_num_threads(1)
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(scope="session")
-def processor() -> QwenImageProcessor:
+def processor():
+    from vaslab.organism.build import build_processor
+
     return build_processor()
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory, processor):
     """A random model of 2 layers, 4 heads and 2 key-value heads, saved as anyone would save theirs."""
+    from vaslab.organism.build import build_model
+
     folder = tmp_path_factory.mktemp("tiny")
     build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64).save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -41,5 +43,7 @@ def tiny_folder(tmp_path_factory, processor):
 
 
 @pytest.fixture
-def tiny(tiny_folder) -> Vlm:
+def tiny(tiny_folder):
+    from vaslab.models import load_model
+
     return load_model(tiny_folder)
