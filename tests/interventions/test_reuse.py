@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import LogitsProcessor
 
 import vaslab
+from vaslab.attention import text_decoder
 from vaslab.errors import UsageError
 from vaslab.interventions import INTERVENTIONS, EditedModel, Region, make_intervention
 from vaslab.prompts.encode import encode
@@ -23,6 +24,7 @@ STATEFUL = {
     "pai": {"gamma": 1.5, "alpha": 0.5, "layers": "all"},
     "sparc": {"tau": 0.0, "alpha": 2.0, "layer": 1},
     "var": {"tau": 3.0, "least": 0.0, "rho": 1.0, "p": 0.0},
+    "adaptvis": {"unsure": 0.2, "sure": 3.0},
 }
 """Settings under which each keeps something of every row, and it shows."""
 KINDS = list({entry.kind: name for name, entry in reversed(INTERVENTIONS.items())}.values())
@@ -169,6 +171,53 @@ def test_beams_carry_what_is_kept_of_their_rows(qwen, encoded, name):
         scores = [step[item].log_softmax(-1) for step in alone.logits]
         total = sum(float(step[int(beams.sequences[item, n + at])]) for at, step in enumerate(scores))
         assert total == pytest.approx(float(beams.sequences_scores[item]), abs=2e-4)
+
+
+def positions_run(vlm, inputs, name, **settings):
+    """How many positions each pass of the first layer had, and what was generated."""
+    seen = []
+    first = text_decoder(vlm.model)[1].layers[0]
+    handle = first.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append((args[0] if args else kwargs["hidden_states"]).shape[1]),
+        with_kwargs=True,
+    )
+    try:
+        with vaslab.intervene(vlm, name, **settings):
+            found = generated(vlm, inputs)
+    finally:
+        handle.remove()
+    return seen, found
+
+
+def test_the_confidence_of_adaptvis_costs_no_second_prompt(vlm, encoded):
+    """The last row alone runs again, where it alone is edited; within another block the prompt runs twice."""
+    n = encoded.roles.shape[1]
+    settings = {"unsure": 0.5, "sure": 2.0}
+    passes, found = positions_run(vlm, encoded.inputs, "adaptvis", **settings)
+    assert passes == [n, 1, 1, 1, 1]
+    with vaslab.intervene(vlm, "enhance", alpha=0):
+        passes, twice = positions_run(vlm, encoded.inputs, "adaptvis", **settings)
+    assert passes == [n, n, 1, 1, 1]
+    assert torch.equal(found.sequences, twice.sequences)
+    assert closest(found, twice) < 1e-5
+    for more, want in (
+        ({"queries": "after_image"}, [n, n, 1, 1, 1]),
+        ({"threshold": 0}, [n, 1, 1, 1]),
+        ({"strength": 0}, [n, 1, 1, 1]),
+    ):
+        assert positions_run(vlm, encoded.inputs, "adaptvis", **{**settings, **more})[0] == want
+
+
+def test_adaptvis_gives_a_call_all_that_it_asks_for(qwen, encoded):
+    """Logits of every position, and those of a call that keeps a cache, are of the whole prompt."""
+    n = encoded.roles.shape[1]
+    settings = {"unsure": 0.2, "sure": 3.0}
+    with torch.no_grad(), vaslab.intervene(qwen, "adaptvis", **settings):
+        told = generated(qwen, encoded.inputs).logits[0]
+        for options in ({"use_cache": False}, {"use_cache": True}):
+            whole = qwen.model(**encoded.inputs, **options).logits
+            assert whole.shape[1] == n
+            assert torch.allclose(whole[:, -1], told, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["vaf", "pai"])

@@ -1,12 +1,14 @@
 """Edits of attention without an S x S matrix.
 
 A scaled score is a scaled key, f * (q . k) = q . (f * k); a scaled weight is a bias, p * f renormalised =
-softmax(score + log f), which rides in spare columns of query and key. Where that does not hold for all queries
-of a call, where an edit is code, or where there is one query, scores are computed for chunks of the edited
-rows. Edited keys and values live for one call: the cache was filled before and never holds them.
+softmax(score + log f), which rides in a mask that is there anyway, or else in spare columns of query and key.
+Queries of a call that are left alone keep the plain output, and the others are computed in chunks of rows. Where
+steps differ in their queries, or an edit is code, it is done by scores.
+Edited keys and values live for one call: the cache was filled before and never holds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, log2
 
 import torch
@@ -16,12 +18,14 @@ from torch.nn.functional import dropout as drop
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from vaslab.attention.request import Edit
-from vaslab.attention.steps import CHUNK, REMOVED, LayerEdit, Step, chunks
+from vaslab.attention.steps import REMOVED, LayerEdit, Step
 from vaslab.attention.visibility import Visibility, take_rows
 
 # Scores held at once, in bytes: what stays in cache on a CPU; on a GPU, what keeps it busy.
 _CPU_BYTES = 4 * 2**20
 _GPU_BYTES = 256 * 2**20
+# Rows of one call of the kernel with a mask of its own.
+CHUNK = 256
 
 
 def rows_at_once(batch: int, n_heads: int, n_keys: int, device: torch.device) -> int:
@@ -32,7 +36,7 @@ def rows_at_once(batch: int, n_heads: int, n_keys: int, device: torch.device) ->
 
 def _composed(
     steps: Sequence[Step],
-) -> tuple[Float[Tensor, "batch head key"] | None, Float[Tensor, "batch head key"] | None]:
+) -> tuple[Float[Tensor, "batch any key"] | None, Float[Tensor, "batch any2 key"] | None]:
     """Steps in order as one: scores * scale + bias; None where there is no such part."""
     scale: Tensor | None = None
     bias: Tensor | None = None
@@ -49,6 +53,27 @@ def _composed(
     return scale, bias
 
 
+def _in_mask(steps: Sequence[Step], dtype: torch.dtype) -> bool:
+    """Whether the bias of the keys can be added to a mask: it is one for all heads, and exact in this type."""
+    exact = dtype in (torch.float32, torch.float64)
+    return all(
+        step.factor is not None and len(step.factor[0]) == 1 and (exact or step.binary) for step in steps
+    )
+
+
+def _with_bias(
+    mask: Shaped[Tensor, "..."] | None, bias: Float[Tensor, "batch 1 key"], dtype: torch.dtype
+) -> Shaped[Tensor, "batch any row key"]:
+    """A mask, boolean or additive or none, with the bias of each key."""
+    bias = bias[:, :, None].to(dtype)
+    if mask is None:
+        return bias
+    if mask.dtype == torch.bool:
+        # The least float instead of -inf, as in `masked`.
+        return torch.where(mask, bias, torch.finfo(dtype).min)
+    return (mask + bias).clamp(min=torch.finfo(dtype).min)
+
+
 def edited_operands(
     steps: Sequence[Step], query: Tensor, key: Tensor, value: Tensor, scaling: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,7 +81,10 @@ def edited_operands(
     n_kv, shares = key.shape[1], query.shape[1] // key.shape[1]
     scale, bias = _composed(steps)
     if all(step.shared for step in steps):
-        scale, bias = (x if x is None else x.unflatten(1, (n_kv, shares))[:, :, 0] for x in (scale, bias))
+        scale, bias = (
+            x if x is None or x.shape[1] == 1 else x.unflatten(1, (n_kv, shares))[:, :, 0]
+            for x in (scale, bias)
+        )
     else:
         key, value = key.repeat_interleave(shares, dim=1), value.repeat_interleave(shares, dim=1)
     if scale is not None:
@@ -66,7 +94,7 @@ def edited_operands(
     # A power of two is exact in every type; the bias is split in two terms so that half precision rounds it
     # once less.
     lever = 2.0 ** ceil(-log2(scaling))
-    bias = bias / (scaling * lever)
+    bias = bias.expand(-1, key.shape[1], -1) / (scaling * lever)
     high = bias.to(key.dtype)
     low = (bias - high.float()).to(key.dtype)
     spare = pad(torch.stack([high, low], dim=-1), (0, 6))
@@ -122,6 +150,41 @@ def _by_rows(
     return out.view(batch, n_heads, rows, -1).transpose(1, 2)
 
 
+def kernel_attention(
+    query: Shaped[Tensor, "batch head query dim"],
+    key: Shaped[Tensor, "batch kv key dim"],
+    value: Shaped[Tensor, "batch kv key wide"],
+    mask: Shaped[Tensor, "..."] | None,
+    scaling: float,
+    dropout: float = 0.0,
+    causal: bool = False,
+) -> Shaped[Tensor, "batch query head wide"]:
+    """Attention by a fused kernel, with a mask and heads that share keys."""
+    shares = query.shape[1] // key.shape[1]
+    if shares > 1 and mask is not None and query.device.type == "cuda":
+        # A mask and grouped heads together leave the fused kernels of CUDA.
+        key, value = (x.repeat_interleave(shares, dim=1) for x in (key, value))
+    gqa = key.shape[1] != query.shape[1]
+    out = scaled_dot_product_attention(
+        query, key, value, mask, dropout, is_causal=causal, scale=scaling, enable_gqa=gqa
+    )
+    return out.transpose(1, 2)
+
+
+def _one_query(
+    edit: LayerEdit, query: Tensor, key: Tensor, value: Tensor, visible: Visibility, scaling: float
+) -> Shaped[Tensor, "batch 1 head width"] | None:
+    """Attention of a single query whose keys have a bias, the heads that share keys as rows; None if it is more."""
+    scale, bias = _composed(edit.steps) if edit.by_operands else (None, None)
+    if bias is None or scale is not None or not _in_mask(edit.steps, query.dtype):
+        return None
+    packed = query.reshape(len(query), key.shape[1], -1, query.shape[-1])
+    mask = _with_bias(visible.mask, bias, query.dtype)
+    return scaled_dot_product_attention(packed, key, value, mask, scale=scaling).reshape(
+        len(query), 1, query.shape[1], -1
+    )
+
+
 def edited_attention(
     edit: LayerEdit,
     base: Shaped[Tensor, "batch leading head width"] | None,
@@ -136,8 +199,8 @@ def edited_attention(
 
     Args:
         edit: the edits of this layer.
-        base: the output of the leading queries without them, up to the last one that is not edited; None where
-            they hold for all.
+        base: the output of the leading queries without them, up to the last one that an item leaves alone; None
+            where there is none.
         query: queries.
         key: keys, with positions applied; not changed.
         value: values.
@@ -148,51 +211,63 @@ def edited_attention(
     # dim: width of query and key. width: width of value.
     batch, n_heads, n_queries, _ = query.shape
     width = value.shape[-1]
+    if n_queries == 1 and not dropout:
+        out = _one_query(edit, query, key, value, visible, scaling)
+        if out is not None:
+            return out
+    attend: Callable[[Tensor], Tensor]
     if n_queries == 1 or not edit.by_operands:
         size = rows_at_once(batch, n_heads, key.shape[2], query.device)
 
-        def attend(index: Tensor) -> Tensor:
-            return _by_rows(edit, query, key, value, visible, scaling, dropout, index)
-
+        attend = partial(_by_rows, edit, query, key, value, visible, scaling, dropout)
+    elif base is None:
+        q, k, v = edited_operands(edit.steps, query, key, value, scaling)
+        out = kernel_attention(q, k, v, visible.mask, scaling, dropout, visible.kernel_causal)
+        return out[..., :width]
     else:
         size = CHUNK
-        q, k, v = edited_operands(edit.steps, query, key, value, scaling)
-        gqa = k.shape[1] != n_heads
-        if gqa and visible.mask is not None:
-            # A mask and grouped heads together leave the fused kernels of CUDA.
-            k, v = (x.repeat_interleave(n_heads // k.shape[1], dim=1) for x in (k, v))
-            gqa = False
-        if base is None:
-            out = scaled_dot_product_attention(
-                q, k, v, visible.mask, dropout, is_causal=visible.kernel_causal, scale=scaling, enable_gqa=gqa
-            )
-            return out[..., :width].transpose(1, 2)
-
-        def attend(index: Tensor) -> Tensor:
-            # Keys after the last row are seen by none of them.
-            end = int(index[0, -1]) + 1 if visible.kernel_causal else None
-            mask = visible.rows(index)
-            out = scaled_dot_product_attention(
-                take_rows(q, index),
-                k[:, :, :end],
-                v[:, :, :end],
-                mask if mask is None else mask[..., :end],
-                dropout,
-                scale=scaling,
-                enable_gqa=gqa,
-            )
-            return out[..., :width].transpose(1, 2)
-
+        attend = _by_chunks(edit, query, key, value, visible, scaling, dropout)
     plain = 0 if base is None else base.shape[1]
     if plain == 0 and n_queries <= size:
         return attend(torch.arange(n_queries, device=query.device).expand(batch, -1))
     result = query.new_empty(batch, n_queries, n_heads, width)
     if base is not None:
         result[:, :plain] = base
-    edited = edit.on.any(0) if plain else edit.on.new_ones(n_queries)
-    for part in chunks(edited.nonzero()[:, 0], size):
+    for part in edit.rows.split(size):
         out = attend(part[None].expand(batch, -1))
         if int(part[0]) < plain:
-            out = torch.where(edit.on[:, part, None, None], out, result[:, part])
+            taken = edit.on[:, part] | (part >= plain)
+            out = torch.where(taken[..., None, None], out, result[:, part])
         result[:, part] = out
     return result
+
+
+def _by_chunks(
+    edit: LayerEdit,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Visibility,
+    scaling: float,
+    dropout: float,
+) -> Callable[[Tensor], Tensor]:
+    """Attention of chunks of rows by the kernel, under changes of keys that hold for all of them."""
+    width = value.shape[-1]
+    scale, bias = _composed(edit.steps)
+    if bias is not None and _in_mask(edit.steps, query.dtype):
+        q, k, v = query, key if scale is None else key * scale[..., None].to(key.dtype), value
+    else:
+        q, k, v = edited_operands(edit.steps, query, key, value, scaling)
+        bias = None
+
+    def attend(index: Tensor) -> Tensor:
+        # Keys after the last row are seen by none of them.
+        end = int(index[0, -1]) + 1 if visible.kernel_causal else visible.n_keys
+        mask = visible.rows(index)
+        mask = mask if mask is None else mask[..., :end]
+        if bias is not None:
+            mask = _with_bias(mask, bias[..., :end], q.dtype)
+        out = kernel_attention(take_rows(q, index), k[:, :, :end], v[:, :, :end], mask, scaling, dropout)
+        return out[..., :width]
+
+    return attend

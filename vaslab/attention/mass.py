@@ -7,25 +7,19 @@ Two routes. Rows: scores of the asked rows alone, in float32, a chunk at a time.
 each group is appended to V, so that the kernel that averages the values averages the indicators too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor
-from torch.nn.functional import one_hot, pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from vaslab.attention.edits import edited_attention, edited_scores, rows_at_once
-from vaslab.attention.request import CustomEdit, Request, padded_to_eight
-from vaslab.attention.steps import AnyEdit, LayerEdit, holds_for_all, resolve
+from vaslab.attention.grouped import Kernel, by_groups, grouped_attention, with_columns
+from vaslab.attention.request import CustomEdit, Request, indicators
+from vaslab.attention.steps import AnyEdit, LayerEdit, Plans, resolve
 from vaslab.attention.visibility import Visibility, take_rows
 from vaslab.errors import UsageError, VaslabError
-
-Kernel = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-
-
-def indicators(groups: Int[Tensor, "batch key"], n_groups: int) -> Float32[Tensor, "batch key group"]:
-    """1 where a key belongs to a group; a key of group -1 belongs to none."""
-    return one_hot(groups.clamp(min=0).long(), n_groups).float() * (groups >= 0)[..., None]
 
 
 def call_rows(request: Request, visible: Visibility, device: torch.device) -> Int[Tensor, "batch row"] | None:
@@ -101,20 +95,6 @@ def rows_mass(
         return torch.where(inside[:, None, :, None], mass, torch.zeros_like(mass))
 
 
-def _with_columns(
-    query: Tensor, key: Tensor, value: Tensor, groups: Tensor, n_groups: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Append the group columns to the values and zeros to query and key, all to one width.
-
-    A value wider than the key would leave the fused kernels for one that builds the S x S matrix.
-    """
-    width = padded_to_eight(max(key.shape[-1], value.shape[-1] + n_groups))
-    columns = indicators(groups, n_groups).to(value.dtype)[:, None].expand(-1, value.shape[1], -1, -1)
-    rest = width - value.shape[-1] - n_groups
-    wide = torch.cat([value, pad(columns, (0, rest)) if rest else columns], dim=-1)
-    return pad(query, (0, width - query.shape[-1])), pad(key, (0, width - key.shape[-1])), wide
-
-
 def _split_columns(
     out: Tensor, width: int, request: Request, visible: Visibility
 ) -> tuple[Tensor, Float32[Tensor, "batch head row group"]]:
@@ -143,6 +123,7 @@ def attention_and_mass(
     scaling: float,
     dropout: float = 0.0,
     edits: Sequence[AnyEdit] = (),
+    plans: Plans | None = None,
 ) -> tuple[Float[Tensor, "batch query head width"], Float32[Tensor, "batch head row group"] | None]:
     """Attention output of one layer, edited where asked, and its mass per group of keys where it is measured.
 
@@ -157,6 +138,7 @@ def attention_and_mass(
         scaling: factor on q . k.
         dropout: dropout of attention weights; masses are those before it.
         edits: changes of the attention, in order; that of the request comes last.
+        plans: what other layers of the call have resolved of the edits.
 
     Raises:
         UsageError: the request does not fit the call.
@@ -173,18 +155,19 @@ def attention_and_mass(
         edits = (*edits, request.edit)
     custom = [edit for edit in edits if isinstance(edit, CustomEdit)]
     value = _with_gain(value, custom, layer)
-    edit = resolve(edits, layer, visible, n_heads, n_kv, batch, query.device)
+    edit = resolve(edits, layer, visible, n_heads, n_kv, batch, query.device, plans)
     measured = request if request is not None and request.wants(layer) else None
     by_columns = measured is not None and _by_columns(measured, n_queries, n_keys, dropout)
     q, k, v = query, key, value
     if by_columns and measured is not None:
         groups = measured.key_groups(n_keys).to(query.device)
-        q, k, v = _with_columns(query, key, value, groups, measured.n_groups)
+        q, k, v = with_columns(query, key, value, groups, measured.n_groups)
     if edit is None:
         out = kernel(q, k, v, n_queries)
+    elif by_groups(edit, dropout):
+        out = grouped_attention(edit.steps[0], q, k, v, visible, kernel, scaling)
     else:
-        plain = 0 if holds_for_all(edit, visible) else edit.leading
-        base = kernel(q, k, v, plain) if plain else None
+        base = kernel(q, k, v, edit.leading) if edit.leading else None
         out = edited_attention(edit, base, q, k, v, visible, scaling, dropout)
     mass = None
     if measured is not None and by_columns:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from vaslab.errors import UsageError
 
@@ -22,6 +23,11 @@ _MAX_COLUMNS = 64
 def padded_to_eight(n: int) -> int:
     """Round up to a multiple of 8, the head width that fused kernels take."""
     return -(-n // 8) * 8
+
+
+def indicators(groups: Int[Tensor, "batch key"], n_groups: int) -> Float32[Tensor, "batch key group"]:
+    """1 where a key belongs to a group; a key of group -1 belongs to none."""
+    return one_hot(groups.clamp(min=0).long(), n_groups).float() * (groups >= 0)[..., None]
 
 
 def _check_groups(groups: Tensor, n_groups: int, owner: str) -> None:
@@ -84,6 +90,9 @@ class Edit:
     new_queries: bool = False
     _active: tuple[bool, ...] = field(init=False, default=(), repr=False)
     _removes: tuple[bool, ...] = field(init=False, default=(), repr=False)
+    _likeness: tuple[int, ...] = field(init=False, default=(), repr=False)
+    _uniform: tuple[bool, ...] = field(init=False, default=(), repr=False)
+    _binary: tuple[bool, ...] = field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("logit", "prob"):
@@ -112,6 +121,12 @@ class Edit:
         # Asked at every layer and step: known once, so that no device is asked again.
         object.__setattr__(self, "_active", tuple((self.factor != 1).flatten(1).any(1).tolist()))
         object.__setattr__(self, "_removes", tuple((self.factor == 0).flatten(1).any(1).tolist()))
+        alike = self.factor.flatten(1).unique(dim=0, return_inverse=True)[1] if len(self.factor) else []
+        object.__setattr__(self, "_likeness", tuple(int(number) for number in alike))
+        uniform = (self.factor == self.factor[:, :1]).flatten(1).all(1)
+        object.__setattr__(self, "_uniform", tuple(uniform.tolist()))
+        binary = ((self.factor == 0) | (self.factor == 1)).flatten(1).all(1)
+        object.__setattr__(self, "_binary", tuple(binary.tolist()))
 
     def active(self, layer: int) -> bool:
         """Whether any head of the layer is changed.
@@ -130,6 +145,18 @@ class Edit:
         """Whether the layer has a factor 0."""
         return bool(self._removes[layer])
 
+    def likeness(self, layer: int) -> int:
+        """The same number for layers whose factors are the same."""
+        return self._likeness[layer]
+
+    def uniform(self, layer: int) -> bool:
+        """Whether all heads of the layer do the same."""
+        return bool(self._uniform[layer])
+
+    def binary(self, layer: int) -> bool:
+        """Whether the layer's factors are 0 and 1 alone."""
+        return bool(self._binary[layer])
+
     def key_groups(self, n_keys: int) -> Int[Tensor, "batch key"]:
         """The edit's label of each of `n_keys` absolute positions."""
         return _extended(self.groups, n_keys, self.new_group, "Edit")
@@ -146,9 +173,12 @@ class Edit:
 class CustomEdit:
     """A change of attention that no table of factors says, written as code. Each stage may be left as it is.
 
-    Positions are absolute. The stages of one layer and call run in this order: `gain`, `queries`, `scores`,
-    `output`.
+    Positions are absolute. The stages of one layer and call run in this order: `gain`, `queries`, `scores` (or `groups`
+    and `factors`, where `n_groups` is above 0), `output`.
     """
+
+    n_groups: int = 0
+    """Number of groups of keys whose weights each row multiplies by a factor of its own; 0 = by `scores`."""
 
     def gain(
         self,
@@ -174,6 +204,16 @@ class CustomEdit:
     ) -> Float[Tensor, "batch head row key"]:
         """New scaled scores of some rows; keys that a row does not see hold the least number of the type."""
         return scores
+
+    def groups(self, layer: int, n_keys: int) -> Int[Tensor, "batch key"]:
+        """The group of each key, -1 = its weight is left alone. Asked where `n_groups` is above 0."""
+        raise NotImplementedError
+
+    def factors(
+        self, layer: int, mass: Float[Tensor, "batch head row group"]
+    ) -> Float[Tensor, "batch head row group"]:
+        """Factors on the weights of each group, from the masses of the groups; rows must still sum to 1."""
+        raise NotImplementedError
 
     def output(
         self,

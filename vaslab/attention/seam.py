@@ -8,7 +8,7 @@ the vision tower never sees it.
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from transformers.masking_utils import sdpa_mask
 
 from vaslab.attention.mass import attention_and_mass
 from vaslab.attention.request import CustomEdit, Request
-from vaslab.attention.steps import AnyEdit
+from vaslab.attention.steps import AnyEdit, Plans
 from vaslab.attention.visibility import Visibility
 from vaslab.errors import UsageError, VaslabError
 
@@ -35,6 +35,7 @@ class _Carried:
     request: Request | None
     edits: tuple[AnyEdit, ...]
     offset: int
+    plans: Plans = field(default_factory=Plans)
 
 
 def vaslab_attention(
@@ -95,6 +96,7 @@ def vaslab_attention(
         scaling=scaling,
         dropout=dropout,
         edits=carried.edits,
+        plans=carried.plans,
     )
 
 
@@ -305,6 +307,12 @@ def editing(model: nn.Module, edits: Callable[[], Sequence[AnyEdit]]) -> Iterato
 
     with _carrying(decoder, add):
         yield
+
+
+def n_carrying(model: nn.Module) -> int:
+    """How many requests and blocks of edits a pass of the text decoder would carry."""
+    hooks = text_decoder(model)[1]._forward_pre_hooks.values()
+    return sum(bool(getattr(hook, "carries", False)) for hook in hooks)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from vaslab.errors import UsageError
 
+# Rows of a mask that are read at once.
+_ROWS = 256
+
 
 def take_rows(
     x: Shaped[Tensor, "batch any query last"], index: Int[Tensor, "batch row"]
@@ -81,6 +84,22 @@ class Visibility:
         """As `rows`, True where a key is seen."""
         mask = self.rows(index)
         return None if mask is None else _open(mask)
+
+    def reach(self, keys: Bool[Tensor, "batch any key"]) -> Bool[Tensor, "batch any2 query"]:
+        """Whether each query sees any of these keys."""
+        if self.mask is None:
+            first = torch.where(keys.any(-1), keys.int().argmax(-1), self.n_keys)
+            last = torch.arange(self.offset, self.n_keys, device=keys.device)
+            return (last if self.causal else last.new_full(last.shape, self.n_keys - 1)) >= first[..., None]
+        found = []
+        for part in torch.arange(self.n_queries, device=keys.device).split(_ROWS):
+            opened = _open(self.mask if self.mask.shape[2] == 1 else self.mask[:, :, part])
+            if opened.shape[1] == 1:
+                seen = (opened[:, 0].float() @ keys.float().transpose(1, 2) > 0).transpose(1, 2)
+            else:
+                seen = (opened & keys[:, :, None]).any(-1)
+            found.append(seen.expand(-1, -1, len(part)))
+        return torch.cat(found, dim=2)
 
     def sees_any(self) -> Bool[Tensor, "mask_batch mask_head mask_row"] | None:
         """Whether a query sees any key at all; None where every query does."""

@@ -176,11 +176,11 @@ def _measured_logits(vlm: Vlm, request: Request, inputs: dict[str, Tensor]) -> T
 def _edited(vlm: Vlm, groups: Tensor, inputs: dict[str, Tensor], factor: float) -> Tensor:
     """Logits when the weights on the picture are multiplied by `factor`, for every query.
 
-    The factor of video, which has no key here, is never 1, so that the edit runs at strength zero too.
+    The factor of the first token is one that no softmax can tell from 1, so that the edit runs at strength zero too.
     """
     factors = torch.ones(vlm.n_layers, vlm.n_heads, len(KEY_ROLES), device=groups.device)
     factors[..., Role.image] = factor
-    factors[..., Role.video] = 0.5
+    factors[..., Role.system_sink] = 1 + 2**-23
     everyone = torch.ones_like(groups, dtype=torch.bool)
     edit = Edit(groups, factors, everyone, kind="prob")
     return _measured_logits(vlm, Request(groups, len(KEY_ROLES), route="rows", edit=edit), inputs)

@@ -2,6 +2,10 @@
 
 A first plain pass gives c, the probability of the likeliest first token. Then, in the prompt's last row, scores of
 visual keys Z <- w Z, with w = unsure where c < threshold (a softer look around), else sure (a sharper one).
+
+The paper runs two passes. As no other row of the prompt changes, generation here takes its keys and values from the
+first and runs the last row alone again; where more is asked than that (a measurement of the prompt, other rows edited,
+another intervention around it), there are two.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -19,7 +24,7 @@ from vaslab.attention import AnyEdit
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.intervention import Begin, OnKeys, number_in
-from vaslab.interventions.plain import plain_forward
+from vaslab.interventions.plain import plain_forward, prompt_into_cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +63,23 @@ class AdaptVis(OnKeys):
                     "adaptvis asks for the model's confidence before it answers, and this prompt holds an answer; "
                     "let the model generate it"
                 )
-            taken = ("past_key_values", "use_cache", "logits_to_keep", "return_dict")
-            inputs = {name: value for name, value in batch.inputs.items() if name not in taken}
-            logits = plain_forward(model, **inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
-            return self.by_confidence(batch, logits.float().softmax(-1).amax(-1))
+            if self.strength == 0 or self.unsure == self.sure == 1:
+                return []
+            if self.threshold == 0 or self.unsure == self.sure:
+                return self.by_confidence(batch, torch.ones(len(batch), device=batch.roles.device))
+            plain = prompt_into_cache(model, batch.inputs) if self._last_row_alone(batch) else None
+            if plain is None:
+                taken = ("past_key_values", "use_cache", "logits_to_keep", "return_dict")
+                inputs = {name: value for name, value in batch.inputs.items() if name not in taken}
+                plain = plain_forward(model, **inputs, use_cache=False, logits_to_keep=1)
+            return self.by_confidence(batch, plain.logits[:, -1].float().softmax(-1).amax(-1))
 
         yield begin
+
+    def _last_row_alone(self, batch: Batch) -> bool:
+        """Whether the rest of the prompt is as in the plain pass, and the last token is of text."""
+        edited, _ = self.edited(batch)
+        return not bool((edited[:, :-1] | batch.visual[:, -1:]).any())
 
     def by_confidence(self, batch: Batch, confidence: Float[Tensor, " batch"]) -> Sequence[AnyEdit]:
         """The edits of a batch whose confidences are known."""

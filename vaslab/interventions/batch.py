@@ -37,7 +37,7 @@ class Batch:
         grids: (rows, columns) of visual tokens of each item's pictures.
         n_layers: decoder layers.
         n_heads: query heads per layer.
-        inputs: keywords of the model's call.
+        inputs: keywords of the model's call: what is changed here before it runs, it gets.
         moved: called with the row that each row becomes when beams change places; who keeps something of each row
             adds a function here.
     """

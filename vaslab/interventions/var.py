@@ -21,11 +21,12 @@ from transformers import PreTrainedModel
 from vaslab.attention import AnyEdit, CustomEdit, text_decoder
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Begin, Intervention, chosen_heads, fits, number_in
+from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, fits, number_in
+from vaslab.interventions.settings import dims_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Var(Intervention):
+class Var(OnKeys):
     """Settings of VAR, those of the released configuration for LLaVA-1.5-7B.
 
     Args:
@@ -38,10 +39,10 @@ class Var(Intervention):
         layers: the released code spares the last one, and so does `all` here.
     """
 
-    p: int | float = 0.6
-    tau: int | float = 20.0
-    rho: int | float = 0.5
-    least: int | float = 0.2
+    p: Any = 0.6
+    tau: Any = 20.0
+    rho: Any = 0.5
+    least: Any = 0.2
     dims: Any = None
 
     def __post_init__(self) -> None:
@@ -49,6 +50,14 @@ class Var(Intervention):
         for name in ("p", "rho", "least"):
             number_in(name, getattr(self, name), 0, 1)
         number_in("tau", self.tau, 0)
+        self._set(dims=dims_of(self.dims))
+
+    def check_fits(self, config: Any) -> None:
+        """See `Intervention`."""
+        super().check_fits(config)
+        width = int(config.get_text_config(decoder=True).hidden_size)
+        if self.dims is not None and max(self.dims) >= width:
+            raise UsageError(f"dims is {self.dims}; the hidden states have {width} dimensions")
 
     def touched(self, batch: Batch) -> Bool[Tensor, "layer head"]:
         """All layers means all but the last."""
@@ -62,9 +71,6 @@ class Var(Intervention):
         """Watch hidden states before each layer for sinks."""
         sinks: dict[int, Tensor] = {}
         decoder: Any = text_decoder(model)[1]
-        width = int(model.config.get_text_config(decoder=True).hidden_size)
-        if self.dims is not None and any(not 0 <= dim < width for dim in self.dims):
-            raise UsageError(f"dims is {tuple(self.dims)}; the hidden states have {width} dimensions")
 
         def begin(batch: Batch) -> Sequence[AnyEdit]:
             sinks.clear()
@@ -109,10 +115,13 @@ def sink_tokens(
 
 
 class _Redistributed(CustomEdit):
-    """The redistribution in one batch."""
+    """The redistribution in one batch: factors on sinks of the text, sinks of the picture, and the rest of it."""
+
+    n_groups = 3
 
     def __init__(self, settings: Var, batch: Batch, sinks: dict[int, Tensor]) -> None:
-        self.settings, self.sinks, self.visual = settings, sinks, batch.visual
+        self.settings, self.sinks = settings, sinks
+        self.keys, self.later_keys = settings.chosen_keys(batch)
         self.touched = settings.touched(batch)
         self.chosen, self.later = settings.edited(batch)
 
@@ -120,43 +129,26 @@ class _Redistributed(CustomEdit):
         """See `CustomEdit`. Items without a visual sink are left alone."""
         if not bool(self.touched[layer].any()):
             return None
-        visual = fits(self.visual, n_positions)
+        visual = fits(self.keys, n_positions, self.later_keys)
         sinks = self.sinks[layer][:, :n_positions].to(visual.device)
         return fits(self.chosen, n_positions, self.later) & (sinks & visual).any(1, keepdim=True)
 
-    def scores(
-        self,
-        layer: int,
-        scores: Float[Tensor, "batch head row key"],
-        positions: Int[Tensor, "batch row"],  # noqa: ARG002
-    ) -> Float[Tensor, "batch head row key"]:
+    def groups(self, layer: int, n_keys: int) -> Int[Tensor, "batch key"]:
         """See `CustomEdit`."""
-        n_keys = scores.shape[-1]
-        visual = fits(self.visual, n_keys).to(scores.device)[:, None, None]
-        sinks = self.sinks[layer][:, :n_keys].to(scores.device)[:, None, None]
-        total = scores.logsumexp(-1, keepdim=True)
-        weights = (scores - total).exp()
-        moved = redistributed(weights, visual, sinks, self.settings.p, self.settings.rho, self.settings.least)
-        changed = moved.log().clamp(min=torch.finfo(scores.dtype).min) + total
-        return torch.where(chosen_heads(self.touched, layer, scores), changed, scores)
+        visual = fits(self.keys, n_keys, self.later_keys)
+        sinks = self.sinks[layer][:, :n_keys].to(visual.device)
+        return torch.where(sinks, visual.int(), torch.where(visual, 2, -1))
 
-
-def redistributed(
-    weights: Float[Tensor, "batch head row key"],
-    visual: Bool[Tensor, "batch 1 1 key"],
-    sinks: Bool[Tensor, "batch 1 1 key"],
-    p: int | float,
-    rho: int | float,
-    least: int | float,
-) -> Float[Tensor, "batch head row key"]:
-    """Weights of each row after the redistribution, where the row is image-centric."""
-    mass = (weights * visual).sum(-1, keepdim=True)
-    held = (weights * (visual & sinks)).sum(-1, keepdim=True)
-    rest = weights * (visual & ~sinks)
-    left = rest.sum(-1, keepdim=True)
-    # The released code adds 1e-6 to every visual weight before it sums them.
-    share = held / (mass + 1e-6 * visual.sum(-1, keepdim=True))
-    centric = (share <= rho) & (mass >= least) & (left > 0)
-    budget = (1 - p) * (weights * sinks).sum(-1, keepdim=True)
-    moved = torch.where(sinks, p * weights, weights) + budget * rest / left.clamp(min=1e-30)
-    return torch.where(centric, moved, weights)
+    def factors(
+        self, layer: int, mass: Float[Tensor, "batch head row group"]
+    ) -> Float[Tensor, "batch head row group"]:
+        """See `CustomEdit`: those of the row's heads that are touched and image-centric."""
+        settings = self.settings
+        text, held, left = mass.unbind(-1)
+        # The released code adds 1e-6 to every visual weight before it sums them.
+        n_visual = self.keys.sum(1).to(mass.device)[:, None, None]
+        centric = (held / (held + left + 1e-6 * n_visual) <= settings.rho) & (held + left >= settings.least)
+        centric &= (left > 0) & chosen_heads(self.touched, layer, mass)[..., 0]
+        kept = torch.where(centric, settings.p, 1.0)
+        gained = (1 - settings.p) * (text + held) / left.clamp(min=1e-30)
+        return torch.stack([kept, kept, torch.where(centric, 1 + gained, 1.0)], dim=-1)
