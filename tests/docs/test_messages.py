@@ -10,7 +10,7 @@ from tests.docs.examples import DOCS, ROOT
 
 PASSED_ON = {
     ("vaslab.benchmarks.item", "BrokenItemError(self.broken)"): "what was said when the item was read",
-    ("vaslab.studies.study", "UsageError(found[0]"): "what the first run said",
+    ("vaslab.explorer.widget", 'UsageError(looks["note"])'): "what the view said of the region",
     ("trainers.data.record", "RecordError(str(error))"): "what the picture said",
     ("trainers.vard.local", "PromptRefusedError(str(error))"): "what the prompt's encoding said",
 }

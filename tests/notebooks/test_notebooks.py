@@ -2,6 +2,7 @@
 
 import ast
 import re
+from importlib import resources
 from pathlib import Path
 
 import jupytext
@@ -70,3 +71,9 @@ def test_a_notebook_runs_through_a_kernel(notebook, tmp_path, monkeypatch, capfd
     found = book.cells[-1].outputs[0].text
     assert "VAS" in found or "attention" in found
     assert written.stat().st_size < 2e6
+
+
+def test_the_table_of_the_shipped_stages_is_that_of_the_docs():
+    """An install holds no docs; the seventh notebook reads the table beside the checkpoints."""
+    shipped = resources.files("vaslab.organism") / "checkpoints" / "stages.csv"
+    assert shipped.read_bytes() == (NOTEBOOKS[0].parents[1] / "docs" / "stages.csv").read_bytes()
