@@ -10,7 +10,7 @@ from vaslab.errors import UsageError
 from vaslab.plots import compare, compare_table
 from vaslab.plots import theme as themes
 from vaslab.plots.compare_numbers import changed_layers
-from vaslab.plots.text import change_text
+from vaslab.plots.text import change_text, text_width
 
 
 def words(fig: go.Figure) -> str:
@@ -191,3 +191,19 @@ def test_a_ratio_of_means_stops_at_the_floor_as_vas_itself_does() -> None:
     found = compare_table(made.hand(), second, form="ratio_of_means")
     np.testing.assert_allclose(found["ratio"], found["second"] / found["first"], rtol=1e-6)
     np.testing.assert_allclose(found["second"], [0.45 / 1e-6, 0.525 / 1e-6], rtol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [0, 2, 3, 5])
+def test_the_label_of_the_strongest_head_stays_inside_the_map(layer: int) -> None:
+    first, second = shifted({})
+    second["vas"][:, layer, 1] *= 40_000
+    fig = compare(first, second)
+    (label,) = [a for a in fig.layout.annotations if a.showarrow]
+    axis = fig.layout.xaxis10
+    pixels = (axis.domain[1] - axis.domain[0]) * fig.layout.width
+    cell = pixels / 6
+    start = (label.x + 0.5) * cell + label.ax
+    wide = text_width(label.text.replace("<b>", "").replace("</b>", ""), 12)
+    ends = (start, start + wide) if label.xanchor == "left" else (start - wide, start)
+    assert ends[0] > 0
+    assert ends[1] < pixels

@@ -186,3 +186,12 @@ def test_items_of_one_picture_are_one_witness() -> None:
     # two pictures that differ by 4 points: t = 4 / 2 on one degree of freedom
     moves = lazy_table(runs, cluster=picture).attrs["moves"]
     assert moves["p"].iloc[0] == pytest.approx(2 * scipy.stats.t.sf(2.0, 1), rel=1e-4)
+
+
+def test_more_than_two_that_move_are_counted() -> None:
+    runs = {"base": made.realistic(12, 4, 3)}
+    for at, size in enumerate((0.09, 0.06, 0.03, 0.02)):
+        runs[f"run-{at}"] = made.realistic(12, 4, 3)
+        runs[f"run-{at}"]["mass"][..., 3] += size
+    title = str(lazy(runs).layout.title.text).replace("<br>", " ")
+    assert "run-0 moves 9.0 points of attention to the image, run-1 6.0, 2 others less" in title

@@ -271,12 +271,17 @@ def _map(
 def _label(canvas: Canvas, maps: Maps, at: tuple[int, int], cells: Cells, on: dict[str, str]) -> None:
     """Which head changed most, and from what to what; beside its square, inside the map."""
     layer, head = at
-    right = layer < len(maps.layers) / 2
     low = head < len(maps.heads) / 2
-    text = (
-        f"<b>L{escape(maps.layers[layer])} H{escape(maps.heads[head])}</b>  "
-        f"{number(maps.first[at])} → {number(maps.second[at])}"
+    name, change = (
+        f"L{maps.layers[layer]} H{maps.heads[head]}",
+        f"{number(maps.first[at])} → {number(maps.second[at])}",
     )
+    wide = cells.cell_width / 2 + 24 + text_width(name, 12, bold=True) + text_width(f"  {change}", 12)
+    room = (len(maps.layers) - layer - 0.5) * cells.cell_width
+    right = (
+        layer < len(maps.layers) / 2 if wide <= min(room, cells.width - room) else room > cells.width - room
+    )
+    text = f"<b>{escape(name)}</b>  {change}"
     canvas.figure.add_annotation(
         x=layer,
         y=head,

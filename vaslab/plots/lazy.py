@@ -235,6 +235,7 @@ def _panel(
             },
             customdata=np.insert(np.array(hover, dtype=object), jumps, ""),
             hovertemplate="%{customdata}",
+            cliponaxis=False,
             **on,
         )
         gaps = np.flatnonzero(run["share"].isna())

@@ -9,7 +9,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.metrics import one_query_set, shares
-from vaslab.plots.text import percent
+from vaslab.plots.text import counted, percent
 from vaslab.statistics import aligned, difference_interval, mean_interval, mean_t
 
 ROLES = ("image", "system", "user")
@@ -162,6 +162,8 @@ def finding(table: pd.DataFrame) -> str:
         second, name = moved[1]
         turned = "" if second * size > 0 else (" to it" if second > 0 else " away from it")
         text += f", {name} {abs(100 * second):.1f}{turned}"
+    if len(moved) > 2:
+        text += f", {counted(len(moved) - 2, 'other')} less"
     if still:
         text += f"; no clear change for {still[0] if len(still) == 1 else f'{len(still)} others'}"
     return text
