@@ -201,9 +201,9 @@ def test_the_label_of_the_strongest_head_stays_inside_the_map(layer: int) -> Non
     (label,) = [a for a in fig.layout.annotations if a.showarrow]
     axis = fig.layout.xaxis10
     pixels = (axis.domain[1] - axis.domain[0]) * fig.layout.width
-    cell = pixels / 6
-    start = (label.x + 0.5) * cell + label.ax
-    wide = text_width(label.text.replace("<b>", "").replace("</b>", ""), 12)
-    ends = (start, start + wide) if label.xanchor == "left" else (start - wide, start)
+    middle = (label.x + 0.5) * pixels / 6 + label.ax
+    half = text_width(label.text.replace("<b>", "").replace("</b>", ""), 12, bold=True) / 2
+    ends = (middle - half, middle + half)
+    assert label.xanchor == "center"
     assert ends[0] > 0
     assert ends[1] < pixels

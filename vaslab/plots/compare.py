@@ -276,11 +276,9 @@ def _label(canvas: Canvas, maps: Maps, at: tuple[int, int], cells: Cells, on: di
         f"L{maps.layers[layer]} H{maps.heads[head]}",
         f"{number(maps.first[at])} → {number(maps.second[at])}",
     )
-    wide = cells.cell_width / 2 + 24 + text_width(name, 12, bold=True) + text_width(f"  {change}", 12)
-    room = (len(maps.layers) - layer - 0.5) * cells.cell_width
-    right = (
-        layer < len(maps.layers) / 2 if wide <= min(room, cells.width - room) else room > cells.width - room
-    )
+    half = (text_width(name, 12, bold=True) + text_width(f"  {change}", 12)) / 2 + 4
+    before = (layer + 0.5) * cells.cell_width
+    aside = (cells.cell_width / 2 + 18 + half) * (1 if layer < len(maps.layers) / 2 else -1)
     text = f"<b>{escape(name)}</b>  {change}"
     canvas.figure.add_annotation(
         x=layer,
@@ -289,9 +287,9 @@ def _label(canvas: Canvas, maps: Maps, at: tuple[int, int], cells: Cells, on: di
         yref=on["yaxis"],
         text=text,
         showarrow=True,
-        ax=(cells.cell_width / 2 + 18) * (1 if right else -1),
+        ax=float(np.clip(aside, half - before, cells.width - before - half)),
         ay=(cells.cell_height / 2 + 20) * (1 if low else -1),
-        xanchor="left" if right else "right",
+        xanchor="center",
         arrowhead=0,
         arrowwidth=1.3,
         arrowcolor="#17202e",
