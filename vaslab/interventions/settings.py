@@ -95,8 +95,8 @@ def heads_of(heads: Any) -> tuple[tuple[int, int], ...] | None:
         raise UsageError("heads is [], which names no head; leave heads out for every head of the layers")
     out = []
     for pair in found:
-        numbers = _listed("heads", heads, pairs) if isinstance(pair, int) else _listed("heads", pair, pairs)
-        if isinstance(pair, int) or len(numbers) != 2:
+        numbers = [] if isinstance(pair, int) else _listed("heads", pair, pairs)
+        if len(numbers) != 2:
             raise UsageError(f"heads holds {pair!r}; expected {pairs}")
         layer, head = (whole(f"heads: {part}", n) for part, n in zip(("layer", "head"), numbers, strict=True))
         if layer < 0 or head < 0:
