@@ -207,3 +207,18 @@ def test_the_label_of_the_strongest_head_stays_inside_the_map(layer: int) -> Non
     assert label.xanchor == "center"
     assert ends[0] > 0
     assert ends[1] < pixels
+
+
+def test_a_layer_may_be_clear_where_no_head_alone_is() -> None:
+    """Heads that change a little, each lost among many, and their mean that is not."""
+    rng = np.random.default_rng(1)
+    first, second = (made.realistic(8, 3, 60, None) for _ in range(2))
+    first["vas"][:] = 1.0
+    second["vas"][:] = rng.lognormal(0, 0.5, second["vas"].shape)
+    second["vas"][:, 1] *= 1.25
+    table = compare_table(first, second)
+    assert not table["changed"].any()
+    assert table.attrs["layers"]["changed"].tolist()[1]
+    said = title(compare(first, second, table=table))
+    assert "in layer" in said or "in all layers" in said
+    assert said.endswith("though no head alone differs clearly</b>")

@@ -33,9 +33,9 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if not known.any():
         return f"{second} against {first}: too few items to tell any change of {vas}"
     changed = int(table["changed"].sum())
-    if changed == 0:
-        return f"No head of {second} differs clearly from {first} in {vas}"
     runs = changed_layers(layers)
+    if changed == 0 and not runs:
+        return f"No head of {second} differs clearly from {first} in {vas}"
     every = list(layers["layer"])
     rise = next((run for run in runs if run[2] > 1), None)
     fall = next((run for run in runs if run[2] < 1), None)
@@ -47,7 +47,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         parts.append(f"raises {vas} {_fold(rise, layers)} in {layers_words(rise, every)}")
     if fall is not None:
         parts.append(f"lowers {'it' if parts else vas} {_fold(fall, layers)} in {layers_words(fall, every)}")
-    return f"{second} {' and '.join(parts)}"
+    return f"{second} {' and '.join(parts)}{'' if changed else ', though no head alone differs clearly'}"
 
 
 def _fold(run: tuple[object, object, float], layers: pd.DataFrame) -> str:
