@@ -95,14 +95,14 @@ vaslab.explore(*folders)
 # ## What was found
 
 # %%
-by = 2 ** parts.filter(regex="^(total|visual|system)").iloc[-1]
+by = 2 ** parts.filter(regex="^(ratio_of_means|visual|system)(_low|_high)?$").iloc[-1].astype(float)
 by = by.map(times_text)
 changed = by_head[by_head["changed"]]
 found = [
-    f"From {names[0]} to {names[1]} VAS (ratio of means) changes {by['total']} (95 % CI {by['total_low']} to "
-    f"{by['total_high']}); the part of attention on the picture is {by['visual']} ({by['visual_low']} to "
-    f"{by['visual_high']}), that of attention on the system prompt {by['system']} ({by['system_low']} to "
-    f"{by['system_high']}; its fall counts as a rise).",
+    f"From {names[0]} to {names[1]} VAS (ratio of means) changes {by['ratio_of_means']} (95 % CI "
+    f"{by['ratio_of_means_low']} to {by['ratio_of_means_high']}); the part of attention on the picture is "
+    f"{by['visual']} ({by['visual_low']} to {by['visual_high']}), that of attention on the system prompt "
+    f"{by['system']} ({by['system_low']} to {by['system_high']}; its fall counts as a rise).",
     f"{len(changed)} of {len(by_head)} heads changed their VAS (mean of ratios, FDR 5 %): "
     f"{int((changed['ratio'] > 1).sum())} up, {int((changed['ratio'] < 1).sum())} down.",
 ]

@@ -144,17 +144,15 @@ stages[told].round(3)
 
 # %%
 whole = parts.iloc[-1]
-by = (2 ** parts.filter(regex="^total").iloc[-1]).map(times_text)
+ratio = ["ratio_of_means", "ratio_of_means_low", "ratio_of_means_high"]
+change, low, high = whole[ratio].astype(float)
+by, by_low, by_high = (times_text(2**power) for power in (change, low, high))
 pair = paired_accuracy(words.right, guided.right, pictures)
-moved = (
-    "moves attention"
-    if whole["total_low"] > 0 or whole["total_high"] < 0
-    else "shows no clear change of attention"
-)
+moved = "moves attention" if low > 0 or high < 0 else "shows no clear change of attention"
 gain = "differs" if pair.low > 0 or pair.high < 0 else "shows no clear difference"
 found = [
     f"After {STEPS} steps of {BATCH} records, AGTO {moved} against the same training on words alone: VAS (ratio of "
-    f"means) {by['total']} (95 % CI {by['total_low']} to {by['total_high']}), attention on the picture from "
+    f"means) {by} (95 % CI {by_low} to {by_high}), attention on the picture from "
     f"{measured.loc['words alone', 'on the picture']:.0%} to {measured.loc['AGTO', 'on the picture']:.0%}, on the "
     f"system prompt from {measured.loc['words alone', 'on the system prompt']:.0%} to "
     f"{measured.loc['AGTO', 'on the system prompt']:.0%}.",

@@ -9,8 +9,10 @@ from vaslab.errors import UsageError
 from vaslab.explorer.head_map import HeadMap
 from vaslab.explorer.opening import open_capture
 from vaslab.explorer.packing import pack
+from vaslab.explorer.page import page_data
 from vaslab.explorer.region import Region, ranked, shares_of, told_region
 from vaslab.explorer.runs import open_run
+from vaslab.explorer.server import ExplorerServer
 from vaslab.explorer.view import State, View
 from vaslab.prompts.encode import encode
 from vaslab.prompts.patches import PatchGrid
@@ -174,3 +176,24 @@ def test_items_and_prompts_are_not_given_together(vlm, prompt):
         vaslab.explore(capture, prompts=[prompt], items=items(1))
     with pytest.raises(UsageError, match="2 items for 1 items"):
         vaslab.explore(capture, items=items(2))
+
+
+@pytest.mark.tiny
+def test_the_server_ranks_and_the_saved_page_keeps_it(runs, vlm):
+    with ExplorerServer(View([open_run(runs[0])])) as server:
+        told = {"item": 0, "queries": "user", "scope": "item", "selected": [0, 0], "want": ["looks"]}
+        found = server.state(told | {"region": {"picture": 0, "box": [0, 0, 20, 20]}})
+        assert found["looks"]["state"] == "done"
+        assert found["pictures"][0]["rows"] > 0
+        assert "drag a box" in server.state(told)["looks"]["note"]
+    given = items()
+    capture = vaslab.capture(vlm, [item.prompt() for item in given])
+    view = View([open_capture(capture, vlm=vlm, items=given)])
+    state = State(1, "user", "item", (0, 0))
+    saved = page_data(view, state, 1)["state"]
+    expected = view.looks(state, {})["looks"]["runs"]
+    # the page holds this one item, as its first
+    assert saved["looks"]["of"] == [0, "user", {}]
+    assert [head[:2] for head in saved["looks"]["runs"][0]] == [head[:2] for head in expected[0]]
+    nothing = View([open_capture(vaslab.capture(vlm, [given[0].prompt()]), [given[0].prompt()])])
+    assert page_data(nothing, State(0, "user", "item", (0, 0)), 1)["state"]["looks"] == {}
