@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -25,6 +25,7 @@ from torch import Tensor
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, TrainerCallback
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from trl import GRPOConfig, GRPOTrainer
+from trl.models.utils import disable_gradient_checkpointing
 
 from bench.intervals import median_ratio
 from bench.lines import Line, judged, parsed, parser, run
@@ -51,28 +52,30 @@ class EagerTrainer(AvarGRPOTrainer):
     @torch.no_grad()
     def _look(self, prompts: list[Any], completion_ids: list[list[int]]) -> dict[str, Tensor]:
         parts = []
+        size = self.args.per_device_train_batch_size
         self.network.set_attn_implementation({"text_config": "eager"})
         try:
-            size = self.args.per_device_train_batch_size
             for first in range(0, len(prompts), size):
                 inputs, roles = self._answered(
                     prompts[first : first + size], completion_ids[first : first + size]
                 )
-                with self.accelerator.autocast():
-                    maps = self.network(
-                        **inputs, use_cache=False, logits_to_keep=1, output_attentions=True
-                    ).attentions
+                maps = self._maps(inputs)
                 system = torch.stack([roles == role for role in SYSTEM_ROLES]).any(0)
                 on_visual, on_system = (
                     torch.stack([(each * keys[:, None, None]).sum(-1) for each in maps]).float()
                     for keys in (roles == Role.image, system)
                 )
-                rows = roles == Role.response
-                parts.append(visual_reward(on_visual, on_system, rows))
+                parts.append(visual_reward(on_visual, on_system, roles == Role.response))
         finally:
             self.network.set_attn_implementation({"text_config": "sdpa"})
         reward = torch.cat(parts)
         return dict.fromkeys(("reward", "raw", "visual_mass", "system_mass"), reward)
+
+    def _maps(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        settings = cast(Any, self.args.gradient_checkpointing_kwargs)
+        with disable_gradient_checkpointing(self.network, settings), self.accelerator.autocast():
+            found = self.network(**inputs, use_cache=False, logits_to_keep=1, output_attentions=True)
+        return tuple(found.attentions)
 
 
 class Watch(TrainerCallback):
