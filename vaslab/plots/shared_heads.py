@@ -24,8 +24,3 @@ def shared_terms(terms: Terms) -> Terms:
     for each in values:
         there = there & np.isfinite(each)
     return [(each.where(there), power) for each, (_, power) in zip(values, terms, strict=True)]
-
-
-def lost_heads(terms: Terms) -> int:
-    """Heads of `shared_terms` without a value in any item."""
-    return int(terms[0][0].isnull().all("item").sum())
