@@ -150,6 +150,14 @@ def _by_rows(
     return out.view(batch, n_heads, rows, -1).transpose(1, 2)
 
 
+def spread(key: Tensor, value: Tensor, n_heads: int) -> tuple[Tensor, Tensor]:
+    """Keys and values as calls with a mask need them: on CUDA, a mask and grouped heads leave the fused kernels."""
+    shares = n_heads // key.shape[1]
+    if shares == 1 or key.device.type != "cuda":
+        return key, value
+    return key.repeat_interleave(shares, dim=1), value.repeat_interleave(shares, dim=1)
+
+
 def kernel_attention(
     query: Shaped[Tensor, "batch head query dim"],
     key: Shaped[Tensor, "batch kv key dim"],
@@ -159,11 +167,7 @@ def kernel_attention(
     dropout: float = 0.0,
     causal: bool = False,
 ) -> Shaped[Tensor, "batch query head wide"]:
-    """Attention by a fused kernel, with a mask and heads that share keys."""
-    shares = query.shape[1] // key.shape[1]
-    if shares > 1 and mask is not None and query.device.type == "cuda":
-        # A mask and grouped heads together leave the fused kernels of CUDA.
-        key, value = (x.repeat_interleave(shares, dim=1) for x in (key, value))
+    """Attention by a fused kernel, of heads that may share keys."""
     gqa = key.shape[1] != query.shape[1]
     out = scaled_dot_product_attention(
         query, key, value, mask, dropout, is_causal=causal, scale=scaling, enable_gqa=gqa
@@ -218,10 +222,11 @@ def edited_attention(
     attend: Callable[[Tensor], Tensor]
     if n_queries == 1 or not edit.by_operands:
         size = rows_at_once(batch, n_heads, key.shape[2], query.device)
-
         attend = partial(_by_rows, edit, query, key, value, visible, scaling, dropout)
     elif base is None:
         q, k, v = edited_operands(edit.steps, query, key, value, scaling)
+        if visible.mask is not None:
+            k, v = spread(k, v, n_heads)
         out = kernel_attention(q, k, v, visible.mask, scaling, dropout, visible.kernel_causal)
         return out[..., :width]
     else:
@@ -259,6 +264,7 @@ def _by_chunks(
     else:
         q, k, v = edited_operands(edit.steps, query, key, value, scaling)
         bias = None
+    k, v = spread(k, v, q.shape[1])
 
     def attend(index: Tensor) -> Tensor:
         # Keys after the last row are seen by none of them.

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vaslab.attention.edits import CHUNK, kernel_attention
+from vaslab.attention.edits import CHUNK, kernel_attention, spread
 from vaslab.attention.request import CustomEdit, indicators, padded_to_eight
 from vaslab.attention.steps import LayerEdit, Step
 from vaslab.attention.visibility import Visibility, take_rows
@@ -115,6 +115,7 @@ def _over_keys(
     before = not visible.causal or int(order.max()) <= int(index[0]) + visible.offset
     if visible.mask is None and there is None and before:
         return kernel_attention(query, k, v, None, scaling)
+    k, v = spread(k, v, query.shape[1])
     found = []
     for part in torch.arange(n_rows, device=query.device).split(CHUNK):
         mask = _sees(visible, index[part], order, there)

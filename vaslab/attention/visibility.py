@@ -70,7 +70,8 @@ class Visibility:
     ) -> Shaped[Tensor, "mask_batch mask_head mask_row key"] | None:
         """The mask of the queries at `index` (positions within the call); None where every key is seen."""
         if self.mask is None:
-            if not self.causal:
+            # A single query is the last position, and sees every key.
+            if not self.causal or self.n_queries == 1:
                 return None
             keys = torch.arange(self.n_keys, device=index.device)
             return (keys <= index[..., None] + self.offset)[:, None]
