@@ -80,6 +80,8 @@ bench: .venv/.run .venv/.dev
 	$(BIN)/python -m bench.generation
 	$(BIN)/python -m bench.intervention --out bench/results/intervention-cpu.jsonl
 	$(BIN)/python -m bench.training --out bench/results/training-cpu.jsonl
+	$(BIN)/python -m bench.grpo --out bench/results/grpo-cpu.jsonl
+	$(BIN)/python -m bench.tables
 
 bench-ui: .venv/.lab .venv/.dev
 	@$(BIN)/python -m bench.ui
