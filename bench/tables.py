@@ -78,7 +78,7 @@ def _side(line: Line, side: str) -> str:
 
 def _promise(line: Line) -> str:
     if line["target"] is None:
-        return ""
+        return str(line.get("why") or "")
     bound = "at least" if line["comparison"].startswith(_AT_LEAST) else "at most"
     return f"{bound} {line['target']:g}: {'met' if line['met'] else '**missed**'}"
 

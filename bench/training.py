@@ -9,7 +9,10 @@ the shape of the 7B model in bfloat16 with LoRA and gradient checkpointing, at 8
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
+
+import torch
 
 from bench.lines import CLOCKS, Clock, Line, compared, judged, parsed, parser, run
 from bench.memory import cuda_peak, fresh_peaks
@@ -20,7 +23,7 @@ TIME_OVER_SDPA, MEMORY_OVER_SDPA, JUDGED_LENGTH = 1.10, 1.3, 2048
 LEAN = (f"agto{CHECKPOINTED}", f"sft{CHECKPOINTED}")
 PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
     "cpu": (("agto", "sft"), ("eager", "agto"), LEAN),
-    "cuda": (LEAN,),
+    "cuda": (LEAN, (f"eager{CHECKPOINTED}", LEAN[0])),
 }
 STEP = "bench.training_step"
 
@@ -46,6 +49,18 @@ def memory_line(names: tuple[str, str], length: int, peak: Callable[[str], int],
     return judged(line, _target(MEMORY_OVER_SDPA, names[0], length))
 
 
+def unfit_line(metric: str, names: tuple[str, str], length: int) -> Line:
+    """What stands where a side needs more memory than the device has, as whole maps of a long chat do."""
+    line = {"metric": metric, "case": names[0], "length": length, "comparison": " / ".join(names)}
+    return {
+        **line,
+        "median": None,
+        "target": None,
+        "met": None,
+        "why": "does not fit in the memory of the device",
+    }
+
+
 def _target(target: float, subject: str, length: int) -> float | None:
     return target if subject.startswith("agto") and length == JUDGED_LENGTH else None
 
@@ -66,11 +81,16 @@ def measure(options: argparse.Namespace) -> Iterator[Line]:
                 )
             return known[subject]
 
-        if "time" in options.metrics:
-            yield time_line(training, names, options.pairs, options.length, clock)
-        if "memory" in options.metrics:
-            repeats = options.repeats if options.device == "cpu" else 1
-            yield memory_line(names, options.length, peak, repeats)
+        repeats = options.repeats if options.device == "cpu" else 1
+        lines = {
+            "time": partial(time_line, training, names, options.pairs, options.length, clock),
+            "memory": partial(memory_line, names, options.length, peak, repeats),
+        }
+        for metric in options.metrics:
+            try:
+                yield lines[metric]()
+            except torch.OutOfMemoryError:
+                yield unfit_line(metric, names, options.length)
 
 
 def _cuda_peak(training: Training, subject: str) -> int:

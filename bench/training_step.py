@@ -20,7 +20,8 @@ from trainers.losses import AgtoConfig, agto_losses
 from trainers.sets import Sets
 
 CHECKPOINTED = "-checkpointed"
-SUBJECTS = ("sft", "agto", "eager", f"sft{CHECKPOINTED}", f"agto{CHECKPOINTED}")
+KINDS = ("sft", "agto", "eager")
+SUBJECTS = (*KINDS, *(f"{kind}{CHECKPOINTED}" for kind in KINDS))
 CONFIG = AgtoConfig()
 
 
