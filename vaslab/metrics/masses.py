@@ -1,8 +1,18 @@
 """The attention masses behind a VAS, apart: did visual attention rise, or system attention fall?"""
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from vaslab.metrics.selection import QUERY_WORDS, check_dims, one_query_set, system_roles
+from vaslab.metrics.arrays import DIMS, mean_there, named
+from vaslab.metrics.selection import (
+    QUERY_WORDS,
+    check_dims,
+    key_counts,
+    key_places,
+    one_query_set,
+    system_roles,
+)
 from vaslab.prompts.roles import Role
 
 ORDER = (
@@ -48,14 +58,12 @@ def masses(
     if sink == "include":
         del members[Role.system_sink.name]
     counted = _pictured(part)
-    mass = part["mass"].where(counted)
-    for dims in (tuple(d for d in over if d != "item"), tuple(d for d in over if d == "item")):
-        if dims:
-            mass = mass.mean(dims, skipna=True, dtype="float64")
-    # skipna=False keeps an item without queries NaN: xarray sums nothing to zero
-    summed = [mass.sel(key_role=names).sum("key_role", skipna=False) for names in members.values()]
-    out = xr.concat(summed, dim=xr.Variable("role", list(members)), coords="minimal", compat="override")
-    out = out.transpose(..., "role").rename("share")
+    mass = part["mass"].transpose(*DIMS, "key_role").values
+    mass = mean_there(np.where(counted[:, None, None, None], mass, np.array(np.nan, mass.dtype)), over)
+    # a sum without skipping keeps an item without queries NaN
+    summed = np.stack([mass[..., key_places(part, names)].sum(-1) for names in members.values()], axis=-1)
+    like = part["vas"].expand_dims(role=list(members))
+    out = named(summed, like, [*(name for name in DIMS if name not in over), "role"]).rename("share")
     out.attrs = {
         "long_name": "share of attention",
         "units": "1",
@@ -65,12 +73,12 @@ def masses(
         "query_words": QUERY_WORDS.get(queries, queries),
         "averaged": ", ".join(("mean over queries", *(f"then {name}s" for name in over))),
         "system": " + ".join(system_roles(sink)),
-        "n_items": int(((part["n_queries"] > 0) & counted).sum()),
+        "n_items": int(((part["n_queries"].values > 0) & counted).sum()),
     }
     return out
 
 
-def _pictured(part: xr.Dataset) -> xr.DataArray:
+def _pictured(part: xr.Dataset) -> NDArray[np.bool_]:
     """Which items have a picture; all of them where none has."""
-    found = part["n_keys"].sel(key_role=Role.image.name, drop=True) > 0
-    return found if found.any() else xr.ones_like(found)
+    found = key_counts(part, [Role.image.name]) > 0
+    return found if found.any() else np.ones_like(found)

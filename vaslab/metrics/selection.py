@@ -1,7 +1,10 @@
 """Reading a capture: one query set out of it, and why an item has no VAS."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
 from vaslab.prompts.roles import KEY_ROLES, SYSTEM_ROLES, Role
@@ -58,19 +61,31 @@ def no_vas_reason(part: xr.Dataset, sink: str = "include") -> xr.DataArray:
     Returns:
         str, dims (item).
     """
-    n_system = part["n_keys"].sel(key_role=system_roles(sink)).sum("key_role")
-    n_image = part["n_keys"].sel(key_role=Role.image.name)
+    return xr.DataArray(reasons(part, sink), dims="item", coords={"item": part["item"]}, name="reason")
+
+
+def reasons(part: xr.Dataset, sink: str = "include") -> NDArray[np.object_]:
+    """The values of `no_vas_reason`: (item,)."""
+    n_image, n_system = key_counts(part, [Role.image.name]), key_counts(part, system_roles(sink))
+    ratio = part["vas" if sink == "include" else "vas_no_sink"].transpose("item", ...).values
     reason = np.full(part.sizes["item"], "", dtype=object)
-    ratio = part["vas" if sink == "include" else "vas_no_sink"]
-    lost = ~np.isfinite(ratio.transpose("item", ...).values).reshape(part.sizes["item"], -1).any(1)
-    reason[lost] = "not a number in the capture"
-    reason[(n_image == 0).values] = "no image"
-    if sink == "include":
-        reason[(n_system == 0).values] = "no system token"
-    else:
-        reason[(n_system == 0).values] = "no system token besides the sink"
-    reason[(part["n_queries"] == 0).values] = "no query token"
-    return xr.DataArray(reason, dims="item", coords={"item": part["item"]}, name="reason")
+    reason[~np.isfinite(ratio).reshape(len(reason), -1).any(1)] = "not a number in the capture"
+    reason[n_image == 0] = "no image"
+    reason[n_system == 0] = "no system token" if sink == "include" else "no system token besides the sink"
+    reason[part["n_queries"].values == 0] = "no query token"
+    return reason
+
+
+def key_counts(part: xr.Dataset, roles: Sequence[str]) -> NDArray[np.float64]:
+    """How many keys of `roles` each item has: (item,)."""
+    counts = part["n_keys"].transpose("item", "key_role").values
+    return counts[:, key_places(part, roles)].sum(1).astype(np.float64)
+
+
+def key_places(part: xr.Dataset, roles: Sequence[str]) -> list[int]:
+    """Where the key roles stand on the axis `key_role`."""
+    held = [str(role) for role in part["key_role"].values]
+    return [held.index(name) for name in roles]
 
 
 def check_dims(over: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,14 +4,18 @@ from collections import Counter
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaslab.errors import UsageError, VaslabError
+from vaslab.metrics.arrays import DIMS, Floats, each, mean_there, named, values_of
 from vaslab.metrics.masses import masses
 from vaslab.metrics.selection import (
     QUERY_WORDS,
     check_dims,
-    no_vas_reason,
+    key_counts,
+    key_places,
     one_query_set,
+    reasons,
     system_roles,
 )
 from vaslab.prompts.roles import MASS_FLOOR, Role
@@ -20,6 +24,8 @@ __all__ = ["masses", "vas", "vas_masses", "vas_per_head", "vas_per_item"]
 
 FORMS = ("mean_of_ratios", "ratio_of_means")
 EVERYTHING = ("layer", "head", "item")
+
+Reasons = NDArray[np.object_]
 
 
 def vas(
@@ -61,23 +67,21 @@ def vas(
         raise UsageError(f"unknown form {form!r} of VAS; expected one of {', '.join(FORMS)}")
     over = check_dims(tuple(over), EVERYTHING)
     part = one_query_set(capture, queries)
-    reason = no_vas_reason(part, sink)
+    reason = reasons(part, sink)
     ratio = _stored(part, sink, reason)
-    defined = ratio.notnull()
-    if not bool(defined.any()):
+    defined = ~np.isnan(ratio)
+    if not defined.any():
         raise VaslabError(_nothing_defined(reason, queries))
     if form == "mean_of_ratios":
         if per_token:
             n_image, n_system = _key_counts(part, sink, reason)
             ratio = ratio * n_system / n_image
-        out = mean_over(ratio, over)
+        mean = mean_there(ratio, over)
     else:
-        parts = vas_masses(capture, queries, sink, per_token)
-        out = mean_over(parts["image"], over) / np.maximum(
-            mean_over(parts["system"], over), mean_over(parts["floor"], over)
-        )
-
-    out = out.rename("vas")
+        found = _masses(part, sink, per_token, reason, defined)
+        image, system, floor = (mean_there(one, over) for one in found)
+        mean = image / np.maximum(system, floor)
+    out = named(mean, part["vas"], [name for name in DIMS if name not in over]).rename("vas")
     out.attrs = _explained(part, queries, form, sink, per_token, over, defined, reason)
     return out
 
@@ -99,16 +103,16 @@ def vas_masses(
         UsageError: unknown query role or sink.
     """
     part = one_query_set(capture, queries)
-    reason = no_vas_reason(part, sink)
-    defined = _stored(part, sink, reason).notnull()
-    image = part["mass"].sel(key_role=Role.image.name, drop=True).astype("float64").where(defined)
-    system = part["mass"].sel(key_role=system_roles(sink)).astype("float64").sum("key_role").where(defined)
-    n_image, n_system = _key_counts(part, sink, reason)
-    floor = xr.full_like(n_system, MASS_FLOOR)
-    if per_token:
-        image, system, floor = image / n_image, system / n_system, floor / n_system
+    reason = reasons(part, sink)
+    defined = ~np.isnan(_stored(part, sink, reason))
+    image, system, floor = _masses(part, sink, per_token, reason, defined)
+    floor = np.where(defined.any((1, 2), keepdims=True), floor, np.nan)
     return xr.Dataset(
-        {"image": image, "system": system, "floor": floor.where(defined.any(("layer", "head")))}
+        {
+            "image": named(image, part["vas"], DIMS),
+            "system": named(system, part["vas"], DIMS),
+            "floor": named(floor, part["vas"], ("item",)),
+        }
     )
 
 
@@ -138,17 +142,33 @@ def vas_per_item(
     return vas(capture, queries, form, sink, per_token, over=("layer", "head"))
 
 
-def _stored(part: xr.Dataset, sink: str, reason: xr.DataArray) -> xr.DataArray:
-    """The capture's mean of ratios per (item, layer, head); NaN for items without a VAS, and where it is infinite."""
-    ratio = part["vas" if sink == "include" else "vas_no_sink"].astype("float64").where(reason == "")
-    return ratio.where(np.isfinite(ratio.values))
+def _stored(part: xr.Dataset, sink: str, reason: Reasons) -> Floats:
+    """The capture's mean of ratios, (item, layer, head); NaN for items without a VAS, and where it is infinite."""
+    ratio = values_of(part["vas" if sink == "include" else "vas_no_sink"])
+    return np.where(each(reason == "") & np.isfinite(ratio), ratio, np.nan)
 
 
-def _key_counts(part: xr.Dataset, sink: str, reason: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Number of image keys and of system keys per item; NaN for items without a VAS."""
-    n_keys = part["n_keys"].astype("float64").where(reason == "")
-    n_system = n_keys.sel(key_role=system_roles(sink)).sum("key_role", skipna=False)
-    return n_keys.sel(key_role=Role.image.name, drop=True), n_system
+def _key_counts(part: xr.Dataset, sink: str, reason: Reasons) -> tuple[Floats, Floats]:
+    """Number of image keys and of system keys, (item, 1, 1); NaN for items without a VAS."""
+    n_image, n_system = (
+        np.where(reason == "", key_counts(part, roles), np.nan)
+        for roles in ([Role.image.name], system_roles(sink))
+    )
+    return each(n_image), each(n_system)
+
+
+def _masses(
+    part: xr.Dataset, sink: str, per_token: bool, reason: Reasons, defined: NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Image mass and system mass, (item, layer, head), NaN where not `defined`; the system's floor, (item, 1, 1)."""
+    mass = part["mass"].transpose(*DIMS, "key_role").values
+    image, system = (
+        np.where(defined, mass[..., key_places(part, roles)].astype(np.float64).sum(-1), np.nan)
+        for roles in ([Role.image.name], system_roles(sink))
+    )
+    n_image, n_system = _key_counts(part, sink, reason)
+    floor = np.where(np.isnan(n_system), np.nan, MASS_FLOOR)
+    return (image / n_image, system / n_system, floor / n_system) if per_token else (image, system, floor)
 
 
 def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
@@ -160,8 +180,8 @@ def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
     return values
 
 
-def _nothing_defined(reason: xr.DataArray, queries: str) -> str:
-    counts = Counter(str(word) for word in reason.values)
+def _nothing_defined(reason: Reasons, queries: str) -> str:
+    counts = Counter(str(word) for word in reason)
     why = ", ".join(f"{word} ({n})" for word, n in counts.most_common())
     fixes = []
     if any("system" in word for word in counts):
@@ -181,18 +201,20 @@ def _explained(
     sink: str,
     per_token: bool,
     over: tuple[str, ...],
-    defined: xr.DataArray,
-    reason: xr.DataArray,
+    defined: NDArray[np.bool_],
+    reason: Reasons,
 ) -> dict[str, object]:
     """Attributes of a VAS: nothing printed from it should need a guess."""
-    each = " per token" if per_token else ""
+    by_token = " per token" if per_token else ""
     axes = "".join(f", then over {name}" for name in _spoken(over))
     averaged = f"mean over queries of the ratio{axes}"
     if form == "ratio_of_means":
         averaged = f"ratio of two means: each mass averaged over queries{axes}; divided once"
     system = " + ".join(system_roles(sink))
-    used = defined.any(("layer", "head"))
-    left_out = Counter(str(word) for word in reason.values if word)
+    used = defined.any((1, 2))
+    clamped = np.where(defined, values_of(part["clamped"]), np.nan)
+    before_image = np.where(used, part["before_image"].values.astype(np.float64), np.nan)
+    left_out = Counter(str(word) for word in reason if word)
     return {
         "long_name": "Visual Attention Score",
         "units": "1",
@@ -200,17 +222,17 @@ def _explained(
         "form_words": form.replace("_", " ") + (", per token" if per_token else ""),
         "sink": sink,
         "per_token": int(per_token),
-        "numerator": f"attention mass on image tokens{each}",
-        "denominator": f"max(attention mass on {system} tokens, {MASS_FLOOR:g}){each}",
+        "numerator": f"attention mass on image tokens{by_token}",
+        "denominator": f"max(attention mass on {system} tokens, {MASS_FLOOR:g}){by_token}",
         "queries": queries,
         "query_words": QUERY_WORDS.get(queries, queries),
         "averaged": averaged,
         "n_items": int(used.sum()),
         "n_items_without": int(reason.size - int(used.sum())),
         "items_without": ", ".join(f"{n} x {word}" for word, n in left_out.items()),
-        "n_undefined_heads": int((~defined.any("item")).sum()),
-        "clamped_share": float(mean_over(part["clamped"].astype("float64").where(defined), EVERYTHING)),
-        "before_image_share": float(part["before_image"].astype("float64").where(used).mean()),
+        "n_undefined_heads": int((~defined.any(0)).sum()),
+        "clamped_share": mean_there(clamped, EVERYTHING).item(),
+        "before_image_share": mean_there(each(before_image), ("item",)).item(),
     }
 
 

@@ -42,4 +42,6 @@ def aligned(a: xr.DataArray, b: xr.DataArray, dim: str = "item") -> tuple[xr.Dat
             f"the runs do not align: {len(only_a)} {dim}s are only in the first run and {len(only_b)} only "
             f"in the second (e.g. {first}); measure both on the same data and limit, or keep the common {dim}s"
         )
-    return a, b.sel({dim: left}).transpose(*a.dims)
+    if not (left == right).all():
+        b = b.sel({dim: left})
+    return a, b.transpose(*a.dims)
