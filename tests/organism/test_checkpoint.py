@@ -10,11 +10,11 @@ import vaslab
 from trainers.batches import Batcher
 from trainers.exam import easy_exam, glyph_exam, sit
 from vaslab.models import load_model, organisms
-from vaslab.models.load import _CHECKPOINTS
+from vaslab.models.located import CHECKPOINTS
 from vaslab.organism import questions
 
 pytestmark = pytest.mark.organism
-BASE = _CHECKPOINTS / "base"
+BASE = CHECKPOINTS / "base"
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def test_it_passes_its_proof():
 
 @pytest.fixture(scope="module", params=["easy-vqa", "glyph"])
 def sat(request, base):
-    """Which of 242 official easy-VQA test questions, or 200 held-out glyph questions, are answered rightly: shown
+    """Which of 162 official easy-VQA test questions, or 120 held-out glyph questions, are answered rightly: shown
     their pictures, and shown blank ones; and the margin that is asked."""
     exam, margin = {
-        "easy-vqa": lambda: (easy_exam(every=40), 0.25),
-        "glyph": lambda: (glyph_exam(100), 0.35),
+        "easy-vqa": lambda: (easy_exam(every=60), 0.25),
+        "glyph": lambda: (glyph_exam(60), 0.35),
     }[request.param]()
     batcher = Batcher(base.processor)
     return *(sit(base.model, batcher, exam, blanked=blank) for blank in (False, True)), margin

@@ -11,7 +11,7 @@ from trainers.data.record import digest
 from trainers.runs import StagesRun
 from trainers.stages import read_stages
 from vaslab.models import load_model, organisms
-from vaslab.models.load import _CHECKPOINTS
+from vaslab.models.located import CHECKPOINTS
 
 pytestmark = pytest.mark.organism
 STAGES = ("agto", "multimodal", "text", "vard", "vars")
@@ -20,12 +20,12 @@ LARGEST = 40e6
 
 
 def card(name):
-    return json.loads((_CHECKPOINTS / name / "card.json").read_text())
+    return json.loads((CHECKPOINTS / name / "card.json").read_text())
 
 
 def test_all_are_there_and_small():
     assert set(organisms()) == {"base", *STAGES}
-    files = [file for name in STAGES for file in (_CHECKPOINTS / name).iterdir()]
+    files = [file for name in STAGES for file in (CHECKPOINTS / name).iterdir()]
     assert sum(file.stat().st_size for file in files) <= LARGEST
     assert {file.suffix for file in files} == {".safetensors", ".json", ".jinja"}
 

@@ -16,11 +16,13 @@ from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
 from vaslab.errors import MissingError
+from vaslab.models.located import locate
 
 
 def sft(config: SftRun) -> int:
     """Run `avar sft`."""
     require_packages("trl", "peft")
+    require_model(config.model)
     return in_folder(config, _run_sft)
 
 
@@ -33,6 +35,7 @@ def _run_sft(config: SftRun) -> Path:
 def grpo(config: GrpoRun) -> int:
     """Run `avar grpo`."""
     require_packages("trl", "peft", *(["vllm"] if config.vllm else []))
+    require_model(config.model)
     return in_folder(config, _run_grpo)
 
 
@@ -52,6 +55,12 @@ def require_packages(*names: str) -> None:
                 else "install vaslab[train]"
             )
             raise MissingError(f"the package {name} is not installed; {what}")
+
+
+def require_model(name: str) -> None:
+    """Raise MissingError or UsageError for a model that is not there, before the seconds that loading TRL takes."""
+    if not Path(name).expanduser().is_dir():
+        locate(name)
 
 
 def in_folder(config: Any, train: Callable[[Any], Path]) -> int:

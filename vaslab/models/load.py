@@ -15,22 +15,16 @@ from transformers.processing_utils import ProcessorMixin
 from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 from vaslab.models.adapter import Adapter, read_adapter, with_adapter
 from vaslab.models.families import Family, family_of
+from vaslab.models.located import locate
 from vaslab.models.vlm import Vlm
 from vaslab.prompts.processor import QwenImageProcessor
 
-ORGANISM = "organism:"
-_CHECKPOINTS = Path(__file__).parent.parent / "organism" / "checkpoints"
 _DTYPES = {
     "auto": "auto",
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-
-
-def organisms() -> list[str]:
-    """Return the names of the shipped checkpoints of the organism."""
-    return sorted(config.parent.name for config in _CHECKPOINTS.glob("*/config.json"))
 
 
 def load_model(
@@ -63,7 +57,7 @@ def load_model(
     if dtype not in _DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}; one of {', '.join(_DTYPES)}")
     _check_devices(device_map)
-    source, local = _locate(str(name))
+    source, local = locate(str(name))
     hub = {
         "revision": revision,
         "local_files_only": local or offline is not False,
@@ -131,29 +125,6 @@ def _adapted(
         return Vlm(name, vlm.revision, vlm.model, processor, vlm.family)
     model = with_adapter(vlm.model, adapter).eval()
     return Vlm(name, f"{vlm.revision}+{_weights_digest(str(adapter.folder))}", model, processor, vlm.family)
-
-
-def _locate(name: str) -> tuple[str, bool]:
-    """Return what transformers is to read, and whether it is on this disk for certain."""
-    if name.startswith(ORGANISM):
-        known = organisms()
-        if name.removeprefix(ORGANISM) not in known:
-            names = ", ".join(f"{ORGANISM}{each}" for each in known) or "none (this install ships none)"
-            raise UsageError(f"there is no {name}; shipped: {names}")
-        return str(_CHECKPOINTS / name.removeprefix(ORGANISM)), True
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise MissingError(
-                f"{folder} holds no config.json; give the folder that save_pretrained wrote, processor included"
-            )
-        return str(folder), True
-    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
-        raise MissingError(
-            f"there is no model folder {name}; give a folder, organism:NAME, or a hub id such as "
-            "Qwen/Qwen2.5-VL-7B-Instruct"
-        )
-    return name, False
 
 
 def _check_devices(device_map: str | dict[str, Any] | None) -> None:
