@@ -135,7 +135,8 @@ def test_our_answers_are_the_official_ones():
     assert easy_vqa.answer("what color is the circle?", "triangle", "red") is None
 
 
-def test_no_held_out_seed_or_picture_enters_training(monkeypatch):
+@pytest.mark.parametrize("lessons", [120, pytest.param(400, marks=pytest.mark.slow)])
+def test_no_held_out_seed_or_picture_enters_training(monkeypatch, lessons):
     """Replays the stream at every phase and looks at each seed and picture that it draws."""
     drawn_seeds = []
     sound = glyphs.scene
@@ -149,11 +150,11 @@ def test_no_held_out_seed_or_picture_enters_training(monkeypatch):
     }
     worlds = Counter()
     for phase in CURRICULUM:
-        for index in range(400):
+        for index in range(lessons):
             lesson = teacher.lesson(index, phase, turns=3)
             worlds[lesson.world] += 1
             assert easy_vqa.digest(lesson.picture) not in held_out
-    assert min(worlds.values()) > 300
+    assert min(worlds.values()) > 0.75 * lessons
     assert min(drawn_seeds) >= glyphs.FIRST_TRAIN_SEED > glyphs.TEST_SEEDS.stop
     files = {question.picture for rows in teacher._official for question in rows}
     assert not {easy_vqa.digest(Image.open(file)) for file in files} & easy_vqa.test_digests()
