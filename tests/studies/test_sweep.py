@@ -35,6 +35,9 @@ INTERVENTIONS = [
 ]
 
 
+pytestmark = pytest.mark.usefixtures("short_sides")
+
+
 @pytest.fixture
 def told(tmp_path, tiny_model):
     """A sweep file over four questions of one's own."""

@@ -26,6 +26,9 @@ from vaslab.studies.treatment import Treatment
 COLORS = ["red", "green", "blue", "black"]
 
 
+pytestmark = pytest.mark.usefixtures("short_sides")
+
+
 @pytest.fixture
 def told(tmp_path, tiny_folder):
     """A sweep file over four questions, two about each picture."""

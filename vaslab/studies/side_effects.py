@@ -20,6 +20,8 @@ from vaslab.prompts.prompt import Prompt
 from vaslab.prompts.roles import Role
 from vaslab.studies.treatment import Treatment
 
+TOKENS = 32
+"""Of an answer that is asked beside the benchmark, at most."""
 # The organism's request to reason. Prompts on the form of the answer are asked without it, as it has met them.
 _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 
@@ -51,7 +53,7 @@ def text_answers(vlm: Vlm, items: Sequence[Item], batch_size: int) -> list[list[
     told: list[list[int]] = []
     for part in _parts(items, batch_size):
         prompts = [Prompt(system=item.system, user=item.question) for item in part]
-        told += [each.ids for each in answer(vlm, prompts, max_new_tokens=32)[0]]
+        told += [each.ids for each in answer(vlm, prompts, max_new_tokens=TOKENS)[0]]
     return told
 
 
@@ -101,7 +103,7 @@ def side_effects(
                 for item in part
             ]
             with treatment.around([item.id for item in part]):
-                obeyed[name] += [obeys(each.text) for each in answer(vlm, asked, max_new_tokens=32)[0]]
+                obeyed[name] += [obeys(each.text) for each in answer(vlm, asked, max_new_tokens=TOKENS)[0]]
     with treatment.around([]):
         loss, tokens = _losses(vlm, items, texts, batch_size)
     return Sides([item.id for item in items], obeyed, loss, tokens)
