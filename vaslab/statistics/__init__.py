@@ -9,6 +9,7 @@ from vaslab.statistics.fdr import correlation_map, fdr
 from vaslab.statistics.item_noise import r_over_items
 from vaslab.statistics.line import Line, fit_line
 from vaslab.statistics.paired import PairedAccuracy, mcnemar_p, mean_p, mean_t, paired_accuracy
+from vaslab.statistics.paired_shares import ShareChange, share_change, share_interval
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
 from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
@@ -20,6 +21,7 @@ __all__ = [
     "Line",
     "PairedAccuracy",
     "Partial",
+    "ShareChange",
     "TwoLevel",
     "accuracy_interval",
     "aligned",
@@ -47,5 +49,7 @@ __all__ = [
     "ratio_interval",
     "ratio_p",
     "reliability",
+    "share_change",
+    "share_interval",
     "two_level",
 ]
