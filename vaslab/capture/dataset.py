@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -186,6 +187,7 @@ def join_captures(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     return xr.Dataset(joined, attrs=first.attrs)
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries that a measurement depends on."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Versions of the libraries that a measurement depends on; read once, for each batch asks."""
     return {name: version(name) for name in VERSIONED}
