@@ -16,6 +16,7 @@ from vaslab.interventions import INTERVENTIONS, EditedModel, Region, make_interv
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
 
+from .conftest import build
 from .direct import GENERATION, closest, direct, generated, places
 from .test_intervene import NEEDED, state
 
@@ -41,6 +42,12 @@ def others(processor):
     return encode(processor, [Prompt(user="is it red or blue or green?", images=[_picture()])] * 2)
 
 
+@pytest.fixture(scope="module")
+def plain(processor, encoded):
+    """What the model generates with nothing done to it."""
+    return generated(build("qwen2_5_vl", processor), encoded.inputs)
+
+
 def _picture():
     from vaslab.organism import glyphs
 
@@ -48,9 +55,8 @@ def _picture():
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_generations_in_one_block_know_nothing_of_each_other(qwen, encoded, others, name):
+def test_generations_in_one_block_know_nothing_of_each_other(qwen, encoded, plain, others, name):
     made = make_intervention(name, **strong(name))
-    plain = generated(qwen, encoded.inputs)
     with vaslab.intervene(qwen, made):
         alone = generated(qwen, encoded.inputs)
     assert not all(torch.equal(a, b) for a, b in zip(alone.logits, plain.logits, strict=True))
@@ -81,8 +87,7 @@ class Broken(LogitsProcessor):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_generation_that_breaks_off_leaves_the_model_as_it_was(qwen, encoded, name):
-    plain = generated(qwen, encoded.inputs)
+def test_a_generation_that_breaks_off_leaves_the_model_as_it_was(qwen, encoded, plain, name):
     before = state(qwen.model)
     broken = [Broken(encoded.roles.shape[1])]
     with pytest.raises(RuntimeError, match="broken off"), vaslab.intervene(qwen, name, **strong(name)):
@@ -120,12 +125,11 @@ def test_blocks_apply_from_the_outer_to_the_inner(qwen, encoded):
     assert closest(found[0], found[1]) > 1e-4
 
 
-def test_passes_of_their_own_nest(qwen, encoded):
+def test_passes_of_their_own_nest(qwen, encoded, plain):
     """The prior is that of the plain model, also under another block: twice PAI takes it off twice."""
     settings = {"alpha": 0, "gamma": 1.5, "cutoff": 0}
     with vaslab.intervene(qwen, "pai", **settings):
         once = generated(qwen, encoded.inputs)
-    plain = generated(qwen, encoded.inputs)
     with vaslab.intervene(qwen, "pai", **settings), vaslab.intervene(qwen, "pai", **settings):
         twice = generated(qwen, encoded.inputs)
     seen, refined, found = (each.logits[0].log_softmax(-1) for each in (plain, once, twice))
@@ -269,10 +273,9 @@ def test_no_map_of_all_queries_and_keys_is_built(qwen, name):
     assert largest.found < n * n
 
 
-def test_regions_may_leave_an_item_alone(qwen, encoded):
+def test_regions_may_leave_an_item_alone(qwen, encoded, plain):
     """Under each mode and bias, prompt and answer of that item are the plain ones, and the other's are steered."""
     region = Region((0, 0, 32, 32), (96, 96))
-    plain = generated(qwen, encoded.inputs)
     for name, settings in (
         ("steer", {}),
         ("steer", {"bias": 2.0}),
