@@ -18,7 +18,7 @@ from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
 from vaslab.studies.study import StudyWatcher
 from vaslab.studies.sweep import sweep
-from vaslab.studies.sweep_changes import never, rate, share_change, small_change
+from vaslab.studies.sweep_changes import change_of_share, rate
 from vaslab.studies.sweep_config import read_sweep
 from vaslab.studies.sweep_verdict import level_words, verdict
 from vaslab.studies.treatment import Treatment
@@ -180,34 +180,33 @@ def pictures(n, of=1):
     )
 
 
-def test_of_what_never_changed_the_exact_bound_is_said():
-    """0 of 200 leaves 1.83 % open; 0 of 20 leaves 16.8 % (Clopper and Pearson, two-sided)."""
-    assert never(200) == pytest.approx(1 - 0.025 ** (1 / 200))
-    assert never(20) == pytest.approx(0.1684, abs=1e-4)
-    ones = each([1] * 200)
-    found = share_change("x", ones, ones, pictures(200), "p")
-    assert (found["x"], found["p"]) == (0, 1)
-    assert (found["x_low"], found["x_high"]) == (-never(200), never(200))
+def test_a_change_of_a_share_has_the_interval_and_the_p_of_one_test():
+    """The cells of the paper's grid that a bootstrap made narrower than the one where nothing changed."""
+    ones, none = each([1] * 200), {}
+    for broken, fixed in ((0, 0), (1, 1), (1, 0)):
+        first = each([0] * fixed + [1] * (200 - fixed))
+        second = each([1] * (200 - broken) + [0] * broken)
+        found = change_of_share("x", first, second, pictures(200), "p")
+        assert found["x"] == (fixed - broken) / 200
+        assert found["p"] > 0.3
+        assert found["x_low"] < 0 < found["x_high"]
+        none = none or found
+        assert found["x_high"] - found["x_low"] >= none["x_high"] - none["x_low"]
+    assert none["x_high"] > scipy.stats.binomtest(0, 200).proportion_ci(method="exact").high
     # ten questions a picture are no more than twenty pictures
-    found = share_change("x", ones, ones, pictures(200, 10), "p")
-    assert found["x_high"] == pytest.approx(0.1684, abs=1e-4)
-    # all of them lost: no more than all can be
-    found = share_change("x", ones, 0 * ones, pictures(200), "p")
-    assert (found["x_low"], found["x_high"]) == (-1, -1 + never(200))
-    found = rate("x", 0 * ones, pictures(200))
-    ends = scipy.stats.binomtest(0, 200).proportion_ci(method="exact")
-    assert (found["x"], found["x_low"], found["x_high"]) == (0, ends.low, ends.high)
+    found = change_of_share("x", ones, ones, pictures(200, 10), "p")
+    assert found["x_high"] > scipy.stats.binomtest(0, 20).proportion_ci(method="exact").high
+    # two of 40 mended: not told apart from none, in both
+    found = change_of_share("x", each([0, 0] + [1] * 38), each([1] * 40), pictures(40), "p")
+    assert found["p"] > 0.05
+    assert found["x_low"] < 0
+    assert change_of_share("x", ones * np.nan, ones, pictures(200), "p") == {}
 
 
-def test_the_interval_of_few_items_agrees_with_their_test():
-    first, second = each([1, 1] + [0] * 46), each([0] * 48)
-    found = small_change("x", first, second, pictures(48))
-    want = scipy.stats.ttest_1samp((second - first).values, 0)
-    assert found["x_p"] == pytest.approx(want.pvalue)
-    ends = want.confidence_interval()
-    assert (found["x_low"], found["x_high"]) == pytest.approx((ends.low, ends.high))
-    assert (found["x_p"] > 0.05) == (found["x_high"] > 0)
-    assert small_change("x", first, first, pictures(48))["x_high"] == never(48)
+def test_a_rate_has_its_score_interval():
+    found = rate("x", each([0] * 98), pictures(98))
+    assert (found["x"], found["x_low"]) == (0, 0)
+    assert 0.037 < found["x_high"] < 0.041  # Wilson's, with Student's quantile
 
 
 BASE = {

@@ -31,8 +31,8 @@ SIDES = {
     "obeys_end": "end %",
 }
 CAPTION = (
-    "Changes against none, mean over items with paired 95 % bootstrap intervals over pictures; of shares that change "
-    "in no item, the exact bound. over blank: against the same questions with blank pictures. VAS: mean of ratios, "
+    "Changes against none, mean over items with paired 95 % intervals over pictures, of accuracy by score (Tango), "
+    "of others by bootstrap. over blank: against the same questions with blank pictures. VAS: mean of ratios, "
     "edited over plain; of means: as a ratio of means. alike: the same for every item."
 )
 SIDE_CAPTION = (

@@ -11,8 +11,8 @@ from vaslab.plots.theme import TITLE_SIZE
 FDR = "a false discovery rate of 5% (Benjamini and Hochberg, over the whole sweep)"
 
 _COMPARED = (
-    "Changes are against the plain model, item by item; bars: 95% intervals by paired bootstrap over pictures, the "
-    "exact bound where no answer changed sides.",
+    "Changes are against the plain model, item by item; bars: paired 95% intervals over pictures, of shares "
+    "by score (Tango), of others by bootstrap.",
     f"Filled: stands at {FDR}.",
 )
 

@@ -8,17 +8,20 @@ interval holds 0 where p is above 1 - level, and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.stats
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
 from vaslab.statistics.bootstrap import grouped, labels_of
 
 Floats = NDArray[np.float64]
+Numbers: TypeAlias = int | float | NDArray[Any]
 
 _HALVINGS = 50
 
@@ -75,7 +78,7 @@ def share_change(
     if clusters > 1:
         quantile = float(scipy.stats.t.ppf((1 + level) / 2, clusters - 1))
         low, high = (float(end) for end in score_interval(fixed, broken, n, quantile, design))
-        score = abs(fixed - broken) / np.sqrt(design * max(fixed + broken, 1))
+        score = abs(fixed - broken) / sqrt(design * max(fixed + broken, 1))
         p = float(2 * scipy.stats.t.sf(score, clusters - 1))
     return ShareChange(float(change.mean()), low, high, p, fixed, broken, n, clusters, design, level)
 
@@ -105,8 +108,8 @@ def share_interval(
     n = told.size / design_effect(told.values, labels)
     t2 = float(scipy.stats.t.ppf((1 + level) / 2, clusters - 1)) ** 2
     middle = (share + t2 / (2 * n)) / (1 + t2 / n)
-    half = np.sqrt(t2 * (share * (1 - share) / n + t2 / (4 * n * n))) / (1 + t2 / n)
-    return share, max(0.0, middle - half), min(1.0, middle + half)
+    half = sqrt(t2 * (share * (1 - share) / n + t2 / (4 * n * n))) / (1 + t2 / n)
+    return share, middle - half if share > 0 else 0.0, middle + half if share < 1 else 1.0
 
 
 def design_effect(values: Floats, labels: NDArray[np.int64]) -> float:
@@ -127,7 +130,7 @@ def design_effect(values: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def score_interval(
-    fixed: ArrayLike, broken: ArrayLike, n: ArrayLike, quantile: ArrayLike, design: ArrayLike = 1.0
+    fixed: Numbers, broken: Numbers, n: Numbers, quantile: Numbers, design: Numbers = 1.0
 ) -> tuple[Floats, Floats]:
     """Tango's interval of (fixed - broken) / n: all differences whose score is within `quantile`, by bisection.
 
@@ -136,9 +139,10 @@ def score_interval(
         quantile: of the score, such as 1.96.
         design: factor on the variance of the score.
     """
-    up, down, size, most, wide = np.broadcast_arrays(
-        *(np.asarray(each, dtype=float) for each in (fixed, broken, n, quantile, design))
-    )
+    given = [np.asarray(each, dtype=float) for each in (fixed, broken, n, quantile, design)]
+    shape = np.broadcast_shapes(*(each.shape for each in given))
+    # a scalar would lose its being an array on the way
+    up, down, size, most, wide = np.broadcast_arrays(*map(np.atleast_1d, given))
     limit = most * np.sqrt(wide)
     middle = (up - down) / size
     ends = []
@@ -149,7 +153,7 @@ def score_interval(
             holds = np.abs(_score(up, down, size, half)) <= limit
             inside, outside = np.where(holds, half, inside), np.where(holds, outside, half)
         ends.append(inside)
-    return ends[0], ends[1]
+    return ends[0].reshape(shape), ends[1].reshape(shape)
 
 
 def _score(fixed: Floats, broken: Floats, n: Floats, difference: Floats) -> Floats:

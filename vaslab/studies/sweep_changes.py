@@ -1,9 +1,8 @@
 """Changes between two runs of the same items, each with its interval and p, as columns of a sweep's table.
 
-Where no item differs from the others a bootstrap has no width. For shares it then gives way to the exact bound of
-Clopper and Pearson (1934): of n pictures none changed sides, so the share that would is at most 1 - 0.025 ** (1 / n)
-either way. A number that is the same for every item, such as the mass of rows that are not edited, has no bound of
-this kind: both ends are the number.
+Changes of shares have the score interval of `vaslab.statistics.share_change`, which is the test that gives their p;
+changes of numbers a bootstrap interval over pictures and the t test. A number that is the same for every item, such as
+the mass of rows that are not edited, has no width: both ends are the number.
 """
 
 from __future__ import annotations
@@ -11,27 +10,19 @@ from __future__ import annotations
 from math import exp
 from typing import TypeAlias
 
-import numpy as np
 import xarray as xr
-from scipy.stats import binomtest
 
 from vaslab.statistics import (
     accuracy_interval,
     difference_interval,
-    mean_interval,
     mean_p,
-    mean_t,
-    paired_accuracy,
     product_interval,
     ratio_interval,
+    share_change,
+    share_interval,
 )
 
 Columns: TypeAlias = dict[str, float | int]
-
-
-def never(n: int) -> float:
-    """The largest share that none of `n` independent entries leaves open, at 95 % (Clopper and Pearson, two-sided)."""
-    return float(binomtest(0, n).proportion_ci(0.95, method="exact").high)
 
 
 def named(name: str, found: xr.Dataset) -> Columns:
@@ -51,43 +42,19 @@ def share(name: str, values: xr.DataArray) -> Columns:
 
 
 def rate(name: str, values: xr.DataArray, cluster: xr.DataArray) -> Columns:
-    """A share of the items with its bootstrap interval over pictures, the exact bound where all items are alike."""
-    found = named(name, mean_interval(values, cluster=cluster))
-    if found[f"{name}_low"] == found[f"{name}_high"]:
-        n = len(np.unique(cluster.values.astype(str)))
-        ends = binomtest(round(float(found[name]) * n), n).proportion_ci(0.95, method="exact")
-        return three(name, found[name], float(ends.low), float(ends.high))
-    return found
+    """A share of the items with its score interval over pictures."""
+    return three(name, *share_interval(values, cluster))
 
 
-def share_change(
+def change_of_share(
     name: str, first: xr.DataArray, second: xr.DataArray, cluster: xr.DataArray, p: str
 ) -> Columns:
-    """Change of a share, paired on items, with its bootstrap interval over pictures or the exact bound, and in the
-    column `p` the t test with errors clustered by picture. Nothing where no item was graded in both."""
+    """Change of a share, paired on items, with its score interval over pictures, and in the column `p` the same test.
+    Nothing where no item was graded in both."""
     if not bool((first.notnull() & second.notnull()).any()):
         return {}
-    pair = paired_accuracy(first, second, cluster)
-    low, high = pair.low, pair.high
-    if low == high:
-        open_to = never(pair.n_clusters)
-        low, high = max(-1.0, low - open_to), min(1.0, high + open_to)
-    return {**three(name, pair.difference, low, high), p: pair.p_clustered}
-
-
-def small_change(name: str, first: xr.DataArray, second: xr.DataArray, cluster: xr.DataArray) -> Columns:
-    """As `share_change` for few items: the interval of the t test in place of a bootstrap, so that both agree."""
-    graded = first.notnull() & second.notnull()
-    if not bool(graded.any()):
-        return {}
-    change = (second - first).where(graded, drop=True)
-    by = cluster.sel(item=change["item"])
-    found = mean_t(change, by)
-    estimate, low, high = (float(found[part]) for part in ("estimate", "low", "high"))
-    if low == high:
-        open_to = never(len(np.unique(by.values.astype(str))))
-        low, high = max(-1.0, low - open_to), min(1.0, high + open_to)
-    return {**three(name, estimate, low, high), f"{name}_p": float(found["p"])}
+    found = share_change(first, second, cluster)
+    return {**three(name, found.estimate, found.low, found.high), p: found.p}
 
 
 def sides_changed(first: xr.DataArray, second: xr.DataArray) -> Columns:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaslab.benchmarks import Item
 from vaslab.studies.study_config import StudyRun
-from vaslab.studies.sweep_changes import share, small_change
+from vaslab.studies.sweep_changes import change_of_share, share
 from vaslab.studies.sweep_measured import Measured
 from vaslab.studies.sweep_verdict import FINDING, level_words
 
@@ -24,8 +24,7 @@ def kind_rows(
     """A row for each kind of question, and one for all of them.
 
     `formatted_accuracy` is that of the answers in the paper's format alone. `over_blank` with its paired 95 % interval
-    is accuracy less that of the same questions with blank pictures; `blank_words` says it, at 5 % each. Kinds have few
-    questions, so the interval is that of the t test.
+    is accuracy less that of the same questions with blank pictures; `blank_words` says it, at 5 % each.
     """
     there = set(found.right["item"].values)
     kinds = dict.fromkeys(item.kind for item in items if item.kind)
@@ -49,7 +48,7 @@ def kind_rows(
         }
         if blank is not None:
             other = blank.only(ids)
-            row |= small_change("over_blank", other.right, part.right, part.picture)
+            row |= change_of_share("over_blank", other.right, part.right, part.picture, "over_blank_p")
             if "over_blank" in row:
                 apart = row["over_blank_p"] <= FINDING
                 row["blank_words"] = level_words(

@@ -20,13 +20,13 @@ from vaslab.statistics import fdr, mean_interval
 from vaslab.studies.study_config import StudyRun
 from vaslab.studies.sweep_cell import Cell
 from vaslab.studies.sweep_changes import (
+    change_of_share,
     named,
     number_change,
     perplexity,
     perplexity_change,
     rate,
     share,
-    share_change,
     sides_changed,
     vas_ratios,
 )
@@ -51,10 +51,11 @@ def table_row(
     `line` and `strength` (a value of the setting `axis`) say where figures put the row. Each level has its 95 %
     interval: Wilson's for shares (accuracy, formatted, obeys_NAME), bootstrap over pictures for length and
     perplexity. `X_change`, `X_change_low`, `X_change_high`: mean over items of edited less plain, paired, with its
-    95 % interval by bootstrap over pictures, or the exact bound of `sweep_changes`. `vas_ratio`: VAS of edited over
-    plain, as a mean of ratios; `vas_means_ratio` as a ratio of means; `perplexity_ratio` the same of perplexity. `p`:
-    t test of the change of accuracy with errors clustered by picture; `X_p` the same of the others. VAS and masses are
-    of `queries`, the run's first query set. Shares and masses are in parts of one.
+    95 % interval over pictures: score interval for shares, bootstrap for others. `vas_ratio`: VAS of edited over plain,
+    as a mean of ratios; `vas_means_ratio` as a ratio of means; `perplexity_ratio` the same of perplexity. `p`: of "no
+    change of accuracy", by the score that gives the interval; `X_p` of the others: so for shares, else the t test with
+    errors clustered by picture. VAS and masses are of `queries`, the run's first query set. Shares and masses are in
+    parts of one.
 
     Args:
         base: the plain run.
@@ -99,15 +100,17 @@ def _side_levels(found: Measured) -> dict[str, Any]:
 
 def _changes(plain: Measured, found: Measured) -> dict[str, Any]:
     by = plain.picture
-    row: dict[str, Any] = share_change("accuracy_change", plain.right, found.right, by, "p")
+    row: dict[str, Any] = change_of_share("accuracy_change", plain.right, found.right, by, "p")
     row |= sides_changed(plain.right, found.right) if row else {}
     for name in ("vas", "visual", "system", "length"):
         row |= number_change(name, getattr(plain, name), getattr(found, name), by)
-    row |= share_change("formatted_change", plain.formatted, found.formatted, by, "formatted_p")
+    row |= change_of_share("formatted_change", plain.formatted, found.formatted, by, "formatted_p")
     row |= vas_ratios((plain.vas, plain.visual, plain.system), (found.vas, found.visual, found.system), by)
     for name, obeyed in found.obeyed.items():
         first = plain.obeyed[name]
-        row |= share_change(f"obeys_{name}_change", first, obeyed, _pictures(plain, first), f"obeys_{name}_p")
+        row |= change_of_share(
+            f"obeys_{name}_change", first, obeyed, _pictures(plain, first), f"obeys_{name}_p"
+        )
     if plain.loss is not None and found.loss is not None and plain.tokens is not None:
         row |= perplexity_change(plain.loss, found.loss, plain.tokens, _pictures(plain, plain.loss))
     return row
@@ -120,7 +123,7 @@ def _pictures(measured: Measured, beside: xr.DataArray) -> xr.DataArray:
 
 def against_blank(found: Measured, blank: Measured) -> dict[str, Any]:
     """Accuracy less that of the same questions with blank pictures, as `over_blank` with its paired interval and p."""
-    return share_change("over_blank", blank.right, found.right, found.picture, "over_blank_p")
+    return change_of_share("over_blank", blank.right, found.right, found.picture, "over_blank_p")
 
 
 def other_rate(
