@@ -4,6 +4,7 @@ Usage: python killed.py MODEL FOLDER, prints one JSON object. A process of its o
 so that no thread pool is lost in the child. The model is loaded and proved once, before the forks.
 """
 
+import gc
 import json
 import os
 import signal
@@ -146,8 +147,9 @@ def main(model, folder):
 
     vlm = measure.load(model)
     measure.load_for = lambda _: vlm
-    # drawn once, before the forks
+    # drawn once, before the forks, and kept out of the collections of each child
     find_benchmark("glyph").select()
+    gc.freeze()
     found = {}
     in_child(run("whole"))
     found["whole"] = digests(folder / "whole")
