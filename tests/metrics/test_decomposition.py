@@ -52,6 +52,30 @@ def test_parts_close_the_sum(form: str, over: tuple[str, ...]) -> None:
         np.testing.assert_allclose(found.total, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("over", [(), ("item",), ("head", "item"), ("item", "layer", "head")])
+@pytest.mark.parametrize("sink", ["include", "exclude"])
+def test_the_sum_is_exact_on_the_floor(over: tuple[str, ...], sink: str) -> None:
+    """Items, heads and a whole layer below 1e-6, whose means lie above it, and one whose mean does not."""
+    first, second = made.realistic(6, 4, 3), made.realistic(6, 4, 3, lift=0.6)
+    second["mass"][:3, ..., :2] = 1e-8
+    second["mass"][:, 1, 0, ..., :2] = 1e-9
+    second["mass"][:, 2, ..., :2] = 1e-9
+    found = decomposition(first, second, sink=sink, over=over)
+    levels = [vas(side, form="ratio_of_means", sink=sink, over=over) for side in (first, second)]
+    np.testing.assert_allclose(found.visual + found.system, np.log2(levels[1] / levels[0]), atol=1e-12)
+    np.testing.assert_allclose(found.total, found.visual + found.system, atol=1e-12)
+
+
+def test_the_floor_is_on_the_mean_once_by_hand() -> None:
+    second = made.hand()
+    second["mass"][0, ..., :2] = (
+        0.0  # item 0 attends to no system token; the mean over both is far above 1e-6
+    )
+    found = decomposition(made.hand(), second)
+    # layer 0: (.3 + .5) / 2 -> (0 + .5) / 2; layer 1: (.5 + .1) / 2 -> (0 + .1) / 2
+    np.testing.assert_allclose(found.system[:, 0], np.log2([0.8 / 0.5, 0.6 / 0.1]), rtol=1e-6)
+
+
 def test_mean_log_ratio_by_hand() -> None:
     found = decomposition(made.hand(), moved(image=0.1), form="mean_log_ratio")
     # layer 0: image .4 -> .5 and .5 -> .6; layer 1: .25 -> .35 and .8 -> .9

@@ -172,16 +172,40 @@ def test_items_of_one_picture_are_one_witness() -> None:
 
 def test_a_mass_on_the_floor_is_a_bound() -> None:
     first, second = pair(1.5, 0.5)
-    second["mass"][:, 1:3, ..., :2] = 1e-9
-    second["clamped"][:, 1:3] = 1.0
+    second["mass"][..., :2] = 1e-9
+    second["clamped"][:] = 1.0
     said = title(changes(first, second, ("base", "tuned")))
     assert "tuned raises VAS (ratio of means) at least" in said
     assert "at most" in said  # the visual share, of a sum that is a lower bound
     assert "VAS (mean of ratios) rises at least" in said
     assert "base lowers VAS (ratio of means) at least" in title(changes(second, first, ("tuned", "base")))
-    fig = changes(first, second, ("base", "tuned"))
-    assert "so that VAS is a bound: tuned 40% of mean masses, tuned 40% of query rows." in words(fig)
     assert "bound" not in words(changes(*pair(1.5, 0.5)))
+
+
+def test_a_ratio_of_means_is_a_bound_only_where_the_mean_is_on_the_floor() -> None:
+    """Two of five layers on the floor: the mean over all is not, and its ratio is what it is."""
+    first, second = pair(1.5, 0.5)
+    second["mass"][:, 1:3, ..., :2] = 1e-9
+    second["clamped"][:, 1:3] = 1.0
+    fig = changes(first, second, ("base", "tuned"))
+    assert "tuned raises VAS (ratio of means) 4.9-fold" in title(fig)
+    assert "VAS (mean of ratios) rises at least" in title(fig)
+    told = "so that VAS is a bound: tuned 40% of query rows, tuned the mean mass of 2 layers."
+    assert told in words(fig)
+
+
+def test_parts_on_the_floor_are_those_of_the_metric() -> None:
+    first, second = pair(1.5, 0.5)
+    second["mass"][:, 1:3, 0, :, :2] = 1e-9
+    second["mass"][:10, 4, ..., :2] = 1e-8
+    second["mass"][:, 3, ..., :2] = 1e-9
+    table = changes_table(first, second)
+    for over, rows in ((("head", "item"), table.iloc[:-1]), (("layer", "head", "item"), table.iloc[-1:])):
+        levels = [vas(side, form="ratio_of_means", over=over) for side in (first, second)]
+        wanted = np.atleast_1d(np.log2(levels[1] / levels[0]))
+        np.testing.assert_allclose(rows["visual"] + rows["system"], wanted, rtol=1e-9)
+        parts = decomposition(first, second, over=over)
+        np.testing.assert_allclose(rows["system"], np.atleast_1d(parts["system"]), atol=1e-9)
 
 
 def test_one_item_and_a_layer_without_image_are_gaps_not_numbers() -> None:

@@ -7,10 +7,13 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError
+from vaslab.metrics import vas
 from vaslab.plots import compare, compare_table
 from vaslab.plots import theme as themes
 from vaslab.plots.compare_numbers import changed_layers
+from vaslab.plots.levels import change_terms
 from vaslab.plots.text import change_text, text_width
+from vaslab.statistics import product_t
 
 
 def words(fig: go.Figure) -> str:
@@ -191,6 +194,22 @@ def test_a_ratio_of_means_stops_at_the_floor_as_vas_itself_does() -> None:
     found = compare_table(made.hand(), second, form="ratio_of_means")
     np.testing.assert_allclose(found["ratio"], found["second"] / found["first"], rtol=1e-6)
     np.testing.assert_allclose(found["second"], [0.45 / 1e-6, 0.525 / 1e-6], rtol=1e-5)
+
+
+@pytest.mark.parametrize("per_token", [False, True])
+def test_the_change_is_the_ratio_of_the_levels_on_the_floor_too(per_token: bool) -> None:
+    """Layers and heads below 1e-6 and above it, with a head that one side lacks."""
+    first, second = shifted({2: 2.0})
+    second["mass"][:, 1:3, 0, :, :2] = 1e-9
+    second["mass"][:12, 4, ..., :2] = 1e-8
+    second["mass"][:, 3, ..., :2] = 1e-9
+    asked = ("user", "ratio_of_means", "include", per_token)
+    for over in ((), ("head",), ("layer", "head")):
+        levels = [vas(side, *asked, over=("item", *over)) for side in (first, second)]
+        found = product_t(change_terms(first, second, *asked, over))["estimate"]
+        np.testing.assert_allclose(found, levels[1] / levels[0], rtol=1e-9)
+    layers = compare_table(first, second, *asked).attrs["layers"]
+    assert layers["second_floored"].tolist() == [0, 0, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("layer", [0, 2, 3, 5])

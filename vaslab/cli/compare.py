@@ -47,8 +47,8 @@ def compare(
         ("", *runs.pair, "change", "p"),
         paired_rows(one, two, asked, sink, runs.pictures),
         f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
-        f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; bootstrap for accuracy, "
-        "jackknife t for ratios and their p. p of accuracy: "
+        f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; t for accuracy (the exact "
+        "bound where no answer changed sides), jackknife t for ratios and their p. p of accuracy: "
         f"{'McNemar, exact' if runs.pictures is None else 't test over pictures'}. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
@@ -63,31 +63,42 @@ def paired_rows(
 
     Means are over the heads that have a value in both runs.
     """
-    from vaslab.metrics import floored, vas_masses
+    from vaslab.metrics import floored
     from vaslab.plots.levels import change_terms
-    from vaslab.plots.shared_heads import shared_terms
+    from vaslab.plots.shared_heads import shared_sides
     from vaslab.plots.text import bound_words, vas_words
     from vaslab.statistics import paired_accuracy, product_t
 
     rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
     both = one.capture, two.capture
 
-    def add(label: str, terms: Terms, percent: bool, low: tuple[float, float] = (0.0, 0.0)) -> None:
-        means = [(each.mean(("layer", "head")), power) for each, power in shared_terms(terms)]
+    def add(label: str, means: Terms, percent: bool, low: tuple[float, float] = (0.0, 0.0)) -> None:
         found = product_t(means, cluster=pictures)
         half = len(means) // 2
         levels = [_quotient(side) for side in (means[half:], means[:half])]
-        shown = [f"{100 * level:.1f}" if percent else f"{level:.3g}" for level in levels]
+        shown = [_percent(level) if percent else _level(level) for level in levels]
         change = bound_words(float(found.estimate), low) + _times(found)
         rows.append((label, *shown, change, f"{float(found.p):.2g}"))
 
     for form in ("mean_of_ratios", "ratio_of_means"):
         first, second = (float(floored(capture, queries, form, sink)) for capture in both)
-        add(vas_words(form), change_terms(*both, queries, form, sink), False, (first, second))
-    masses = [vas_masses(capture, queries, sink) for capture in both]
+        terms = change_terms(*both, queries, form, sink, over=("layer", "head"))
+        add(vas_words(form), terms, False, (first, second))
+    sides = shared_sides(*both, queries, "ratio_of_means", sink, per_token=False)
+    before, after = (side[["image", "system"]].mean(("layer", "head")) for side in sides)
     for word, role in (("visual", "image"), ("system", "system")):
-        add(f"{word} mass %", [(masses[1][role], 1), (masses[0][role], -1)], True)
+        add(f"{word} mass %", [(after[role], 1), (before[role], -1)], True)
     return rows
+
+
+def _percent(share: float) -> str:
+    """A share in percent; a small one in two figures, for 0.0 tells no change."""
+    return f"{100 * share:.1f}" if share >= 0.001 else f"{100 * share:.2g}"
+
+
+def _level(value: float) -> str:
+    """A VAS with the digits that let a reader divide one by the other."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _quotient(terms: Terms) -> float:

@@ -11,7 +11,7 @@ from vaslab.metrics.answers import (
 )
 from vaslab.metrics.decomposition import decomposition
 from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
-from vaslab.metrics.floor import divisor, floored
+from vaslab.metrics.floor import divisor, divisor_per_item, floored
 from vaslab.metrics.head_roles import head_shares, localisation, pointing, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
@@ -28,6 +28,7 @@ __all__ = [
     "decomposition",
     "definitions",
     "divisor",
+    "divisor_per_item",
     "floored",
     "forgetting",
     "head_shares",

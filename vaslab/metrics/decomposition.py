@@ -27,7 +27,8 @@ def decomposition(
     positive. For "ratio_of_means" (VAS = V / S) and "mean_log_ratio" (VAS = 2 to the mean of log2 v/s over items, and
     over the other axes in `over`) that is exact and spread is 0. The paper's "mean_of_ratios" also changes when the
     ratios spread more over queries, items and heads while the mean masses stay; `spread` is that part.
-    System masses below the floor count as the floor, item by item and head by head.
+    S is not below the floor of VAS: the mean is held to it once, as in `vas` ("mean_log_ratio": each mass is). So
+    total is log2 of VAS of `second` over VAS of `first`, of what both have, for both forms that `vas` knows.
 
     Args:
         first, second: Captures of the same items and heads.
@@ -53,15 +54,14 @@ def decomposition(
     parts = [vas_masses(capture, queries, sink) for capture in (first, second)]
     both = parts[0]["image"].notnull() & parts[1]["image"].notnull()
 
-    def level(mass: xr.DataArray) -> xr.DataArray:
-        """log2 of the mean mass, or the mean of its log2."""
-        mass = mass.where(both)
-        if form == "mean_log_ratio":
-            return mean_over(_log2(mass), over)
-        return _log2(mean_over(mass, over))
-
-    image = [level(part["image"]) for part in parts]
-    system = [level(divisor(part)) for part in parts]
+    # the floor stays one value an item where an item is in at all
+    parts = [part[["image", "system"]].where(both).assign(floor=part["floor"]) for part in parts]
+    if form == "mean_log_ratio":
+        image = [mean_over(_log2(part["image"]), over) for part in parts]
+        system = [mean_over(_log2(divisor(part)), over) for part in parts]
+    else:
+        image = [_log2(mean_over(part["image"], over)) for part in parts]
+        system = [_log2(divisor(part, over)) for part in parts]
     visual, fall = image[1] - image[0], -(system[1] - system[0])
     total = visual + fall
     if form == "mean_of_ratios":

@@ -6,9 +6,27 @@ from vaslab.metrics.selection import check_dims, one_query_set
 from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses
 
 
-def divisor(masses: xr.Dataset) -> xr.DataArray:
-    """What VAS divides by: the system mass of `vas_masses`, or its floor. Dims (item, layer, head)."""
-    return masses["system"].where(masses["system"] > masses["floor"], masses["floor"])
+def divisor(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataArray:
+    """What a ratio of means divides by: the system mass of `vas_masses`, averaged over `over`, or its floor where that
+    mean is below. The floor is on the mean, once: a head without system attention is averaged as it is.
+
+    Args:
+        masses: of `vas_masses`. over: of "layer", "head", "item"; as `vas`.
+
+    Returns:
+        Dims (item, layer, head) less those in `over`; NaN where there is no VAS.
+    """
+    system, floor = (mean_over(masses[name], over) for name in ("system", "floor"))
+    return system.where(~(system < floor), floor)
+
+
+def divisor_per_item(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataArray:
+    """System mass of each item, averaged over `over` ("layer", "head"), such that its mean over items is `divisor`
+    with "item" in `over`: where that is the floor, each item has its floor.
+    """
+    system = mean_over(masses["system"], over)
+    floor = masses["floor"].where(system.notnull())
+    return system.where(~(system.mean("item") < floor.mean("item")), floor)
 
 
 def floored(
@@ -18,10 +36,11 @@ def floored(
     sink: str = "include",
     over: tuple[str, ...] = EVERYTHING,
 ) -> xr.DataArray:
-    """Share of denominators of VAS at the floor: of queries for the mean of ratios; else of mean masses.
+    """Share of denominators of VAS at the floor: of queries for the mean of ratios; for the ratio of means, which
+    divides once, 1 where its mean system mass is at the floor and 0 elsewhere.
 
-    Captures count queries by the system mass with its first token; without it (`sink` "exclude") mean masses are
-    counted in either form, which tells too few.
+    Captures count queries by the system mass with its first token; without it (`sink` "exclude") mean masses of single
+    heads and items are counted for the mean of ratios, which tells too few.
 
     Args:
         capture, queries, form, sink, over: as `vas`.
@@ -34,7 +53,10 @@ def floored(
     """
     over = check_dims(tuple(over), EVERYTHING)
     masses = vas_masses(capture, queries, sink)
+    if form == "ratio_of_means":
+        system, floor = (mean_over(masses[name], over) for name in ("system", "floor"))
+        return (system <= floor).astype("float64").where(system.notnull())
     share = (masses["system"] <= masses["floor"]).astype("float64")
-    if form == "mean_of_ratios" and sink == "include":
+    if sink == "include":
         share = one_query_set(capture, queries)["clamped"].astype("float64")
     return mean_over(share.where(masses["image"].notnull()), over)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import divisor, floored, vas, vas_masses
+from vaslab.metrics import divisor_per_item, floored, vas, vas_masses
 from vaslab.statistics import aligned, product_t
 
 FORMS = ("ratio_of_means", "mean_of_ratios")
@@ -31,8 +31,9 @@ def changes_table(
     Returns:
         Columns layer (the last row is "all"); ratio_of_means, mean_of_ratios, visual, system, spread in log2 units
         (1 is a doubling; a fall of system attention is positive), each with _low, _high (95 %) and _p, by Student's t
-        with the error of the jackknife; n_items. `attrs["floored"]`: form -> share of system masses that are taken as
-        1e-6, in the first and in the second; `attrs["lost_heads"]`: heads without a value in one of them.
+        with the error of the jackknife; n_items. `attrs["floored"]`: form -> share of denominators over all layers
+        that are taken as 1e-6, in the first and in the second (see `floored`); `attrs["floored_layers"]`: how many
+        layers' mean system masses are; `attrs["lost_heads"]`: heads without a value in one of them.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -42,10 +43,9 @@ def changes_table(
     aligned(one["image"], two["image"])
     two = two.sel(item=one["item"].values)
     there = (one.notnull() & two.notnull()).to_dataarray().all("variable")
-    one, two = one.where(there), two.where(there)
     rows = []
     for over in (("head",), ("layer", "head")):
-        a, b = one.mean(over), two.mean(over)
+        a, b = (_means(side, there, over) for side in (one, two))
         visual, system, ratio = (
             [(b[name], power), (a[name], -power)]
             for name, power in (("image", 1), ("system", -1), ("ratio", 1))
@@ -78,17 +78,21 @@ def changes_table(
             form: tuple(float(floored(capture, queries, form, sink)) for capture in (first, second))
             for form in FORMS
         },
+        "floored_layers": tuple(
+            int(floored(capture, queries, "ratio_of_means", sink, ("item", "head")).sum())
+            for capture in (first, second)
+        ),
     }
     return out
 
 
 def _sides(capture: xr.Dataset, queries: str, sink: str) -> xr.Dataset:
-    """Image mass, system mass (the floor where it is below), and the mean of ratios: dims (item, layer, head)."""
-    masses = vas_masses(capture, queries, sink)
-    return xr.Dataset(
-        {
-            "image": masses["image"],
-            "system": divisor(masses),
-            "ratio": vas(capture, queries, "mean_of_ratios", sink, over=()).drop_attrs(),
-        }
-    )
+    """Image mass, system mass, their floor (item), and the mean of ratios: dims (item, layer, head)."""
+    ratio = vas(capture, queries, "mean_of_ratios", sink, over=()).drop_attrs()
+    return vas_masses(capture, queries, sink).assign(ratio=ratio)
+
+
+def _means(side: xr.Dataset, there: xr.DataArray, over: tuple[str, ...]) -> xr.Dataset:
+    """Means over heads of what is `there`, of each item; the system mass as VAS divides by it."""
+    held = side.assign({name: side[name].where(there) for name in ("image", "system", "ratio")})
+    return held[["image", "ratio"]].mean(over).assign(system=divisor_per_item(held, over))

@@ -104,10 +104,14 @@ def foot_of(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any
         "means; + spread of the ratios over queries, items and heads = change of VAS as mean of ratios (the paper's)."
     ]
     low = [
-        f"{name} {percent(share)} of {'query rows' if form == 'mean_of_ratios' else 'mean masses'}"
-        for form, shares in table.attrs["floored"].items()
-        for name, share in zip(names, shares, strict=True)
+        f"{name} {percent(share)} of query rows"
+        for name, share in zip(names, table.attrs["floored"]["mean_of_ratios"], strict=True)
         if share > FLOORED
+    ]
+    low += [
+        f"{name} the mean mass of {counted(layers, 'layer')}"
+        for name, layers in zip(names, table.attrs["floored_layers"], strict=True)
+        if layers
     ]
     if low:
         sentences.append(f"System mass below 1e-6, taken as 1e-6, so that VAS is a bound: {', '.join(low)}.")

@@ -7,7 +7,6 @@ import xarray as xr
 from vaslab.metrics import floored, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
-from vaslab.plots.shared_heads import shared_terms
 from vaslab.statistics import product_interval
 
 
@@ -40,9 +39,10 @@ def compare_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    powered = shared_terms(change_terms(first, second, queries, form, sink, per_token))
-    change = product_interval(powered, seed=seed, cluster=cluster).transpose("layer", "head")
-    levels = [vas_per_head(capture, queries, form, sink, per_token) for capture in (first, second)]
+    form_of = (queries, form, sink, per_token)
+    heads = change_terms(first, second, *form_of)
+    change = product_interval(heads, seed=seed, cluster=cluster).transpose("layer", "head")
+    levels = [vas_per_head(capture, *form_of) for capture in (first, second)]
     layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
     table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel()})
     group, other = kv_groups(first), kv_groups(second)
@@ -52,7 +52,7 @@ def compare_table(
         table[name] = level.transpose("layer", "head").values.ravel()
     add_change(table, change)
     table.attrs["vas"] = dict(levels[1].attrs)
-    over_heads = [(each.mean("head"), power) for each, power in powered]
+    over_heads = change_terms(first, second, *form_of, over=("head",))
     layers = pd.DataFrame({"layer": levels[0]["layer"].values})
     add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
     low = [floored(capture, queries, form, sink, ("item", "head")) for capture in (first, second)]

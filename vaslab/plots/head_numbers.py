@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import masses, vas, vas_masses, vas_per_head
+from vaslab.metrics import divisor_per_item, masses, vas, vas_masses, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.statistics import mean_interval, ratio_interval
 
@@ -39,7 +39,7 @@ def heads_table(
         interval = mean_interval(vas(capture, queries, form, sink, per_token, over=()), seed=seed)
     else:
         parts = vas_masses(capture, queries, sink, per_token)
-        interval = ratio_interval(parts["image"], parts["system"], seed=seed)
+        interval = ratio_interval(parts["image"], divisor_per_item(parts), seed=seed)
     interval = interval.transpose("layer", "head")
     share = masses(capture, queries, sink, over=("item",)).transpose("layer", "head", "role")
     layer, head = np.meshgrid(value["layer"].values, value["head"].values, indexing="ij")

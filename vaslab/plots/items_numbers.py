@@ -8,9 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas
-from vaslab.plots.levels import Terms, change_terms
-from vaslab.plots.shared_heads import shared_terms
+from vaslab.metrics import divisor, vas
+from vaslab.plots.shared_heads import shared_sides
 from vaslab.statistics import paired_accuracy
 
 FILTERS = {"largest": "largest change", "fixed": "fixed by {}", "broken": "broken by {}"}
@@ -37,7 +36,6 @@ def items_table(
     sink: str = "include",
     per_token: bool = False,
     cluster: xr.DataArray | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Each item with its VAS in two checkpoints, and who answered it right.
 
@@ -46,7 +44,7 @@ def items_table(
         right: of each: 1 right, 0 wrong, NaN not graded; dims (item).
         words: item id -> its texts.
         queries, form, sink, per_token: as `vaslab.metrics.vas`.
-        cluster: picture of each item, for the test of accuracy. seed: of its bootstrap.
+        cluster: picture of each item, for the test of accuracy.
 
     Returns:
         One row an item, the largest change of VAS first: item, question, answer, first_said, second_said, first_right,
@@ -59,8 +57,8 @@ def items_table(
         VaslabError: as `vas`.
     """
     said = dict(vas(second, queries, form, sink, per_token, over=("layer", "head")).attrs)
-    terms = shared_terms(change_terms(first, second, queries, form, sink, per_token))
-    one, two = _levels(terms[len(terms) // 2 :]), _levels(terms[: len(terms) // 2])
+    sides = shared_sides(first, second, queries, form, sink, per_token)
+    one, two = map(_level, sides)
     ids = [str(name) for name in one["item"].values]
     texts = [(words or {}).get(name, ItemWords()) for name in ids]
     grades = [np.full(len(ids), np.nan)] * 2
@@ -91,16 +89,14 @@ def items_table(
     table = table.iloc[np.argsort(-size, kind="stable")].reset_index(drop=True)
     table.attrs["vas"] = said
     graded = right is not None and bool((right[0].notnull() & right[1].notnull()).any())
-    table.attrs["paired"] = (
-        paired_accuracy(*right, cluster, seed=seed) if graded and right is not None else None
-    )
+    table.attrs["paired"] = paired_accuracy(*right, cluster) if graded and right is not None else None
     return table
 
 
-def _levels(terms: Terms) -> xr.DataArray:
+def _level(side: xr.Dataset) -> xr.DataArray:
     """VAS of each item, over the heads that both checkpoints have a value of."""
-    top, *bottom = (each.mean(("layer", "head")) for each, _ in terms)
-    return top / bottom[0] if bottom else top
+    heads = ("layer", "head")
+    return side["vas"].mean(heads) if "vas" in side else side["image"].mean(heads) / divisor(side, heads)
 
 
 def _outcome(first: float, second: float) -> str:

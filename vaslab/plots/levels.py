@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import divisor, vas, vas_masses, vas_per_item
+from vaslab.metrics import divisor_per_item, vas_masses, vas_per_item
+from vaslab.metrics.vas import mean_over
+from vaslab.plots.shared_heads import shared_sides
 from vaslab.statistics import accuracy_interval, fdr, mean_interval, paired_accuracy, ratio_interval
 
 FALSE_FINDINGS = 0.05
@@ -30,8 +32,9 @@ def vas_level(
         Dataset of scalars estimate, low, high, n. Arguments and errors as `vaslab.metrics.vas`.
     """
     if form == "ratio_of_means":
-        parts = vas_masses(capture, queries, sink, per_token).mean(("layer", "head"))
-        return ratio_interval(parts["image"], parts["system"], seed=seed, cluster=cluster)
+        parts, heads = vas_masses(capture, queries, sink, per_token), ("layer", "head")
+        image, system = parts["image"].mean(heads), divisor_per_item(parts, heads)
+        return ratio_interval(image, system, seed=seed, cluster=cluster)
     return mean_interval(vas_per_item(capture, queries, form, sink, per_token), seed=seed, cluster=cluster)
 
 
@@ -68,18 +71,21 @@ def change_terms(
 
     Args:
         first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
-        over: of ("layer", "head"): averaged within each item before.
+        over: of ("layer", "head"): averaged within each item before, over the heads that both have.
 
-    System masses below the floor count as the floor, as in the VAS itself.
+    Returns:
+        Terms with dims (item, layer, head) less `over`, those of `first` last. Means over items, divided, are VAS
+        itself, the floor of its denominator included.
+
+    Raises:
+        UsageError: items, layers or heads do not align; otherwise as `vas`.
     """
+    one, two = shared_sides(first, second, queries, form, sink, per_token)
     out: Terms = []
-    for capture, sign in ((second, 1), (first, -1)):
-        if form == "ratio_of_means":
-            parts = vas_masses(capture, queries, sink, per_token)
-            sides = [(parts["image"], sign), (divisor(parts), -sign)]
-        else:
-            sides = [(vas(capture, queries, form, sink, per_token, over=()), sign)]
-        out += [(each.mean(over) if over else each, power) for each, power in sides]
+    for side, sign in ((two, 1), (one, -1)):
+        out.append((mean_over(side["vas" if "vas" in side else "image"], over), sign))
+        if "vas" not in side:
+            out.append((divisor_per_item(side, over), -sign))
     return out
 
 
@@ -108,15 +114,14 @@ def accuracy_change(
     first: xr.DataArray | None,
     second: xr.DataArray | None,
     cluster: xr.DataArray | None = None,
-    seed: int = 0,
 ) -> dict[str, float]:
     """Paired change of accuracy as columns accuracy_change, _low, _high and _p; NaN where nothing was graded in both.
 
-    p is McNemar's, or, with pictures, that of the t test clustered by them.
+    The interval is that of `paired_accuracy`; p is McNemar's, or, with pictures, that of the t test clustered by them.
     """
     if first is None or second is None or not bool((first.notnull() & second.notnull()).any()):
         return {f"accuracy_change{end}": np.nan for end in ("", "_low", "_high", "_p")}
-    found = paired_accuracy(first, second, cluster, seed=seed)
+    found = paired_accuracy(first, second, cluster)
     return {
         "accuracy_change": found.difference,
         "accuracy_change_low": found.low,

@@ -3,24 +3,40 @@
 import numpy as np
 import xarray as xr
 
-from vaslab.plots.levels import Terms
+from vaslab.metrics import vas, vas_masses
 from vaslab.statistics import aligned
 
 
-def shared_terms(terms: Terms) -> Terms:
-    """Terms on the same items, each NaN where one of them is.
+def shared_sides(
+    first: xr.Dataset, second: xr.Dataset, queries: str, form: str, sink: str, per_token: bool
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """What VAS is made of in two captures, on the same items, NaN where one of them has no value.
 
     A mean over heads would otherwise stand for other heads in the one checkpoint than in the other, and move with them.
 
     Args:
-        terms: of `change_terms`: values with dims (item, layer, head), those of the first checkpoint last.
+        first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
+
+    Returns:
+        Of each capture, dims (item, layer, head): vas; for a ratio of means, image, system and floor of `vas_masses`.
 
     Raises:
-        UsageError: items, layers or heads do not align.
+        UsageError: items, layers or heads do not align; otherwise as `vas`.
     """
-    first = terms[-1][0]
-    values = [aligned(first, each)[1] for each, _ in terms]
-    there = xr.ones_like(first, dtype=bool)
-    for each in values:
-        there = there & np.isfinite(each)
-    return [(each.where(there), power) for each, (_, power) in zip(values, terms, strict=True)]
+    asked = (queries, form, sink, per_token)
+    one, two = _side(first, *asked), _side(second, *asked)
+    names = [str(name) for name in one.data_vars if name != "floor"]
+    aligned(one[names[0]], two[names[0]])
+    two = two.sel(item=one["item"].values)
+    there = xr.ones_like(one[names[0]], dtype=bool)
+    for side in (one, two):
+        for name in names:
+            there = there & np.isfinite(side[name])
+    one, two = (side.assign({name: side[name].where(there) for name in names}) for side in (one, two))
+    return one, two
+
+
+def _side(capture: xr.Dataset, queries: str, form: str, sink: str, per_token: bool) -> xr.Dataset:
+    if form == "ratio_of_means":
+        return vas_masses(capture, queries, sink, per_token)
+    return xr.Dataset({"vas": vas(capture, queries, form, sink, per_token, over=()).drop_attrs()})

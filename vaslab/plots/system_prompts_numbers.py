@@ -1,15 +1,16 @@
 """The numbers behind the system-prompt figure: VAS and accuracy under several prompts, paired with one of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.metrics import floored, vas_per_item
+from vaslab.plots.checkpoint_sets import on_shared_heads
 from vaslab.plots.levels import accuracy_change, accuracy_level, change_terms, row_of, tested, vas_level
 from vaslab.prompts.roles import SYSTEM_ROLES
-from vaslab.statistics import aligned, product_interval
+from vaslab.statistics import product_t
 
 NAMES = {"vas": False, "vas_per_token": True}
 """Columns of VAS, and whether its masses are divided by their numbers of tokens."""
@@ -45,14 +46,15 @@ def system_prompts_table(
         runs: one for each checkpoint and prompt; of one checkpoint on the same items.
         reference: the prompt that others are compared with; by default the first.
         queries, form, sink: as `vaslab.metrics.vas`.
-        cluster: picture of each item; resampled whole. seed: of the bootstrap, paired.
+        cluster: picture of each item; its items count together. seed: of the bootstrap of levels.
 
     Returns:
         One row a run, prompts in their first order: checkpoint, prompt, system_tokens (mean over items),
         clamped_share (of denominators of VAS at 1e-6), vas, vas_per_token and accuracy, each with _low and _high;
         vas_ratio, vas_per_token_ratio (to the reference) and accuracy_change (parts of one), each with _low, _high, _p,
         _p_adjusted (Benjamini-Hochberg over all rows but the references), _changed; n_items. `attrs["vas"]` holds the
-        attributes of the VAS, `attrs["reference"]` the prompt.
+        attributes of the VAS, `attrs["reference"]` the prompt. All is over the layers and heads that every run has;
+        `attrs["heads"]` names them in words, "" where those are all.
 
     Raises:
         UsageError: no run, two of one checkpoint and prompt, a checkpoint that was not measured under the reference,
@@ -62,9 +64,13 @@ def system_prompts_table(
     if not runs:
         raise UsageError("no run; expected one for each checkpoint and system prompt")
     base = runs[0].prompt if reference is None else reference
-    by_name = {(run.checkpoint, run.prompt): run for run in runs}
-    if len(by_name) < len(runs):
+    if len({(run.checkpoint, run.prompt) for run in runs}) < len(runs):
         raise UsageError("two runs are of one checkpoint under one system prompt; give each pair once")
+    same = on_shared_heads(
+        {f"{run.checkpoint}, {run.prompt}": run.capture for run in runs}, (queries,), (sink,)
+    )
+    runs = [replace(run, capture=capture) for run, capture in zip(runs, same.captures.values(), strict=True)]
+    by_name = {(run.checkpoint, run.prompt): run for run in runs}
     rows = []
     for run in _ordered(runs, base):
         against = by_name.get((run.checkpoint, base))
@@ -78,6 +84,7 @@ def system_prompts_table(
         table = tested(table, name, table["prompt"] != base)
     table.attrs["vas"] = dict(vas_per_item(runs[0].capture, queries, form, sink).attrs)
     table.attrs["reference"] = base
+    table.attrs["heads"] = same.words
     table.attrs["clustered"] = cluster is not None
     return table
 
@@ -107,17 +114,16 @@ def _row(
     }
     for name, per_token in NAMES.items():
         row |= row_of(name, vas_level(run.capture, queries, form, sink, per_token, cluster, seed))
-        terms = change_terms(against.capture, run.capture, queries, form, sink, per_token)
         try:
-            aligned(terms[-1][0], terms[0][0])
+            terms = change_terms(
+                against.capture, run.capture, queries, form, sink, per_token, ("layer", "head")
+            )
         except UsageError as error:
             raise UsageError(
                 f"{run.checkpoint}, prompts {against.prompt} (first) and {run.prompt} (second): {error}"
             ) from error
-        change = product_interval(
-            [(each.mean(("layer", "head")), power) for each, power in terms], seed=seed, cluster=cluster
-        )
+        change = product_t(terms, cluster=cluster)
         row |= row_of(f"{name}_ratio", change)
         row["n_items"] = int(change["n"])
     row |= row_of("accuracy", accuracy_level(run.right, cluster, seed))
-    return row | accuracy_change(against.right if run is not against else None, run.right, cluster, seed)
+    return row | accuracy_change(against.right if run is not against else None, run.right, cluster)

@@ -17,7 +17,6 @@ from vaslab.plots.levels import (
     tested,
     vas_level,
 )
-from vaslab.plots.shared_heads import shared_terms
 from vaslab.statistics import product_interval
 
 
@@ -62,14 +61,14 @@ def training_table(
     grades = right or {}
     rows, whole = [], []
     for step in steps:
-        terms = _terms(first, captures[step], form_of, steps[0], step)
-        changes = product_interval(
-            [(each.mean("head"), power) for each, power in terms], seed=seed, cluster=cluster
+        terms, over_all = (
+            _terms(first, captures[step], form_of, steps[0], step, over)
+            for over in (("head",), ("layer", "head"))
         )
+        changes = product_interval(terms, seed=seed, cluster=cluster)
         row = pd.DataFrame({"step": step, "layer": layers})
         add_change(row, changes.transpose("layer"))
         rows.append(row)
-        over_all = [(each.mean(("layer", "head")), power) for each, power in terms]
         own, base = grades.get(step), grades.get(steps[0])
         change = product_interval(over_all, seed=seed, cluster=cluster)
         whole.append(
@@ -81,7 +80,7 @@ def training_table(
             | row_of("vas", vas_level(captures[step], *form_of, cluster, seed))
             | row_of("vas_ratio", change)
             | row_of("accuracy", accuracy_level(own, cluster, seed))
-            | accuracy_change(base if step != steps[0] else None, own, cluster, seed)
+            | accuracy_change(base if step != steps[0] else None, own, cluster)
         )
     table = pd.concat(rows, ignore_index=True)
     table = tested(table, "", table["step"] != steps[0])
@@ -93,9 +92,14 @@ def training_table(
 
 
 def _terms(
-    first: xr.Dataset, other: xr.Dataset, form_of: tuple[str, str, str, bool], from_step: int, step: int
+    first: xr.Dataset,
+    other: xr.Dataset,
+    form_of: tuple[str, str, str, bool],
+    from_step: int,
+    step: int,
+    over: tuple[str, ...],
 ) -> Terms:
     try:
-        return shared_terms(change_terms(first, other, *form_of))
+        return change_terms(first, other, *form_of, over)
     except UsageError as error:
         raise UsageError(f"steps {from_step} (first) and {step} (second): {error}") from error
