@@ -140,7 +140,9 @@ def markers(fig: go.Figure, axis: str) -> list[tuple[float, float, bool]]:
 
 
 def test_points_lie_at_their_numbers_and_what_stands_is_filled():
-    found = cells(cell(**DOWN, **LESS), cell(strength=0.6, **MORE), cell("block", 1, axis="strength", **UP))
+    # attention that moves off the system prompt alone is a dose of 0
+    third = cell("block", 1, axis="strength", **UP, system_change=-0.01)
+    found = cells(cell(**DOWN, **LESS), cell(strength=0.6, **MORE), third)
     at = markers(sweep(found), "x")
     np.testing.assert_allclose([x for x, *_ in at], [-40, 0, 5])
     assert [solid for *_, solid in at] == [True, False, True]
@@ -245,6 +247,29 @@ def test_long_labels_are_whole():
 def test_rows_that_were_not_measured_are_told():
     assert "1 setting leaves the measured rows alone" in words(sweep(cells(cell(**MORE), cell(strength=0.6))))
     assert "leaves the measured rows" not in words(sweep(cells(cell(**MORE))))
+
+
+def test_what_has_no_dose_stands_in_a_strip():
+    rows = [
+        cell(**MORE),
+        cell("steer", 1, **DOWN),
+        cell("pai", 2, accuracy=-0.38),
+        cell("suppress", 3, system_change=-0.01),
+    ]
+    figure = dose_response(cells(*rows))
+    assert "2 settings leave the measured rows alone and edit other rows, or nothing: in the strip" in words(
+        figure
+    )
+    assert words(figure).count("no dose") == 2
+    for axis in ("x", "x2"):
+        places = {round(y): x for x, y, _ in markers(figure, axis)}
+        # the last of the lines across the panel is the strip's border
+        border = [line.x for line in figure.data if line.mode == "lines" and line.xaxis == axis][-1]
+        assert border[0] == border[1]
+        assert places[0] < border[0] < min(places[-40], places[-38])
+        assert places[-40] != places[-38]
+    alone = dose_response(cells(cell(**MORE), cell(strength=0.6, **LESS)))
+    assert "no dose" not in words(alone)
 
 
 def test_what_stands_is_that_of_benjamini_and_hochberg():

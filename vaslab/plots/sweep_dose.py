@@ -10,11 +10,13 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.point_labels import SIZE, Box, place_labels
 from vaslab.plots.sweep_axes import change_axis, hover, page_of, reach, shown
-from vaslab.plots.sweep_numbers import BLANK, blank, settings, stands
+from vaslab.plots.sweep_numbers import BLANK, blank, settings, stands, without_dose
 from vaslab.plots.sweep_words import dose_title, foot_of
 from vaslab.plots.text import escape, text_width, wrapped
 
 LEFT, WIDE, BETWEEN, HIGH, LINE = 84, 430, 34, 400, 24
+STRIP = 76
+"""Pixels at the right of a panel for settings without a dose, where there are any."""
 DOSES = {"visual_change": "change of visual mass, points", "vas_ratio": "change of VAS, ratio"}
 
 _INKS = ("#0b7a75", "#c2255c", "#8a5a00", "#3f51b5", "#7a3e9d", "#66717f", "#17202e")
@@ -36,7 +38,8 @@ class Mark:
 def dose_response(cells: pd.DataFrame, theme: str = "light", run: str | None = None) -> go.Figure:
     """Change of visual mass, and of VAS, against change of accuracy, with paired 95 % intervals both ways.
 
-    Filled and named points are changes of accuracy that stand at a false discovery rate of 5 % over the sweep.
+    Filled and named points are changes of accuracy that stand at a false discovery rate of 5 % over the sweep. Settings
+    that leave the measured rows alone have no dose and stand in a strip of their own.
 
     Args:
         cells: one table of `sweep_cells`.
@@ -51,8 +54,8 @@ def dose_response(cells: pd.DataFrame, theme: str = "light", run: str | None = N
     """
     width = LEFT + 2 * WIDE + BETWEEN + EDGE
     what = "Change of attention against change of accuracy"
-    points = "One point an intervention and strength; filled points are named."
-    canvas = page_of(cells, theme, width, dose_title(cells), what, foot_of(cells, points, run))
+    points = "One point an intervention and strength; filled points are named where there is room."
+    canvas = page_of(cells, theme, width, dose_title(cells), what, foot_of(cells, points, run, strip=True))
     level = blank(cells)
     cells = settings(cells).reset_index(drop=True)
     marks = _marks(cells, canvas.theme)
@@ -134,22 +137,33 @@ def _panel(
     left, top = corner
     x, x_low, gone, x_high = shown(cells, dose)
     y, y_low, _, y_high = shown(cells, "accuracy_change")
-    span = reach([x, x_low, x_high], 0.3 if dose == "vas_ratio" else 1.0)
-    x = np.where(gone, span[0], x)
+    still = without_dose(cells)
+    x, x_low, x_high = (np.where(still, np.nan, each) for each in (x, x_low, x_high))
+    dosed = reach([x, x_low, x_high], 0.3 if dose == "vas_ratio" else 1.0)
+    x = np.where(gone, dosed[0], x)
+    ticks = change_axis(dosed, dose, look, 7)
+    span = dosed
+    if still.any():
+        span = (dosed[0], dosed[1] + (dosed[1] - dosed[0]) * STRIP / (WIDE - STRIP))
+        x[still] = _spread(y[still], dosed[1], span[1])
     on = canvas.axes(
         place,
         left,
         top,
         WIDE,
         HIGH,
-        change_axis(span, dose, look, 7),
+        {**ticks, "range": list(span)},
         {
             **change_axis(up, "accuracy_change", look, 7),
             "showticklabels": place == 1,
             "ticks": "outside" if place == 1 else "",
         },
     )
-    for line in (([0, 0], list(up)), (list(span), [0, 0])):
+    lines = [([0, 0], list(up)), (list(span), [0, 0])]
+    if still.any():
+        lines.append(([dosed[1], dosed[1]], list(up)))
+        canvas.text("no dose", left + WIDE - STRIP / 2, top + HIGH + 15, size=11, xanchor="center")
+    for line in lines:
         figure.add_scatter(
             x=line[0],
             y=line[1],
@@ -159,7 +173,7 @@ def _panel(
             **on,
         )
     if level is not None:
-        _blank(canvas, corner, span, up, 100 * level, on)
+        _blank(canvas, corner, span, up, 100 * level, on, STRIP if still.any() else 0)
     solid = stands(cells, "accuracy_change")
     boxes = [hover(row) for row in cells.to_dict("records")]
     # what stands lies on top of what does not
@@ -181,6 +195,15 @@ def _panel(
     _name(canvas, corner, cells, (x, y), solid, (span, up), marks)
 
 
+def _spread(y: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Places between two ends at which points of like `y` lie apart."""
+    places = np.linspace(low, high, len(y) + 2)[1:-1]
+    half = (len(y) + 1) // 2
+    out = np.empty(len(y))
+    out[np.argsort(y, kind="stable")] = [places[rank // 2 + half * (rank % 2)] for rank in range(len(y))]
+    return out
+
+
 def _blank(
     canvas: Canvas,
     corner: tuple[float | int, float],
@@ -188,6 +211,7 @@ def _blank(
     up: tuple[float, float],
     level: float,
     on: dict[str, str],
+    strip: float | int,
 ) -> None:
     """The accuracy of a blank picture, across the panel."""
     canvas.figure.add_scatter(
@@ -199,7 +223,9 @@ def _blank(
         **on,
     )
     y = corner[1] + (up[1] - level) / (up[1] - up[0]) * HIGH
-    canvas.text(BLANK, corner[0] + WIDE - 4, y - 8, size=11, color=canvas.theme.muted, xanchor="right")
+    canvas.text(
+        BLANK, corner[0] + WIDE - strip - 4, y - 8, size=11, color=canvas.theme.muted, xanchor="right"
+    )
 
 
 def _error(middle: float, low: float, high: float, ink: str) -> dict[str, object]:

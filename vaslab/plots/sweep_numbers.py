@@ -113,6 +113,12 @@ def stands(cells: pd.DataFrame, name: str) -> np.ndarray:
     return (cells[PS[name]].to_numpy(dtype=float) <= FALSE_FINDINGS) & (np.abs(found - none) > least)
 
 
+def without_dose(cells: pd.DataFrame) -> np.ndarray:
+    """Which settings leave the measured rows wholly alone: they edit other rows, or nothing."""
+    found = [cells[name].to_numpy(dtype=float) for name in ("visual_change", "system_change")]
+    return np.all([each == 0 for each in found], axis=0) & (cells["vas_ratio"].to_numpy(dtype=float) == 1)
+
+
 def settings(cells: pd.DataFrame) -> pd.DataFrame:
     """The rows of interventions, without that of the blank picture."""
     return cells[cells["intervention"] != BLANK]

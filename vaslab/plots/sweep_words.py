@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vaslab.metrics.selection import QUERY_WORDS
-from vaslab.plots.sweep_numbers import blank, settings, sides, stands, tested
+from vaslab.plots.sweep_numbers import blank, settings, sides, stands, tested, without_dose
 from vaslab.plots.text import counted, dotted, shortened, unbroken
 from vaslab.plots.theme import TITLE_SIZE
 
@@ -96,19 +96,25 @@ def sides_foot(first: str, run: str | None) -> str:
     return " ".join([first, *_COMPARED, unbroken(f"Sweep {run or 'not named'}.")])
 
 
-def foot_of(cells: pd.DataFrame, first: str, run: str | None) -> str:
-    """How to read it: what is compared, intervals, tests, rows that were not measured, run."""
+def foot_of(cells: pd.DataFrame, first: str, run: str | None, strip: bool = False) -> str:
+    """How to read it: what is compared, intervals, tests, rows that were not measured, run.
+
+    Args:
+        cells: one table of `sweep_cells`. first: sentence. run: the sweep's name.
+        strip: settings that leave the measured rows alone stand in a strip of their own.
+    """
     form = str(cells["vas_form"].iloc[0])
     sentences = [
         first,
         f"VAS: {form}, edited ÷ plain{'; heavy-tailed' if form == 'mean of ratios' else ''}.",
         *_COMPARED,
     ]
-    still = int((cells["visual_change"].to_numpy(dtype=float) == 0).sum())
+    still = int(without_dose(cells).sum())
     if still:
+        one = "s" if still == 1 else ""
+        where = "in the strip, without a dose" if strip else "no change of attention"
         sentences.append(
-            f"{_settings(still)} leave{'s' if still == 1 else ''} the measured rows alone and edit"
-            f"{'s' if still == 1 else ''} other rows, or nothing: at no change of attention."
+            f"{_settings(still)} leave{one} the measured rows alone and edit{one} other rows, or nothing: {where}."
         )
     if blank(cells) is not None:
         sentences.append("Dashed: the plain model with blank pictures, and its interval.")
