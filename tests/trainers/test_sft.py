@@ -94,10 +94,10 @@ def test_checkpointing_of_either_kind_changes_no_step(make, reentrant):
 
 
 def test_guidance_raises_the_visual_mass_and_plain_training_only_watches(make):
-    """The mass is what is pulled at: in ten steps it rises under AGTO, by more than under words alone."""
+    """The mass is what is pulled at: in six steps it rises under AGTO, by more than under words alone."""
     risen = []
     for agto in (AgtoConfig(alpha=2.0, beta=0.0), None):
-        trainer = make(agto, max_steps=10)
+        trainer = make(agto, max_steps=6)
         trainer.train()
         logs = [log["agto/visual_mass"] for log in trainer.state.log_history if "agto/visual_mass" in log]
         risen.append(logs[-1] - logs[0])
@@ -107,7 +107,7 @@ def test_guidance_raises_the_visual_mass_and_plain_training_only_watches(make):
 
 def test_a_smoothed_loss_makes_a_second_forward_and_keeps_the_guidance(make):
     """TRL then runs the model again without gradients; a naive recorder keeps that pass, and the pull is gone."""
-    trainer = make(AgtoConfig(alpha=2.0, beta=0.0), max_steps=10, label_smoothing_factor=0.1)
+    trainer = make(AgtoConfig(alpha=2.0, beta=0.0), max_steps=6, label_smoothing_factor=0.1)
     trainer.train()
     logs = [log["agto/visual_mass"] for log in trainer.state.log_history if "agto/visual_mass" in log]
     assert logs[-1] > logs[0] + 0.05
