@@ -17,7 +17,8 @@ from torch import Tensor
 
 from bench.lines import CLOCKS, Line, compared, judged, parsed, parser, run
 from bench.workload import SEVEN_B, SMALL, build
-from vaslab.interventions import EditedModel, Intervention, make_intervention
+from vaslab.interventions import EditedModel, Intervention, Region, make_intervention
+from vaslab.interventions.batch import Batch
 from vaslab.prompts.roles import Role
 
 # What the project promises at this length: over plain SDPA at most.
@@ -38,12 +39,24 @@ class Case:
     unseen: str | None = None
 
 
+class FirstHalf(Region):
+    """The first half of the visual tokens: the random prompt has no grid of patches to lay a box on."""
+
+    def mask(self, batch: Batch, item: int) -> Tensor:
+        """See `Region`."""
+        visual = batch.visual[item]
+        return visual & (visual.cumsum(0) <= visual.sum() // 2)
+
+
+HALF = FirstHalf((0, 0, 1, 1), (2, 1))
+
 CASES: dict[str, Case] = {
     "scaled": Case(make_intervention("avar")),
     "additive": Case(make_intervention("additive")),
     "vaf": Case(make_intervention("vaf")),
     "block": Case(make_intervention("block")),
     "block half": Case(make_intervention("block", strength=0.5)),
+    "steer": Case(make_intervention("steer", regions=HALF, queries=("after_image", "emitting"))),
     # A random model has no hidden state that stands out by 20; by 4.3, about 1 % of the tokens of each layer do.
     "var": Case(make_intervention("var", tau=4.3)),
     "sparc": Case(make_intervention("sparc")),
@@ -56,7 +69,7 @@ CASES: dict[str, Case] = {
     "ablate": Case(make_intervention("ablate")),
     "ablate, sink": Case(make_intervention("ablate", mode="sink")),
 }
-"""Every intervention but steer, whose region needs a picture, and those that are another one's form."""
+"""Every intervention but those that are another one's form."""
 
 
 def read_roles(ids: Tensor, mask: Tensor) -> Tensor:

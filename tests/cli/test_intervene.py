@@ -24,6 +24,8 @@ def test_interventions_are_listed_with_their_defaults(vaslab):
     assert rows["avar"]["defaults"]["beta"] == 0.05
     assert rows["enhance"]["defaults"]["beta"] == 0
     assert rows["vaf"]["defaults"]["layers"] == "middle"
+    assert rows["avar"]["none"] == rows["reweight"]["none"] == {"alpha": 0, "beta": 0}
+    assert rows["pai"]["none"] == {"alpha": 0, "gamma": 1}
     assert rows["steer"]["defaults"]["bias"] == 1e4
     assert rows["block"]["defaults"]["keys"] == ["image", "video"]
     assert "all heads or those given" in rows["ablate"]["changes"]

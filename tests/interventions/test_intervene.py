@@ -49,12 +49,8 @@ def logits(vlm, encoded):
 @pytest.mark.parametrize("name", INTERVENTIONS)
 def test_strength_zero_changes_no_bit(vlm, encoded, name):
     """Each mode and every number that says how strong, on every family."""
-    entry = INTERVENTIONS[name]
-    settings = {**NEEDED.get(name, {}), entry.strength: entry.none}
-    if name in ("avar", "vaf", "additive", "reweight"):
-        settings["beta"] = 0
-    if name == "pai":
-        settings["gamma"] = 1
+    none = INTERVENTIONS[name].none
+    settings = {**NEEDED.get(name, {}), **none}
     modes = {"steer": [{"mode": "suppress_image"}], "ablate": [{"mode": "sink"}]}.get(name, [])
     plain = generated(vlm, encoded.inputs)
     for more in ({}, *modes):
@@ -62,6 +58,18 @@ def test_strength_zero_changes_no_bit(vlm, encoded, name):
             found = generated(vlm, encoded.inputs)
         assert torch.equal(found.sequences, plain.sequences)
         assert all(torch.equal(a, b) for a, b in zip(found.logits, plain.logits, strict=True))
+
+
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_none_names_no_setting_too_many(qwen, encoded, name):
+    """With any of them left as it is by default, logits do change."""
+    none = INTERVENTIONS[name].none
+    plain = generated(qwen, encoded.inputs)
+    for left in none:
+        settings = {key: value for key, value in none.items() if key != left}
+        with vaslab.intervene(qwen, name, **NEEDED.get(name, {}), **settings):
+            found = generated(qwen, encoded.inputs)
+        assert not all(torch.equal(a, b) for a, b in zip(found.logits, plain.logits, strict=True)), left
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)

@@ -25,6 +25,11 @@ WRONG = [
     ("vaf", {"alpha": "strong"}, "alpha is 'strong'; expected a finite number, at least 0"),
     ("vaf", {"alpha": True}, "alpha is True; expected a finite number"),
     ("vaf", {"alpha": None}, "alpha is None; expected a finite number"),
+    (
+        "additive",
+        {"alpha": 1e39},
+        "alpha is 1e[+]39; expected a finite number, at least 0 and within float32",
+    ),
     ("vaf", {"alpha": INF}, "alpha is inf; expected a finite number"),
     ("vaf", {"alpha": float("nan")}, "alpha is nan; expected a finite number"),
     ("vaf", {"alpha": [0.1]}, r"alpha is \[0.1\]; expected a finite number"),
@@ -156,7 +161,12 @@ def test_settings_belong_to_a_name():
         (
             "ablate",
             {"mode": "mean", "means": torch.zeros(9, 4, 16)},
-            r"means covers \(9, 4\) layers and heads, the model has \(3, 4\)",
+            r"means has shape \(9, 4, 16\), those of the model are \(3, 4, 16\)",
+        ),
+        (
+            "ablate",
+            {"mode": "mean", "means": torch.zeros(3, 4, 5)},
+            r"means has shape \(3, 4, 5\), those of the model are \(3, 4, 16\)",
         ),
     ],
 )
@@ -167,6 +177,15 @@ def test_what_a_model_has_not_is_told_before_it_runs(qwen, name, settings, messa
     with pytest.raises(UsageError, match=message):
         EditedModel(qwen.model, qwen.processor, name, **settings)
     assert not ran
+
+
+@pytest.mark.tiny
+def test_a_transformers_model_has_its_own_way(qwen):
+    with (
+        pytest.raises(UsageError, match=r"given a Qwen2_5_VL\w+; .*EditedModel\(model, processor"),
+        vaslab.intervene(qwen.model, "vaf"),
+    ):
+        pass
 
 
 @pytest.mark.tiny

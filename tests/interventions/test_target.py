@@ -42,6 +42,19 @@ def test_steps_are_tokens_of_the_answer():
     assert rows(("user",), (0, 5)) == ([[], []], False)
 
 
+def test_padding_may_follow():
+    """The last real position emits, and padding is no step: what is generated goes on after column 9."""
+    roles = torch.tensor([[S, U, V, V, V, V, U, M, P, P], [S, M, V, V, V, V, U, M, R, P]]).long()
+    batch = Batch(roles, torch.where(PATCH >= 0, 0, -1), PATCH, (((2, 2),), ((1, 4),)), 3, 4)
+    assert rows(("emitting",), batch=batch) == ([[7], [7, 8]], True)
+    assert rows(("last",), batch=batch) == ([[7], [7]], False)
+    assert rows(("emitting",), (0, 1), batch) == ([[7], [7]], False)
+    assert rows(("emitting",), (1, 3), batch) == ([[10, 11], [8, 10]], False)
+    assert rows(("response",), (2, None), batch) == ([[11], [10, 11]], True)
+    assert batch.padded_right
+    assert not BATCH.padded_right
+
+
 def test_without_a_picture_nothing_is_after_it():
     text = Batch(torch.full((1, 3), int(U)), PATCH[:1, :3], PATCH[:1, :3], ((),), 3, 4)
     assert rows(("after_image",), batch=text) == ([[]], True)
@@ -86,6 +99,26 @@ def test_regions_are_boxes_of_the_original_picture():
         region_mask(each[:1], BATCH)
     with pytest.raises(UsageError, match="has 1 pictures"):
         region_mask(Region((0, 0, 50, 80), (100, 80), picture=1), BATCH)
+
+
+def test_a_region_is_repeated_with_the_rows_of_its_item():
+    """As generate repeats them for beams: two rows of one item, which may have answered differently."""
+    ids = torch.arange(20).reshape(2, 10)
+    halves = [Region((0, 0, 50, 80), (100, 80)), Region((50, 0, 100, 80), (100, 80))]
+
+    def repeated(ids):
+        parts = (each.repeat_interleave(2, 0) for each in (ROLES, BATCH.image, BATCH.patch))
+        grids = tuple(grid for grid in BATCH.grids for _ in range(2))
+        return Batch(*parts, grids, 3, 4, {"input_ids": ids})
+
+    ids = ids.repeat_interleave(2, 0)
+    ids[3, 9] = 77  # the second item's answer
+    mask = region_mask(halves, repeated(ids))
+    want = [[0, 4], [0, 6], [1, 4], [1, 6], [2, 4], [2, 5], [3, 4], [3, 5]]
+    assert mask.nonzero().tolist() == want
+    ids[3, 6] = 77  # another question
+    with pytest.raises(UsageError, match="2 regions for a batch of 4"):
+        region_mask(halves, repeated(ids))
 
 
 def test_no_region_is_an_empty_one():

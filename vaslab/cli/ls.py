@@ -87,6 +87,7 @@ def _interventions() -> list[dict[str, Any]]:
             "formula": entry.formula,
             "changes": entry.changes,
             "strength": entry.strength,
+            "none": dict(entry.none),
             "defaults": {
                 key: list(value) if isinstance(value, tuple) else value
                 for key, value in defaults(name).items()

@@ -48,11 +48,11 @@ class Ablate(Intervention):
     def check_fits(self, config: Any) -> None:
         """See `Intervention`."""
         super().check_fits(config)
-        text = config.get_text_config(decoder=True)
-        there = (text.num_hidden_layers, text.num_attention_heads)
-        if self.means is not None and self.means.shape[:2] != there:
+        there = shape_of_means(config)
+        if self.means is not None and self.means.shape != there:
             raise UsageError(
-                f"means covers {tuple(self.means.shape[:2])} layers and heads, the model has {there}"
+                f"means has shape {tuple(self.means.shape)}, those of the model are {there} (layers, heads, width); "
+                "measure them on this model, with head_means"
             )
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
@@ -65,6 +65,17 @@ class Ablate(Intervention):
             return []
         touched = self.touched(batch)
         return [_Replaced(touched, *self.edited(batch), self.means, self.strength)]
+
+
+def shape_of_means(config: Any) -> tuple[int, int, int]:
+    """Layers, heads and width of a head: the shape of the mean outputs of a model with this config."""
+    text = config.get_text_config(decoder=True)
+    n_heads = int(text.num_attention_heads)
+    return (
+        int(text.num_hidden_layers),
+        n_heads,
+        int(getattr(text, "head_dim", None) or text.hidden_size // n_heads),
+    )
 
 
 class _Replaced(CustomEdit):

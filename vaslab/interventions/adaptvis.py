@@ -58,10 +58,10 @@ class AdaptVis(OnKeys):
         def begin(batch: Batch) -> Sequence[AnyEdit]:
             if not bool(self.chosen_keys(batch)[0].any()):
                 return []
-            if bool((batch.first_emitting != batch.roles.shape[1] - 1).any()):
+            if batch.answered:
                 raise UsageError(
-                    "adaptvis asks for the model's confidence before it answers, and this prompt holds an answer; "
-                    "let the model generate it"
+                    "adaptvis asks for the model's confidence before it answers, and this call holds an answer: let "
+                    "the model generate it, with its cache (not use_cache=False)"
                 )
             if self.strength == 0 or self.unsure == self.sure == 1:
                 return []
@@ -71,8 +71,15 @@ class AdaptVis(OnKeys):
             if plain is None:
                 taken = ("past_key_values", "use_cache", "logits_to_keep", "return_dict")
                 inputs = {name: value for name, value in batch.inputs.items() if name not in taken}
-                plain = plain_forward(model, **inputs, use_cache=False, logits_to_keep=1)
-            return self.by_confidence(batch, plain.logits[:, -1].float().softmax(-1).amax(-1))
+                last = batch.last
+                kept = batch.roles.shape[1] - int(last.min())
+                plain = plain_forward(model, **inputs, use_cache=False, logits_to_keep=kept)
+                column = last - last.min()
+            else:
+                column = torch.zeros_like(batch.last)
+            rows = torch.arange(len(batch), device=plain.logits.device)
+            first = plain.logits[rows, column.to(rows.device)]
+            return self.by_confidence(batch, first.float().softmax(-1).amax(-1))
 
         yield begin
 

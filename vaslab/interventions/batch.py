@@ -71,11 +71,26 @@ class Batch:
         return (self.roles == Role.system_sink) | (self.roles == Role.system)
 
     @property
+    def last(self) -> Int[Tensor, " batch"]:
+        """Last position of each item that is not padding; the last one of all where all are."""
+        after = self.real.flip(1).int().argmax(dim=1)
+        return self.roles.shape[1] - 1 - after
+
+    @property
+    def padded_right(self) -> bool:
+        """Whether padding follows an item."""
+        return bool((self.last != self.roles.shape[1] - 1).any())
+
+    @property
+    def answered(self) -> bool:
+        """Whether an item holds an answer already."""
+        return bool((self.roles == Role.response).any())
+
+    @property
     def first_emitting(self) -> Int[Tensor, " batch"]:
-        """Position whose row produces the first token of the answer: the one before it, or the last one."""
+        """Position whose row produces the first token of the answer: the one before it, or the item's last."""
         answer = self.roles == Role.response
-        first = answer.int().argmax(dim=1) - 1
-        return torch.where(answer.any(1), first, self.roles.shape[1] - 1)
+        return torch.where(answer.any(1), answer.int().argmax(dim=1) - 1, self.last)
 
     def queries(
         self, names: tuple[str, ...], steps: tuple[int, int | None] | None = None
@@ -100,7 +115,9 @@ class Batch:
         length = self.roles.shape[1]
         reach = max(length, length + (first if end is None else end))
         known = torch.cat([chosen, chosen.new_full((len(self), reach - length), new)], dim=1)
-        step = torch.arange(reach, device=known.device) - self.first_emitting[:, None]
+        positions = torch.arange(reach, device=known.device)
+        padding = torch.where(positions < length, 0, length - 1 - self.last[:, None])
+        step = positions - padding - self.first_emitting[:, None]
         inside = (step >= first) & (step < (reach + 1 if end is None else end))
         return known & inside, new and end is None
 
@@ -135,7 +152,8 @@ def read_batch(inputs: dict[str, Any], read_roles: ReadRoles, config: Any) -> Ba
         config: the model's config.
 
     Raises:
-        UsageError: the call has no input_ids, or its pictures do not fit their grids.
+        UsageError: the call has no input_ids, or a mask that does not say which of them are padding, or its
+            pictures do not fit their grids.
     """
     ids = inputs.get("input_ids")
     if ids is None:
@@ -143,8 +161,14 @@ def read_batch(inputs: dict[str, Any], read_roles: ReadRoles, config: Any) -> Ba
             "an intervention reads roles off input_ids, and this call has none; pass input_ids, not inputs_embeds"
         )
     mask = inputs.get("attention_mask")
-    if mask is None or mask.ndim != 2:
+    if mask is None:
         mask = torch.ones_like(ids)
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        found = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise UsageError(
+            f"attention_mask is {found}, which does not tell padding; give it as (batch, seq), and generate without "
+            "cache_implementation"
+        )
     roles = read_roles(ids, mask[:, -ids.shape[1] :])
     text = config.get_text_config(decoder=True)
     image, patch = _pictures(roles == Role.image)
@@ -193,7 +217,7 @@ def _grids(
         if here != [rows * columns for rows, columns in grids]:
             raise UsageError(
                 f"the pictures of an item have {here} visual tokens, their grids are {list(grids)}; pass the "
-                "image_grid_thw that belongs to these input_ids"
+                "image_grid_thw that belongs to these input_ids, and generate without prefill_chunk_size"
             )
     return tuple(found)
 

@@ -20,6 +20,8 @@ class EditedModel:
     what is set on it.
 
     The model itself, as `plain`, is changed only while a call runs. Each `generate` reads roles off its own input_ids.
+    What is reached through it, such as `edited.model(...)` or `edited.get_decoder()(...)`, is a part of the plain
+    model and runs unedited. See `vaslab.intervene` for generations that are refused.
 
         model = EditedModel(model, processor, "vaf", alpha=0.15)
         model.generate(**inputs)

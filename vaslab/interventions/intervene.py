@@ -19,7 +19,9 @@ from vaslab.models import Vlm
 
 
 @contextmanager
-def intervene(vlm: Vlm, intervention: str | Intervention, **settings: Any) -> Iterator[Intervention]:
+def intervene(
+    vlm: Vlm | nn.Module, intervention: str | Intervention, **settings: Any
+) -> Iterator[Intervention]:
     """Change the attention of every pass of the model inside the block.
 
         with vaslab.intervene(vlm, "vaf", alpha=0.15):
@@ -27,17 +29,26 @@ def intervene(vlm: Vlm, intervention: str | Intervention, **settings: Any) -> It
 
     Captures and answers inside the block measure what the intervention leaves. Blocks nest: an inner one changes
     what the outer ones left; the same one twice is applied twice. The model is locked to this thread until the
-    end of the block, and is then as it was, after an exception too.
+    end of the block, and is then as it was, after an exception too. At the values that `vaslab ls interventions`
+    names as none, together, every bit of the logits is the plain model's.
+
+    Any decoding of `generate` runs under it, with a cache that grows: a static one (`cache_implementation`) is
+    refused, as is a generation from a batch padded on the right, where the model would go on after padding.
 
     Args:
-        vlm: what `vaslab.load` returned.
+        vlm: what `vaslab.load` returned; for a transformers model, see `EditedModel`.
         intervention: a name of `vaslab ls interventions`, or settings made before.
         settings: settings of a named one.
 
     Raises:
-        UsageError: an unknown name or setting, or one that this model has not; and, when the model runs, a call
-            whose roles cannot be told.
+        UsageError: an unknown name or setting, or one that this model has not, or a model that is no `Vlm`; and,
+            when the model runs, a call whose roles cannot be told.
     """
+    if not isinstance(vlm, Vlm):
+        raise UsageError(
+            f"intervene is given a {type(vlm).__name__}; give what vaslab.load returns, or wrap a transformers model: "
+            "vaslab.interventions.EditedModel(model, processor, ...)"
+        )
     chosen = as_intervention(intervention, settings)
     with vlm.lock, running(vlm.model, chatml_roles(vlm.processor, vlm.model.config), chosen):
         yield chosen
@@ -86,7 +97,17 @@ class _Follower:
         ids = kwargs.get("input_ids")
         if length == 0:
             self.batch = None
+            if getattr(past, "is_compileable", False):
+                raise UsageError(
+                    f"the call keeps a {type(past).__name__} of fixed length, whose empty places an intervention would "
+                    "take for keys; generate without cache_implementation"
+                )
             batch = read_batch(kwargs, self.read_roles, self.model.config)
+            if past is not None and batch.padded_right:
+                raise UsageError(
+                    "the batch is padded on the right, so that its shorter items would go on after padding; pad on the "
+                    "left: processor.tokenizer.padding_side = 'left'"
+                )
             self.batch, self.edits, self.passed = batch, self.begin(batch), batch.roles.shape[1]
             self.let_go()
             if past is not None and batch.moved:

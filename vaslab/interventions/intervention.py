@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from math import inf, isfinite, isinf
+from math import inf, isinf
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ Begin: TypeAlias = Callable[[Batch], Sequence[AnyEdit]]
 """Called at the start of each batch for the edits that hold until the next one."""
 
 
+_LARGEST = torch.finfo(torch.float32).max
 VISUAL = ("image", "video")
 """Roles of visual tokens."""
 
@@ -162,8 +163,9 @@ def fits(mask: Bool[Tensor, "batch known"], n: int, new: bool = False) -> Bool[T
 def number_in(name: str, value: Any, least: int | float, most: int | float = inf) -> None:
     """Raise UsageError unless a setting is a number between two limits."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not isfinite(value) or not least <= value <= most:
+    if not number or not least <= value <= min(most, _LARGEST):
         limits = f"at least {least:g}" if isinf(most) else f"{least:g} to {most:g}"
+        limits += " and within float32" if number and _LARGEST < value < inf else ""
         raise UsageError(f"{name} is {value!r}; expected a finite number, {limits}")
 
 

@@ -1,7 +1,11 @@
 """PAI: more attention to the picture, and less of the language prior (arXiv 2407.21771).
 
 In the rows that emit tokens, scores of visual keys Z <- Z + alpha |Z|. And of log-probabilities p with the picture
-and u without it, gamma p - (gamma - 1) u, among tokens with p > log(cutoff) + max p.
+and u without it, gamma p - (gamma - 1) u, among tokens with p > log(cutoff) + max p. The others are put behind all of
+these, not ruled out: what generate bans may be all that the cutoff leaves.
+
+The language prior is a stream of its own, the prompt and the answer without pictures: at each step the model runs
+twice, which about doubles the cost of decoding. With gamma 1 there is none.
 """
 
 from __future__ import annotations
@@ -28,10 +32,10 @@ class Pai(OnKeys):
     """Settings of PAI, those of the released commands.
 
     Args:
-        alpha: strength on visual keys, at least 0.
+        alpha: strength on visual keys, at least 0. Alpha 0 and gamma 1 together change nothing.
         gamma: weight of the picture in the logits, at least 1; 1 leaves the language prior in and costs no second
             pass.
-        cutoff: tokens less likely than this share of the likeliest one are ruled out.
+        cutoff: tokens less likely than this share of the likeliest one come after all others; 0 spares them.
     """
 
     layers: Any = "2-"
@@ -69,6 +73,11 @@ class Pai(OnKeys):
             yield begin
         finally:
             handle.remove()
+
+
+# Logits behind those of tokens that are kept: no weight at any temperature up to a thousand, and little enough that
+# sums over a beam stay in float32 and above the -1e9 of generate's empty beams.
+_BEHIND = 1e5
 
 
 class _Amplified(CustomEdit):
@@ -109,6 +118,7 @@ class _Blind:
     def __init__(self, model: PreTrainedModel, gamma: int | float, cutoff: int | float) -> None:
         self.model, self.gamma, self.cutoff = model, gamma, cutoff
         self.pending: Tensor | None = None
+        self.last = torch.zeros(0, dtype=torch.long)
         self.mask = torch.zeros(0, 0)
         self.cache: Any = None
 
@@ -119,6 +129,7 @@ class _Blind:
         names = ("vision_start_token_id", "vision_end_token_id")
         marks = [getattr(config, name) for name in names if getattr(config, name, None) is not None]
         kept = batch.real & ~batch.visual & ~torch.isin(ids, torch.tensor(marks, device=ids.device))
+        self.last = batch.last
         length = int(kept.sum(1).max())
         self.pending = ids.new_full((len(ids), length), int(ids[0, 0]))
         self.mask = torch.zeros_like(self.pending)
@@ -133,27 +144,38 @@ class _Blind:
         self.cache.reorder_cache(rows)
 
     def refine(self, _: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:  # noqa: ARG002
-        """Take the prior off the logits of the last position."""
+        """Take the prior off the logits of each item's last position, where the call keeps them; in float32."""
         if self.pending is None:
             new = kwargs["input_ids"]
+            last = torch.zeros(len(new), dtype=torch.long, device=new.device)
             self.mask = torch.cat([self.mask, torch.ones_like(new)], dim=1)
         else:
-            new, self.pending = self.pending, None
-        places = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -new.shape[1] :]
+            new, last, self.pending = self.pending, self.last, None
+        order = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -new.shape[1] :]
         blind = plain_forward(
             self.model,
             input_ids=new,
             attention_mask=self.mask,
             mm_token_type_ids=torch.zeros_like(new),
-            position_ids=places.expand(3, -1, -1),
+            position_ids=order.expand(3, -1, -1),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        seen = output.logits[:, -1].float().log_softmax(-1)
-        prior = blind.float().log_softmax(-1)
-        refined = self.gamma * (seen - prior) + prior
-        least = log(self.cutoff) + seen.amax(-1, keepdim=True) if self.cutoff > 0 else float("-inf")
-        refined = refined.masked_fill(seen < least, float("-inf")).to(output.logits.dtype)
-        output.logits = torch.cat([output.logits[:, :-1], refined[:, None]], dim=1)
+        keep = kwargs.get("logits_to_keep", 0)
+        positions = torch.arange(kwargs["input_ids"].shape[1], device=last.device)
+        positions = positions[slice(-keep, None) if isinstance(keep, int) else keep]
+        places = (positions == last[:, None]).nonzero(as_tuple=True)
+        logits = output.logits.float()  # what is put behind would lose its order in half precision
+        output.logits = logits.index_put(places, self._without(logits[places], blind[places[0]]))
         return output
+
+    def _without(
+        self, logits: Float[Tensor, "item token"], blind: Float[Tensor, "item token"]
+    ) -> Float[Tensor, "item token"]:
+        seen, prior = logits.log_softmax(-1), blind.float().log_softmax(-1)
+        refined = self.gamma * (seen - prior) + prior
+        if self.cutoff == 0:
+            return refined
+        least = log(self.cutoff) + seen.amax(-1, keepdim=True)
+        return torch.where(seen < least, refined - _BEHIND, refined)

@@ -30,7 +30,7 @@ class Entry:
         formula: in one line; Z scores, A weights, V visual keys, S system keys.
         changes: in which heads and rows, by default.
         strength: the setting that a sweep varies.
-        none: its value at which nothing is changed.
+        none: settings at which, together, nothing is changed: every bit of the logits is the plain model's.
         settings: defaults that differ from the class's.
     """
 
@@ -40,17 +40,25 @@ class Entry:
     formula: str
     changes: str
     strength: str
-    none: int | float = 0
+    none: Mapping[str, int | float]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 _AFTER = "rows after the last visual token"
 _EVERY = f"all heads, {_AFTER}"
 _SCALED = "Z_V (1 + alpha), Z_S (1 - beta)"
+_NEITHER = {"alpha": 0, "beta": 0}
 
 INTERVENTIONS: dict[str, Entry] = {
     "avar": Entry(
-        Scale, "the paper's form", "arXiv 2603.03825", _SCALED, _EVERY, "alpha", settings={"beta": 0.05}
+        Scale,
+        "the paper's form",
+        "arXiv 2603.03825",
+        _SCALED,
+        _EVERY,
+        "alpha",
+        _NEITHER,
+        settings={"beta": 0.05},
     ),
     "vaf": Entry(
         Scale,
@@ -59,6 +67,7 @@ INTERVENTIONS: dict[str, Entry] = {
         _SCALED,
         f"all heads of the middle layers, {_AFTER}",
         "alpha",
+        _NEITHER,
         settings={"layers": "middle"},
     ),
     "additive": Entry(
@@ -68,6 +77,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z_V + log(1 + alpha), Z_S + log(1 - beta)",
         _EVERY,
         "alpha",
+        _NEITHER,
         settings={"form": "additive"},
     ),
     "reweight": Entry(
@@ -77,6 +87,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "A_V (1 + alpha), A_S (1 - beta), renormalised",
         _EVERY,
         "alpha",
+        _NEITHER,
         settings={"form": "additive"},
     ),
     "enhance": Entry(
@@ -86,6 +97,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z_V (1 + alpha)",
         _EVERY,
         "alpha",
+        {"alpha": 0},
         settings={"beta": 0.0},
     ),
     "suppress": Entry(
@@ -95,6 +107,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z_S (1 - beta)",
         _EVERY,
         "beta",
+        {"beta": 0},
         settings={"alpha": 0.0},
     ),
     "var": Entry(
@@ -104,7 +117,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "sinks keep p of A, the rest goes to other V in proportion",
         f"image-centric heads of all layers but the last, {_AFTER}",
         "p",
-        1,
+        {"p": 1},
     ),
     "sparc": Entry(
         Sparc,
@@ -113,7 +126,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "values of V that gain attention by tau, times alpha for each time",
         "all heads, rows of the answer",
         "alpha",
-        1,
+        {"alpha": 1},
     ),
     "adaptvis": Entry(
         AdaptVis,
@@ -122,6 +135,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z_V times unsure or sure, by the first token's probability",
         "all heads, the prompt's last row",
         "strength",
+        {"strength": 0},
     ),
     "pai": Entry(
         Pai,
@@ -130,6 +144,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z_V + alpha |Z_V|; log p <- gamma log p - (gamma - 1) log p without the picture",
         "all heads from layer 2 on, rows that emit tokens",
         "alpha",
+        {"alpha": 0, "gamma": 1},
     ),
     "steer": Entry(
         Steer,
@@ -138,6 +153,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "Z + bias inside the region, Z - bias on other V; saturating by default",
         "all heads or those given, rows of the answer",
         "bias",
+        {"bias": 0},
     ),
     "block": Entry(
         Block,
@@ -146,6 +162,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "A_keys (1 - strength), renormalised",
         "all heads, every row of text",
         "strength",
+        {"strength": 0},
     ),
     "ablate": Entry(
         Ablate,
@@ -154,6 +171,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "head output <- 0, its mean, or the value of the first position",
         "all heads or those given, every row",
         "strength",
+        {"strength": 0},
     ),
 }
 

@@ -6,7 +6,7 @@ Scores Z, visual keys V, system keys S, a = alpha, b = beta:
     additive   Z_V <- Z_V + log(1 + a),    Z_S <- Z_S + log(1 - b)    weights times (1 + a), (1 - b), renormalised
 
 Where a score is negative, `scaled` lowers what it should enhance and raises what it should suppress. `additive`
-never does.
+never does. Alpha 0 and beta 0 together change nothing: alpha 0 alone leaves what beta does.
 """
 
 from __future__ import annotations

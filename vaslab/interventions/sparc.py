@@ -22,7 +22,6 @@ from vaslab.interventions.batch import Batch
 from vaslab.interventions.intervention import OnKeys, fits, number_in
 from vaslab.interventions.settings import whole
 from vaslab.interventions.target import layer_indices
-from vaslab.prompts.roles import Role
 
 # The released code selects in layer 20 of LLaVA's 32.
 _SELECTING = 20 / 32
@@ -72,14 +71,18 @@ class Sparc(OnKeys):
         """Values scaled by what has been seen up to the step before.
 
         Raises:
-            UsageError: the answer is already there, so there are no steps.
+            UsageError: the answer is already there, so there are no steps; or padding follows an item, so that the
+            last row of the batch is not its own.
         """
         if self.alpha == 1 or not bool(self.chosen_keys(batch)[0].any()):
             return []
-        if bool((batch.roles == Role.response).any()):
+        if batch.answered:
             raise UsageError(
-                "sparc follows an answer step by step, and this prompt holds one; let the model generate it"
+                "sparc follows an answer step by step, and this call holds one: let the model generate it, with its "
+                "cache (not use_cache=False)"
             )
+        if batch.padded_right:
+            raise UsageError("sparc looks at the last row of each prompt; pad the batch on the left")
         layers = layer_indices(self.layers, batch.n_layers)
         return [_Recalibrated(self, batch, self._selecting(batch.n_layers), frozenset(layers))]
 

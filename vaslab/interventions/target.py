@@ -19,6 +19,7 @@ from vaslab.interventions.settings import heads_of, layers_of, whole
 from vaslab.metrics.head_roles import head_shares
 from vaslab.metrics.vas import masses, vas_per_head
 from vaslab.prompts.patches import PatchGrid
+from vaslab.prompts.roles import Role
 
 Layers: TypeAlias = Any
 """`all`, `middle`, `FIRST-`, `FIRST-LAST`, or indices."""
@@ -184,7 +185,8 @@ class Region:
         grids = batch.grids[item]
         if not 0 <= self.picture < len(grids):
             raise UsageError(
-                f"item {item} has {len(grids)} pictures; a region asks for number {self.picture}"
+                f"item {item} has {len(grids)} pictures in this call; a region asks for number {self.picture}, counted "
+                "from 0, so give the whole prompt with its pictures in one call, without prefill_chunk_size"
             )
         rows, columns = grids[self.picture]
         patches = PatchGrid(rows, columns, *self.size).patches_in(self.box, self.overlap)
@@ -238,13 +240,26 @@ def regions_of(regions: Any) -> Region | tuple[Region | None, ...] | None:
 def region_mask(regions: Regions, batch: Batch) -> Bool[Tensor, "batch seq"]:
     """Visual tokens in each item's region; one region holds for all items, and None is an empty one.
 
+    Where `generate` repeats the rows of each item, for beams or several answers, its region is repeated with them.
+
     Raises:
         UsageError: another number of regions than items.
     """
     given = [regions] * len(batch) if isinstance(regions, Region) else list(regions)
+    times, over = divmod(len(batch), len(given))
+    if times > 1 and not over and _repeated(batch, times):
+        given = [region for region in given for _ in range(times)]
     if len(given) != len(batch):
         raise UsageError(f"{len(given)} regions for a batch of {len(batch)} items; give one an item, or one")
     nothing = torch.zeros_like(batch.visual[0])
     return torch.stack(
         [nothing if region is None else region.mask(batch, item) for item, region in enumerate(given)]
     )
+
+
+def _repeated(batch: Batch, times: int) -> bool:
+    """Whether each `times` rows that follow each other are one prompt; answers may differ."""
+    ids = batch.inputs.get("input_ids", batch.roles)
+    told = torch.stack([batch.roles, ids, batch.patch]).masked_fill(batch.roles == Role.response, -1)
+    groups = told.unflatten(1, (-1, times))
+    return bool((groups == groups[:, :, :1]).all())

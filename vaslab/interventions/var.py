@@ -4,6 +4,9 @@ A token is a sink of a layer if, of its hidden state x before the layer, max ove
 row of a head is image-centric if its visual mass is at least `least` and sinks hold at most `rho` of it. There, sinks
 (of text and picture) keep p of their weight, and the rest is shared out over the other visual tokens in
 proportion to their weights.
+
+That asks for masses before the weights: where a layer has sinks in a picture, the scores of the edited rows are taken
+once more, in the prefill for all rows after the picture.
 """
 
 from __future__ import annotations

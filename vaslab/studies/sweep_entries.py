@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vaslab.errors import UsageError, VaslabError
+from vaslab.interventions.ablate import shape_of_means
 from vaslab.interventions.settings import whole
 from vaslab.interventions.target import check_head_role
 from vaslab.models import load_model
@@ -70,7 +71,7 @@ def check_models(cells: Iterable[Cell], runs: Iterable[StudyRun]) -> None:
             continue  # its own run tells why
         for cell in cells:
             try:
-                means = {"means": torch.zeros(vlm.n_layers, vlm.n_heads, 1)}
+                means = {"means": torch.zeros(shape_of_means(vlm.model.config))}
                 made = cell.made(**(means if cell.settings.get("mode") == "mean" else {}))
                 made.check_fits(vlm.model.config)
                 heads = cell.settings.get("heads")
