@@ -124,3 +124,32 @@ def test_a_head_without_vas_is_hatched_not_tested() -> None:
     fig = correlation(table)
     assert [t for t in fig.data if t.hovertemplate and "no value" in t.hovertemplate]
     assert "1 head without r" in " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
+
+
+def test_a_head_that_some_checkpoints_lack_is_crossed_and_its_n_told() -> None:
+    captures, right = checkpoints(6)
+    plain = correlation_table(captures, right)
+    assert (plain["lacking"] == "").all()
+    for name in list(captures)[4:]:
+        captures[name]["vas"][:, 1, 1] = np.nan
+        captures[name]["vas"][0, 2] = np.inf  # one item without a value in a layer
+    table = correlation_table(captures, right)
+    rest = table["lacking"] == ""
+    np.testing.assert_allclose(table.loc[rest, "r"], plain.loc[rest, "r"])
+    own = table[(table["layer"] == 1) & (table["head"] == 1)].iloc[0]
+    four = correlation_table({k: captures[k] for k in list(captures)[:4]}, right)
+    same = four[(four["layer"] == 1) & (four["head"] == 1)].iloc[0]
+    assert (own["n"], own["lacking"]) == (4, ", ".join(list(captures)[4:]))
+    assert own["r"] == pytest.approx(same["r"])
+    assert interval_words(own).endswith(", n = 4 checkpoints (not run-4, run-5)")
+    # the layer's mean is over the head that all have, in all six
+    layers = table.attrs["layers"]
+    one_head = table[(table["layer"] == 1) & (table["head"] == 0)].iloc[0]
+    assert layers["n"].tolist() == [6, 6, 4]
+    assert layers["r"][1] == pytest.approx(one_head["r"])
+    fig = correlation(table)
+    (cross, _) = [t for t in fig.data if t.type == "scatter" and t.marker.symbol == "x-thin-open"]
+    assert sorted(zip(cross.x, cross.y, strict=True)) == [(1, 1), (2, 0), (2, 1)]
+    told = " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
+    assert "r of fewer than 6 checkpoints, others lack a value: 3 heads over 4, 1 layer over 4." in told
+    assert "Crossed" not in " ".join(str(a.text) for a in correlation(plain).layout.annotations)

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_capture as made
 import xarray as xr
@@ -14,6 +15,12 @@ from vaslab.metrics import visual_against
 from vaslab.plots import page as pages
 from vaslab.plots.page import Section, page
 from vaslab.plots.report import Checkpoint, report
+from vaslab.plots.report_checkpoint import Told
+from vaslab.plots.report_methods import methods_section
+from vaslab.plots.system_prompts_numbers import Prompted
+from vaslab.statistics import paired_accuracy
+
+PLAIN = Told("user", None, None, None, "", 0)
 
 
 def checkpoints(n: int, slope: float = 0.1, names: list[str] | None = None) -> list[Checkpoint]:
@@ -148,8 +155,17 @@ def test_a_change_to_a_floored_vas_is_a_bound() -> None:
 def test_methods_say_what_the_interval_is_worth(five: str) -> None:
     text = words(five)
     # of bench/results/correlation-coverage.csv, whose nearest size below is 4
-    assert "it holds the true r in 96% of samples of normal spread, and in 94% where tails are heavy" in text
+    assert (
+        "it holds the true r in 96.1–96.3 % of samples of normal spread, and in 93.6–94.5 % where tails are heavy"
+        in text
+    )
     assert "88% at 6, 74% at 40" in text
+    # wider than it says, and said so
+    assert "Spearman's interval holds the truth in 99.6–100.0 % of samples of normal spread" in text
+    assert "it is wider than 95 % asks for" in text
+    ten = " ".join(methods_section([], pd.DataFrame({"vas": [1.0] * 10}), PLAIN).words)
+    assert "95.2–96.8 % of samples of normal spread, and in 92.7–95.3 % where tails are heavy." in ten
+    assert "wider than" not in ten
 
 
 def test_power_is_for_these_checkpoints_and_for_the_r_found(five: str) -> None:
@@ -186,3 +202,68 @@ def test_runs_on_unequal_items_say_so() -> None:
     runs[3] = replace(runs[3], capture=runs[3].capture.isel(item=slice(0, 12)), right=runs[3].right[:12])
     text = words(report(runs))
     assert "r over unequal items: 12 answered by all, 12 to 20 by each" in text
+
+
+def test_a_layer_that_some_lack_is_left_out_and_said() -> None:
+    """Layer 2 carries most of VAS, and the two best checkpoints lack it: over all layers, r would turn."""
+    whole, gaps = checkpoints(6), checkpoints(6)
+    for each in (*whole, *gaps):
+        each.capture["vas"][:, 2] *= 50
+    for each in gaps[4:]:
+        each.capture["vas"][:, 2] = np.nan
+        each.capture["mass"][:, 2] = np.nan
+    text = words(report(gaps))
+    assert text.startswith("Checkpoints with a higher VAS (mean of ratios) answer better")
+    assert "VAS over layers 0–1, which all checkpoints have (not all: run-4, run-5)." in text
+    assert "thirds are of these layers" in text
+    assert "r of fewer than 6 checkpoints, others lack a value: 2 heads over 4, 1 layer over 4." in text
+    assert "which all checkpoints have" not in words(report(whole))
+
+
+def test_paired_accuracy_has_one_interval_in_every_section() -> None:
+    first, second = checkpoints(2)
+    found = paired_accuracy(first.right, second.right)
+    runs = [
+        Prompted("m", prompt, each.capture, each.right)
+        for prompt, each in (("own", first), ("other", second))
+    ]
+    text = words(report([first, second], prompted=runs))
+    low, high = 100 * found.low, 100 * found.high
+    against, prompts = text.split("Does it survive other system prompts?")
+    assert f"+10.0 [{low:+.1f}, {high:+.1f}]".replace("-", "−") in against
+    assert f"+10.0 [{low:+.1f}, {high:+.1f}]" in prompts
+
+
+def test_a_floored_vas_is_a_bound_in_the_table_of_prompts() -> None:
+    first, second = checkpoints(2)
+    second.capture["clamped"][:] = 0.9
+    runs = [
+        Prompted("m", prompt, each.capture, each.right)
+        for prompt, each in (("own", first), ("other", second))
+    ]
+    text = words(report([first, second], prompted=runs)).split("Does it survive other system prompts?")[1]
+    assert re.search(r"other m 21 ≥ [\d.]+ at least ×[\d.]+ \[[^]]+\] at least ×", text)
+    second.capture["vas"][:] *= 0.01
+    assert re.search(r"other m 21 ≥ [\d.]+ at most ×0", words(report([first, second], prompted=runs)))
+    first.capture["clamped"][:] = 0.9
+    assert re.search(r"other m 21 ≥ [\d.]+ nominally ×0", words(report([first, second], prompted=runs)))
+
+
+def test_r_is_told_without_floored_checkpoints() -> None:
+    runs = checkpoints(6)
+    for each in runs[4:]:
+        each.capture["clamped"][:] = 0.9
+    text = words(report(runs))
+    kept = words(report(runs[:4]))
+    r = re.search(r"r = [\d.]+ \(95% CI [^)]+\), n = 4 checkpoints, p = [\d.]+ \(permutation\)", kept)
+    assert r is not None
+    assert f"2 of 6 checkpoints rest on the floor of VAS: without, {r[0]}." in text
+    runs[3].capture["clamped"][:] = 0.9
+    assert "3 of 6 checkpoints rest on the floor of VAS: the 3 left are too few for an r." in words(
+        report(runs)
+    )
+    assert "the floor of VAS" not in kept
+
+
+def test_both_forms_of_vas_have_an_interval(five: str) -> None:
+    assert re.search(r"run-4 [\d.]+ \[[\d.]+, [\d.]+\] [\d.]+ \[[\d.]+, [\d.]+\] 70 \[", five and words(five))

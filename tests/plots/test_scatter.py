@@ -247,3 +247,38 @@ def test_data_sets_and_items_must_fit() -> None:
         scatter_table(captures, right)
     equal, grades = graded(5)
     assert "unequal" not in words(scatter(scatter_table(equal, grades)))
+
+
+def test_levels_are_over_layers_and_heads_that_all_have() -> None:
+    captures, right = graded(6)
+    for capture in captures.values():
+        capture["vas"][:, -1] *= 50
+    last = int(next(iter(captures.values()))["layer"][-1])
+    narrow = {name: capture.sel(layer=slice(0, last - 1)) for name, capture in captures.items()}
+    expected = scatter_table(narrow, right)
+    gaps = {name: capture.copy(deep=True) for name, capture in captures.items()}
+    for name in list(gaps)[4:]:
+        gaps[name]["vas"][:, -1] = np.nan
+    shorter = {**captures, **{name: narrow[name] for name in list(captures)[4:]}}
+    one_item = {name: capture.copy(deep=True) for name, capture in captures.items()}
+    one_item[list(captures)[5]]["vas"][3, -1] = np.inf
+    for case in (gaps, shorter, one_item):
+        found = scatter_table(case, right)
+        columns = ["vas", "vas_low", "vas_high", "vas_other_form", "accuracy"]
+        np.testing.assert_allclose(found[columns], expected[columns], rtol=1e-6)
+        assert found.attrs["heads"].startswith(f"layers 0–{last - 1}, which all checkpoints have (not all: ")
+        assert "VAS of every checkpoint is over layers 0" in words(scatter(found))
+    heads = {name: capture.copy(deep=True) for name, capture in captures.items()}
+    heads[next(iter(captures))]["vas"][:, 0, 0] = np.nan
+    sizes = next(iter(captures.values())).sizes
+    n = sizes["layer"] * sizes["head"]
+    found = scatter_table(heads, right)
+    assert found.attrs["heads"].startswith(f"{n - 1} of {n} heads, which all")
+    kept = {name: capture.copy(deep=True) for name, capture in captures.items()}
+    for capture in kept.values():
+        capture["vas"][:, 0, 0] = np.nan
+    np.testing.assert_allclose(found["vas"], scatter_table(kept, right)["vas"], rtol=1e-6)
+    for i, name in enumerate(gaps):
+        gaps[name]["vas"][:, i % sizes["layer"]] = np.nan
+    with pytest.raises(UsageError, match="no layer and head has a VAS in every checkpoint"):
+        scatter_table(gaps, right)

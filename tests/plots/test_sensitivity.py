@@ -151,3 +151,43 @@ def test_the_same_checkpoint_twice_is_refused() -> None:
     grades = {name: xr.ones_like(run["n_queries"][:, 0]).astype(float) for name, run in runs.items()}
     with pytest.raises(UsageError, match="run-2 and again are the same checkpoint"):
         scatter_table(runs, grades)
+
+
+def test_runs_that_share_no_item_are_refused_and_unequal_ones_named() -> None:
+    runs = captures(4)
+    names = list(runs)
+    ids = runs[names[0]]["item"].values
+    right = {
+        name: xr.DataArray((np.arange(len(ids)) <= i).astype(float), dims="item", coords={"item": ids})
+        for i, name in enumerate(names)
+    }
+    apart = dict(runs)
+    apart["run-3"] = runs["run-3"].assign_coords(item=[f"other-{i}" for i in range(len(ids))])
+    with pytest.raises(UsageError, match="no item was answered by all 4 checkpoints"):
+        sensitivity_table(apart, {name: 0.1 * i for i, name in enumerate(names)})
+    alone = dict(right)
+    alone["run-2"] = right["run-2"].where(np.arange(len(ids)) == 0)
+    alone["run-3"] = right["run-3"].where(np.arange(len(ids)) == 1)
+    with pytest.raises(UsageError, match="no item was answered by all 4 checkpoints"):
+        sensitivity_table(runs, alone)
+    part = {**runs, "run-3": runs["run-3"].isel(item=slice(0, 2))}
+    for given, said in ((part, True), (runs, False)):
+        told = " ".join(str(a.text) for a in sensitivity(sensitivity_table(given, right)).layout.annotations)
+        assert ("unequal items: 2 answered by all" in told.replace("<br>", " ")) == said
+
+
+def test_definitions_are_over_layers_that_all_have() -> None:
+    runs = captures(5)
+    accuracy = dict(zip(runs, [0.3, 0.42, 0.4, 0.55, 0.5], strict=True))
+    for capture in runs.values():
+        capture["vas"][:, 2] *= 50
+    expected = sensitivity_table(
+        {name: capture.isel(layer=[0, 1]) for name, capture in runs.items()}, accuracy
+    )
+    for name in ("run-3", "run-4"):
+        for part in ("vas", "vas_no_sink", "mass"):
+            runs[name][part][:, 2] = np.nan
+    found = sensitivity_table(runs, accuracy)
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-6)
+    told = " ".join(str(a.text) for a in sensitivity(found).layout.annotations).replace("<br>", " ")
+    assert "layers 0–1, which all checkpoints have (not all: run-3, run-4); thirds are of these" in told

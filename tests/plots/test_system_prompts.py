@@ -133,3 +133,25 @@ def test_a_change_on_the_floor_is_a_bound_and_per_token_names_its_form():
     assert "moves VAS (mean of ratios) by at least ×" in title(
         system_prompts(system_prompts_table([own, long]))
     )
+
+
+def test_a_floored_level_is_a_bound_and_a_missing_layer_is_left_out():
+    own, long = under("own", 1, 0.5), under("long", 3, 0.5)
+    own.capture["clamped"][:] = 0.95
+    fig = system_prompts(system_prompts_table([own, long]))
+    assert [a for a in fig.layout.annotations if str(a.text).startswith("≥ ")]
+    assert "taken as 1e-6, so that VAS is a bound: own, base 95%." in words(fig)
+    own, long = under("own", 1, 0.5), under("long", 3, 0.5)
+    full = system_prompts_table(
+        [
+            Prompted(run.checkpoint, run.prompt, run.capture.isel(layer=[0, 1]), run.right)
+            for run in (own, long)
+        ]
+    )
+    assert "≥" not in words(system_prompts(full))
+    long.capture["vas"][:, 2] = np.nan
+    table = system_prompts_table([own, long])
+    np.testing.assert_allclose(table[["vas", "vas_ratio"]], full[["vas", "vas_ratio"]])
+    assert "VAS of every run is over layers 0–1, which all checkpoints have (not all: base, long)" in words(
+        system_prompts(table)
+    )

@@ -154,9 +154,10 @@ def test_a_correlation_is_clear_where_interval_and_permutations_agree() -> None:
 def test_coverage_in_sentences_is_that_of_the_table(kind: str, spread: str) -> None:
     table = pd.read_csv(TABLE)
     printed = table[(table["interval"] == "Fisher z") & (table["correlation"] == kind)]
-    lowest = printed[printed["spread"] == spread].groupby("n")["coverage"].min()
-    for n, share in lowest.items():
-        assert covered(int(n), spread, kind) == (n, pytest.approx(share, abs=0.0006))
+    of_size = printed[printed["spread"] == spread].groupby("n")["coverage"]
+    for n, shares in of_size:
+        ends = tuple(pytest.approx(end, abs=0.00006) for end in (shares.min(), shares.max()))
+        assert covered(int(n), spread, kind) == (n, *ends)
     assert covered(7, spread)[0] == 6
     assert covered(1000, spread)[0] == 40
     assert covered(3, spread)[0] == 4
@@ -166,10 +167,17 @@ def test_committed_coverage_of_the_printed_interval() -> None:
     """The table is of the code as it is (one cell is simulated again), and keeps what the docs promise."""
     table = pd.read_csv(TABLE)
     assert len(table) == 2 * 2 * 3 * 5 * 2
-    printed = table[(table["interval"] == "Fisher z") & (table["correlation"] == "pearson")]
+    printed = table[table["interval"] == "Fisher z"]
     normal = printed[(printed["spread"] == "normal") & (printed["n"] >= 6)]
-    assert len(normal) == 12
-    assert normal["coverage"].between(0.93, 0.97).all()
+    assert len(normal) == 2 * 12
+    outside = normal[~normal["coverage"].between(0.93, 0.97)]
+    # Spearman's interval of 6 is known to be too wide; Methods say so (tests/plots/test_report.py)
+    assert [tuple(row) for row in outside[["correlation", "n", "rho"]].to_numpy()] == [
+        ("spearman", 6, 0.5),
+        ("spearman", 6, 0.9),
+    ]
+    assert outside["coverage"].between(0.97, 0.98).all()
+    printed = printed[printed["correlation"] == "pearson"]
     assert (table["monte_carlo_error"] < 0.012).all()
     cell = printed[(printed["spread"] == "normal") & (printed["rho"] == 0.9) & (printed["n"] == 10)].iloc[0]
     again = coverage("pearson", "normal", 0.9, 10, 3000, 2, seed=1)[0]

@@ -72,8 +72,7 @@ def sensitivity_command(runs: RunsArgument, theme: str, data: DataOption = None)
     found = Runs.read(runs, data)
     from vaslab.plots import sensitivity, sensitivity_table
 
-    accuracy = {name: float(right.mean()) for name, right in found.right.items()}
-    table = sensitivity_table(found.captures, accuracy)
+    table = sensitivity_table(found.captures, found.right)
     return Drawn(sensitivity(table, theme, found.words["data"], found.words["run"]), table, runs[0])
 
 

@@ -23,7 +23,8 @@ def correlation(
 ) -> go.Figure:
     """Map of r per head; above, r of each layer with its interval; below, the histogram that is the colour bar.
 
-    White is r = 0; heads that are not told from 0 at a false discovery rate of 5 % are pale.
+    White is r = 0; heads that are not told from 0 at a false discovery rate of 5 % are pale; those that not all
+    checkpoints have are crossed.
 
     Args:
         table: result of `correlation_table`.
@@ -47,7 +48,7 @@ def correlation(
     _layers(canvas, table.attrs["layers"], cells)
     hover = np.array([interval_words(row) for row in table.to_dict("records")], dtype=object).reshape(shape)
     rows = strongest(table)
-    draw_head_map(
+    on = draw_head_map(
         canvas,
         2,
         cells,
@@ -64,6 +65,25 @@ def correlation(
             heads=heads,
         ),
     )
+    fewer = table[(table["lacking"] != "") & table["r"].notna()]
+    if not fewer.empty:
+        places = places_of(list(zip(fewer["layer"], fewer["head"], strict=True)), layers, heads)
+        size = float(np.clip(min(cells.cell_width, cells.cell_height) / 2, 4, 10))
+        # light below dark, so that it stands out from every colour
+        for ink, wide in ((look.background, 4.0), (look.text, 1.4)):
+            canvas.figure.add_scatter(
+                x=[x for x, _ in places],
+                y=[y for _, y in places],
+                mode="markers",
+                marker={
+                    "symbol": "x-thin-open",
+                    "size": size,
+                    "color": ink,
+                    "line": {"width": wide, "color": ink},
+                },
+                hoverinfo="skip",
+                **on,
+            )
     below = float(cells.top + cells.height + BELOW)
     draw_r_bar(
         canvas, 3, (float(LEFT), below, float(cells.width), float(BARS)), table["r"].to_numpy(dtype=float)

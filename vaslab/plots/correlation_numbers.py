@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import vas, vas_masses
-from vaslab.plots.checkpoint_sets import check_checkpoints, shared_items
+from vaslab.plots.checkpoint_sets import check_checkpoints, has_value, shared_items
 from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.statistics import correlation_map, r_over_items
 
@@ -34,9 +34,11 @@ def correlation_table(
 
     Returns:
         One row a head: layer, head, r, low, high (Fisher's 95 %, over checkpoints), p (Student's t), p_adjusted
-        (Benjamini-Hochberg over heads), found (p_adjusted <= 0.05), n (checkpoints with a VAS above 0), items_low and
-        items_high (95 %, what other items or pictures would make of r: `vaslab.statistics.r_over_items`; NaN where the
-        checkpoints were not asked the same). `attrs["layers"]` holds the same columns, one row a layer.
+        (Benjamini-Hochberg over heads), found (p_adjusted <= 0.05), n (checkpoints with a VAS above 0), lacking (names
+        of those that have no value of it in some item that has a VAS, and so no part in r), items_low and items_high
+        (95 %, what other items or pictures would make of r: `vaslab.statistics.r_over_items`; NaN where a checkpoint
+        lacks it, or not all were asked the same). `attrs["layers"]` holds the same columns, one row a layer: the mean
+        over the heads that all checkpoints with a value in this layer have.
 
     Raises:
         UsageError: captures of other shapes or data sets, without an item in common, or one checkpoint twice; otherwise
@@ -52,16 +54,21 @@ def correlation_table(
             f"the checkpoints have {told} layers x heads; name checkpoints of one architecture, whose heads correspond"
         )
     names = list(captures)
+    there = _there(captures, queries, sink)
     accuracy = xr.DataArray(
         [float(right[name].mean()) for name in names], dims="checkpoint", coords={"checkpoint": names}
     )
     asked = (queries, form, sink, per_token)
-    table = _rows(captures, accuracy, asked, over=("item",))
-    layers = _rows(captures, accuracy, asked, over=("head", "item"))
+    # a layer's mean is over the same heads in every checkpoint that has the layer
+    same = there & (there | ~there.any("head")).all("checkpoint")
+    table = _rows(captures, accuracy, asked, ("item",), there)
+    layers = _rows(captures, accuracy, asked, ("head", "item"), same)
+    table["lacking"] = _lacking(there, ("layer", "head"))
+    layers["lacking"] = _lacking(same.any("head"), ("layer",))
     if not table["r"].notna().any() and accuracy.notnull().all() and float(np.ptp(accuracy.values)) == 0:
         raise VaslabError(f"all {len(names)} checkpoints have the same accuracy: there is no correlation")
     if shared.equal:
-        of_heads, of_layers = _items(captures, right, asked, list(shared.common), cluster)
+        of_heads, of_layers = _items(captures, right, asked, list(shared.common), cluster, (there, same))
         for rows, found in ((table, of_heads), (layers, of_layers)):
             for end in ("low", "high"):
                 rows[f"items_{end}"] = found[end].values.ravel()
@@ -80,14 +87,48 @@ def correlation_table(
     return table
 
 
+def _there(captures: Mapping[str, xr.Dataset], queries: str, sink: str) -> xr.DataArray:
+    """Which heads have a VAS in every item that has one: dims (checkpoint, layer, head)."""
+    found = {name: has_value(capture, (queries,), (sink,)) for name, capture in captures.items()}
+    known = next((each for each in found.values() if each is not None), None)
+    if known is None:
+        # `vas` says why
+        vas(next(iter(captures.values())), queries, sink=sink)
+    return _stacked({name: xr.zeros_like(known) if each is None else each for name, each in found.items()})
+
+
+def _levels(
+    capture: xr.Dataset, asked: tuple[str, str, str, bool], over: tuple[str, ...], there: xr.DataArray
+) -> xr.DataArray:
+    """VAS over the heads that are there; NaN where none is."""
+    if not bool(there.any()):
+        return vas(capture, *asked, over=over).where(False)
+    if not bool(there.all()):
+        capture = capture.assign({name: capture[name].where(there) for name in ("vas", "vas_no_sink")})
+    return vas(capture, *asked, over=over)
+
+
+def _lacking(there: xr.DataArray, keys: tuple[str, ...]) -> list[str]:
+    """Checkpoints without a value, of each head or layer, in words."""
+    names = [str(name) for name in there["checkpoint"].values]
+    rows = there.transpose(*keys, "checkpoint").values.reshape(-1, len(names))
+    return [", ".join(name for name, held in zip(names, row, strict=True) if not held) for row in rows]
+
+
 def _rows(
     captures: Mapping[str, xr.Dataset],
     accuracy: xr.DataArray,
     asked: tuple[str, str, str, bool],
     over: tuple[str, ...],
+    there: xr.DataArray,
 ) -> pd.DataFrame:
     """r of each head, or of each layer, with its interval over checkpoints."""
-    values = _stacked({name: vas(capture, *asked, over=over) for name, capture in captures.items()})
+    values = _stacked(
+        {
+            name: _levels(capture, asked, over, there.sel(checkpoint=name, drop=True))
+            for name, capture in captures.items()
+        }
+    )
     logs = values.where(values > 0)
     found = correlation_map(logs.copy(data=np.log2(logs.values)), accuracy)
     keys = [name for name in ("layer", "head") if name in found.dims]
@@ -102,8 +143,9 @@ def _items(
     asked: tuple[str, str, str, bool],
     items: list[str | int],
     cluster: xr.DataArray | None,
+    there: tuple[xr.DataArray, xr.DataArray],
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """What the items do to r of each head, and of each layer."""
+    """What the items do to r of each head, and of each layer; `there`: the heads that stand for each."""
     grades = _stacked({name: right[name].sel(item=items) for name in captures})
     queries, form, sink, per_token = asked
     if form == "ratio_of_means":
@@ -115,10 +157,10 @@ def _items(
     else:
         top = _stacked({name: vas(c, *asked, over=()).sel(item=items) for name, c in captures.items()})
         under = None
-    heads = r_over_items(top, grades, cluster, under).transpose("layer", "head")
-    return heads, r_over_items(
-        top.mean("head"), grades, cluster, None if under is None else under.mean("head")
-    )
+    of_heads, of_layers = there
+    heads = r_over_items(top.where(of_heads), grades, cluster, under).transpose("layer", "head")
+    means = (None if each is None else each.where(of_layers).mean("head") for each in (top, under))
+    return heads, r_over_items(next(means), grades, cluster, next(means))
 
 
 def _stacked(parts: Mapping[str, xr.DataArray]) -> xr.DataArray:

@@ -13,9 +13,10 @@ NAMED = 4
 
 
 def strongest(table: pd.DataFrame, found: bool = True) -> pd.DataFrame:
-    """Rows that were found (or all that have an r), those of the largest |r| first."""
+    """Rows that were found (or all that have an r), the smallest p first: of as many checkpoints, the largest |r|."""
     rows = table[table["found"] if found else table["r"].notna()]
-    return rows.iloc[np.argsort(-np.abs(rows["r"].to_numpy(dtype=float)), kind="stable")]
+    order = np.lexsort((-np.abs(rows["r"].to_numpy(dtype=float)), rows["p"].to_numpy(dtype=float)))
+    return rows.iloc[order]
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -52,7 +53,23 @@ def interval_words(row: Mapping[Any, Any] | pd.Series) -> str:
     )
     if np.isfinite(row["items_low"]):
         text += f"; by items {coefficient(row['items_low'])} to {coefficient(row['items_high'])}"
-    return f"{text}), false discovery rate {p_text(row['p_adjusted'])}"
+    few = f", n = {row['n']} checkpoints (not {row['lacking']})" if row["lacking"] else ""
+    return f"{text}), false discovery rate {p_text(row['p_adjusted'])}{few}"
+
+
+def fewer_words(table: pd.DataFrame) -> str:
+    """Which heads and layers stand on fewer checkpoints than the others; "" where none does."""
+    layers, told = table.attrs["layers"], []
+    for rows, one in ((table, "head"), (layers, "layer")):
+        low = rows[(rows["lacking"] != "") & rows["r"].notna()]
+        if not low.empty:
+            n = f"{low['n'].min()}" if low["n"].nunique() == 1 else f"{low['n'].min()} to {low['n'].max()}"
+            told.append(f"{counted(len(low), one)} over {n}")
+    if not told:
+        return ""
+    return (
+        f"r of fewer than {table.attrs['n_checkpoints']} checkpoints, others lack a value: {', '.join(told)}."
+    )
 
 
 def layers_of(table: pd.DataFrame) -> str:
@@ -98,6 +115,9 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         sentences.append(f"Hover and table also hold what other {over} would make of r (jackknife t).")
     if table.attrs["unequal"]:
         sentences.append(f"Checkpoints stand on {table.attrs['unequal']}.")
+    fewer = fewer_words(table)
+    if fewer:
+        sentences.append(f"Crossed: {fewer[0].lower()}{fewer[1:]}")
     lost = int(table["r"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'head')} without r: hatched, not tested.")

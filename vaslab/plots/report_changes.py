@@ -12,6 +12,7 @@ from vaslab.metrics import floored, masses_against
 from vaslab.plots.changes import changes
 from vaslab.plots.changes_numbers import FORMS, changes_table
 from vaslab.plots.changes_words import title_of
+from vaslab.plots.checkpoint_sets import on_shared_heads
 from vaslab.plots.compare import compare
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.compare_words import title_of as compare_title
@@ -21,7 +22,7 @@ from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import Checkpoint, Told, listed, p_cell
 from vaslab.plots.text import FLOORED, bound_words, counted, points, spelled, times_text, vas_words
-from vaslab.statistics import aligned, fdr, mean_t, paired_accuracy, product_t
+from vaslab.statistics import fdr, paired_accuracy, product_t
 
 HEADING = "Rise of visual, or fall of system attention?"
 PARTS = {"visual": "rise of visual mass", "system": "fall of system mass", "spread": "spread of the ratios"}
@@ -140,18 +141,15 @@ def _accuracy(first: Checkpoint, others: Sequence[Checkpoint], told: Told) -> li
     rows = []
     for other in others:
         try:
-            found = paired_accuracy(first.right, other.right, told.cluster, seed=told.seed)
+            found = paired_accuracy(first.right, other.right, told.cluster)
         except UsageError:
             # other items, or none graded on both sides: there is no pair
             continue
-        one, two = aligned(first.right, other.right)
-        # a bootstrap of few changed items leaves out 0 where the tests do not
-        interval = mean_t(two - one, told.cluster)
-        ends = [points(float(interval[name])) for name in ("estimate", "low", "high")]
+        ends = f" [{points(found.low)}, {points(found.high)}]" if np.isfinite(found.low) else ""
         rows.append(
             {
                 f"against {first.name}": other.name,
-                "points of accuracy": f"{ends[0]} [{ends[1]}, {ends[2]}]",
+                "points of accuracy": f"{points(found.difference)}{ends}",
                 "fixed": found.fixed,
                 "broken": found.broken,
                 "McNemar p": p_cell(found.p),
@@ -203,9 +201,12 @@ def question_section(ordered: Sequence[Checkpoint], told: Told) -> Section:
         "Mean attention mass on image tokens over that on the question's own text: a ratio of means, whose denominator "
         f"holds no system token. Intervals and p: jackknife t over {told.over}."
     ]
+    same = on_shared_heads({each.name: each.capture for each in ordered}, (told.queries,))
+    if same.words:
+        words.append(f"Of {same.words}.")
     for each in ordered:
         try:
-            parts = masses_against(each.capture, ("user",), told.queries).mean(("layer", "head"))
+            parts = masses_against(same.captures[each.name], ("user",), told.queries).mean(("layer", "head"))
         except VaslabError as error:
             words.append(f"{each.name}: {error}.")
             continue

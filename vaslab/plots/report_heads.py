@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from vaslab.errors import UsageError, VaslabError
 from vaslab.plots.correlation import correlation
 from vaslab.plots.correlation_numbers import correlation_table
-from vaslab.plots.correlation_words import NAMED, interval_words, layers_of, strongest
+from vaslab.plots.correlation_words import NAMED, fewer_words, interval_words, layers_of, strongest
 from vaslab.plots.correlation_words import title_of as correlation_title
 from vaslab.plots.localisation import best, localisation_figure, pointing_words, title_of
 from vaslab.plots.localisation_numbers import localisation_table
@@ -42,6 +42,9 @@ def carries_section(graded: Sequence[Checkpoint], told: Told) -> Section:
             words.append(
                 f"The highest |r|, none of them found: {'; '.join(map(interval_words, listed(nearest)))}."
             )
+    fewer = fewer_words(table)
+    if fewer:
+        words.append(fewer)
     words.append(
         f"Intervals are over checkpoints (Fisher z); “by items” is what other {told.over} would make of r, the "
         f"checkpoints kept (jackknife t). With {counted(len(graded), 'checkpoint')} a head is found only if its |r| is "
@@ -61,6 +64,7 @@ def _layers(table: pd.DataFrame) -> pd.DataFrame:
             f"by {'pictures' if table.attrs['clustered'] else 'items'}": [
                 _between(row["items_low"], row["items_high"]) for row in listed(layers)
             ],
+            "checkpoints": layers["n"],
             "p": [p_cell(p) for p in layers["p"]],
             "false discovery rate": [p_cell(p) for p in layers["p_adjusted"]],
             "heads at FDR 5 %": [int(found[layer]) for layer in layers["layer"]],

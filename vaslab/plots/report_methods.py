@@ -7,7 +7,10 @@ import pandas as pd
 from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import Checkpoint, Told
 from vaslab.plots.text import FLOORED, coefficient, counted, percent
-from vaslab.statistics import covered
+from vaslab.statistics import Covered, covered
+
+CAREFUL = 0.97
+"""Coverage above which a 95 % interval is called wide."""
 
 
 def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, told: Told) -> Section:
@@ -19,8 +22,10 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         "the floor of the denominator (1e-6), a VAS is a lower bound, and a change from or to it is called so. "
         "Accuracy is by the benchmark's own rule.",
         f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}. Of "
-        f"changes of VAS and of masses: Student's t, with the error of the jackknife over {told.over}; of accuracy "
-        f"and along answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
+        f"changes of VAS and of masses, between checkpoints or system prompts: Student's t, with the error of the "
+        f"jackknife over {told.over}; single heads have a paired bootstrap beside that test. Of changes of accuracy "
+        f"and along answers: Student's t, paired, over {told.over}; where no answer changed sides, the exact bound on "
+        "the share that would (Clopper and Pearson). Many tests at once: Benjamini and Hochberg at 5 %.",
         _r_words(0 if table is None else len(table)),
         "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints that p "
         "is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",
@@ -43,18 +48,32 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
 
 def _r_words(n: int) -> str:
     """What the printed interval of r is worth, for as many checkpoints."""
-    size, normal = covered(n)
-    _, heavy = covered(n, "heavy-tailed")
-    _, ranks = covered(n, "heavy-tailed", "spearman")
-    few, many = (covered(edge, "heavy-tailed")[1] for edge in (6, 40))
+    normal, heavy = (covered(n, spread) for spread in ("normal", "heavy-tailed"))
+    few, many = (covered(edge, "heavy-tailed").low for edge in (6, 40))
     return (
         "The printed interval of r is Fisher's z, which supposes that VAS and accuracy spread normally over "
-        f"checkpoints. Simulated for {counted(size, 'checkpoint')}, the nearest size not above these "
-        f"(bench/results/correlation-coverage.csv), it holds the true r in {percent(normal)} of samples of normal "
-        f"spread, and in {percent(heavy)} where tails are heavy (t with 3 degrees of freedom). More checkpoints do not "
-        f"mend that: {percent(few)} at 6, {percent(many)} at 40. Where single checkpoints lie far out, read it as too "
-        f"narrow, and look at leave-one-out and at Spearman's, whose interval holds in {percent(ranks)} there."
+        f"checkpoints. Simulated for {counted(normal.n, 'checkpoint')}, the nearest size not above these "
+        f"(bench/results/correlation-coverage.csv; true r of 0, .5 and .9), it holds the true r in {_span(normal)} of "
+        f"samples of normal spread, and in {_span(heavy)} where tails are heavy (t with 3 degrees of freedom). More "
+        f"checkpoints do not mend that: {percent(few)} at 6, {percent(many)} at 40. Where single checkpoints lie far "
+        f"out, read it as too narrow, and look at leave-one-out and at Spearman's. {_spearman_words(n)}"
     )
+
+
+def _spearman_words(n: int) -> str:
+    """What the interval of Spearman's coefficient is worth, and whether it is wider than it says."""
+    normal, heavy = (covered(n, spread, "spearman") for spread in ("normal", "heavy-tailed"))
+    text = (
+        f"Spearman's interval holds the truth in {_span(normal)} of samples of normal spread, and in {_span(heavy)} "
+        "where tails are heavy"
+    )
+    return f"{text}: it is wider than 95 % asks for." if normal.high > CAREFUL else f"{text}."
+
+
+def _span(found: Covered) -> str:
+    """Lowest and highest coverage: 95.0–95.5 %."""
+    low, high = (f"{100 * share:.1f}" for share in (found.low, found.high))
+    return f"{low} %" if low == high else f"{low}–{high} %"
 
 
 def provenance_section(ordered: Sequence[Checkpoint]) -> Section:

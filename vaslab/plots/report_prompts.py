@@ -14,7 +14,7 @@ from vaslab.plots.scatter_words import statistics_of
 from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.system_prompts import system_prompts
 from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
-from vaslab.plots.system_prompts_words import per_token_of, title_of
+from vaslab.plots.system_prompts_words import change_bound, level_bound, per_token_of, title_of
 from vaslab.plots.text import counted, vas_words
 from vaslab.statistics.correlation import FEWEST
 
@@ -40,7 +40,7 @@ def prompt_section(
     held = {run.checkpoint for run in runs if run.prompt == reference}
     used = [run for run in runs if run.checkpoint in held]
     table = system_prompts_table(used, reference, queries, cluster=cluster, seed=seed)
-    words = [per_token_of(table)]
+    words = [per_token_of(table), f"VAS is over {table.attrs['heads']}." if table.attrs["heads"] else ""]
     left = len({run.checkpoint for run in runs} - held)
     if left:
         words.append(f"{counted(left, 'checkpoint')} not measured under the prompt {reference}: left out.")
@@ -71,15 +71,21 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "system prompt": row["prompt"],
             "checkpoint": row["checkpoint"],
             "system tokens": round(row["system_tokens"]),
-            vas_words(table.attrs["vas"]["form"]): figures(row["vas"]),
-            "change": _change(row, "vas_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
-            "change per token": _change(row, "vas_per_token_ratio", "×{:.3g} [{:.3g}, {:.3g}]"),
+            vas_words(table.attrs["vas"]["form"]): f"{level_bound(row)}{figures(row['vas'])}",
+            "change": _times(row, "vas_ratio", table),
+            "change per token": _times(row, "vas_per_token_ratio", table),
             "accuracy %": f"{100 * row['accuracy']:.1f}",
             "change in points": _change(row, "accuracy_change", "{:+.1f} [{:+.1f}, {:+.1f}]", 100),
         }
         for row in table.to_dict("records")
     ]
     return pd.DataFrame(rows)
+
+
+def _times(row: dict[Any, Any], name: str, table: pd.DataFrame) -> str:
+    """A change of VAS with its interval; a bound where it rests on the floor of the denominator."""
+    text = _change(row, name, "×{:.3g} [{:.3g}, {:.3g}]")
+    return text if text == "–" else change_bound(row, name, table) + text
 
 
 def _change(row: dict[Any, Any], name: str, words: str, scale: int = 1) -> str:

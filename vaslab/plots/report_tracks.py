@@ -8,11 +8,11 @@ import pandas as pd
 
 from vaslab.errors import VaslabError
 from vaslab.plots.page import Section
-from vaslab.plots.report_checkpoint import Checkpoint, Told, figures, with_ends
+from vaslab.plots.report_checkpoint import Checkpoint, Told, with_ends
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings
 from vaslab.plots.scatter_words import clamped_words, statistics_of, title_of
-from vaslab.plots.sensitivity import counted_once, repeats_words, sensitivity
+from vaslab.plots.sensitivity import basis_words, counted_once, repeats_words, sensitivity
 from vaslab.plots.sensitivity import title_of as sensitivity_title
 from vaslab.plots.sensitivity_numbers import sensitivity_table
 from vaslab.plots.text import FLOORED, coefficient, p_text
@@ -31,7 +31,10 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
         {
             "checkpoint": table["checkpoint"],
             found.vas: [_bound(row) + with_ends(row, "vas") for row in table.to_dict("records")],
-            f"VAS ({other})": [figures(value) for value in table["vas_other_form"]],
+            f"VAS ({other})": [
+                _bound(row, "vas_other_form_clamped") + with_ends(row, "vas_other_form")
+                for row in table.to_dict("records")
+            ],
             "accuracy %": [with_ends(row, "accuracy", 100) for row in table.to_dict("records")],
             "graded": table["n_graded"],
         }
@@ -46,20 +49,19 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
     )
 
 
-def _bound(row: Mapping[Any, Any]) -> str:
-    return "≥ " if row["clamped_share"] > FLOORED else ""
+def _bound(row: Mapping[Any, Any], share: str = "clamped_share") -> str:
+    return "≥ " if row[share] > FLOORED else ""
 
 
 def survives_section(graded: Sequence[Checkpoint], table: pd.DataFrame, told: Told) -> Section:
     """r under other definitions, and with confounders held still."""
-    accuracy = dict(zip(table["checkpoint"], table["accuracy"].astype(float), strict=True))
     heading = "Does it survive other definitions, and confounders?"
     words = _held_still(graded, table)
-    curve = sensitivity_table({each.name: each.capture for each in graded}, accuracy)
+    curve = sensitivity_table(
+        {each.name: each.capture for each in graded}, {each.name: each.right for each in graded}
+    )
     drawn = counted_once(curve)
-    same = repeats_words(curve)
-    if same:
-        words.append(same)
+    words += [told for told in (repeats_words(curve), *basis_words(curve)) if told]
     if drawn.empty:
         return Section(heading, "No definition of VAS gives an r here.", words)
     figure = sensitivity(curve, data=told.data, run=told.run)

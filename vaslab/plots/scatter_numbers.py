@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas, vas_per_item
-from vaslab.plots.checkpoint_sets import check_checkpoints, shared_items
+from vaslab.metrics import floored, vas, vas_per_item
+from vaslab.plots.checkpoint_sets import check_checkpoints, on_shared_heads, shared_items
 from vaslab.plots.kinds import kind_of
 from vaslab.plots.levels import accuracy_level, row_of, vas_level
-from vaslab.plots.text import vas_words
+from vaslab.plots.text import FLOORED, vas_words
 from vaslab.statistics import (
     Correlation,
     LeaveOneOut,
@@ -34,7 +34,8 @@ class Findings:
     """What checkpoints say together; everything but `used` is None for fewer than 4, or where a side is constant.
 
     `vas` names VAS with its form. `other` is r of the same checkpoints with VAS in its other form (`other_vas` names
-    it), where the table holds it.
+    it), where the table holds it. `floored` names the checkpoints whose VAS rests on the floor of its denominator;
+    `unfloored` is r without them, where 4 remain that differ.
     """
 
     used: pd.DataFrame
@@ -47,6 +48,8 @@ class Findings:
     vas: str = "VAS"
     other: Correlation | None = None
     other_vas: str = ""
+    floored: tuple[str, ...] = ()
+    unfloored: Correlation | None = None
 
     @property
     def clear(self) -> bool:
@@ -89,20 +92,23 @@ def scatter_table(
 
     Returns:
         Columns checkpoint, kind, vas, vas_low, vas_high, accuracy, accuracy_low, accuracy_high (parts of one),
-        clamped_share (of rows whose system mass is taken as 1e-6), vas_other_form (the other of the two forms),
-        n_items (measured), n_graded. `attrs["vas"]` holds the attributes of the VAS; `attrs["other_form"]` the name of
-        the other; `attrs["two_level"]` the interval over items and checkpoints where all of them answered the same
-        items; where they did not, `attrs["unequal"]` says so in words and `attrs["r_common"]` is r over the items that
-        all answered, None where there is none.
+        clamped_share (of rows whose system mass is taken as 1e-6), vas_other_form (the other of the two forms) with
+        _low, _high and _clamped, n_items (measured), n_graded. `attrs["vas"]` holds the attributes of the VAS;
+        `attrs["other_form"]` the name of the other; `attrs["two_level"]` the interval over items and checkpoints where
+        all of them answered the same items; where they did not, `attrs["unequal"]` says so in words and
+        `attrs["r_common"]` is r over the items that all answered, None where there is none. Levels are over the layers
+        and heads that all checkpoints have; `attrs["heads"]` names them in words, "" where those are all.
 
     Raises:
-        UsageError: a capture without grades, no capture, captures of several data sets or without an item in common,
-            or one checkpoint twice.
+        UsageError: a capture without grades, no capture, captures of several data sets or without an item or a head in
+            common, or one checkpoint twice.
         VaslabError: as `vaslab.metrics.vas`.
     """
     if not captures:
         raise UsageError("no checkpoint to draw; expected {name: capture, ...}")
     check_checkpoints(captures)
+    same = on_shared_heads(captures, (queries,), (sink,))
+    captures = same.captures
     rows, values, said = [], {}, {}
     for name, capture in captures.items():
         if name not in right or not bool(right[name].notnull().any()):
@@ -118,7 +124,10 @@ def scatter_table(
                 **row_of("vas", level),
                 **row_of("accuracy", accuracy),
                 "clamped_share": float(per_item.attrs["clamped_share"]),
-                "vas_other_form": float(vas(capture, queries, OTHER[form], sink, per_token)),
+                **row_of(
+                    "vas_other_form", vas_level(capture, queries, OTHER[form], sink, per_token, cluster, seed)
+                ),
+                "vas_other_form_clamped": float(floored(capture, queries, OTHER[form], sink)),
                 "n_items": int(level["n"]),
                 "n_graded": int(accuracy["n"]),
             }
@@ -128,6 +137,7 @@ def scatter_table(
     table.attrs["vas"] = said
     table.attrs["other_form"] = OTHER[form]
     table.attrs["clustered"] = cluster is not None
+    table.attrs["heads"] = same.words
     shared = shared_items(captures, right)
     table.attrs["unequal"] = shared.words
     if not shared.equal:
@@ -216,7 +226,28 @@ def findings(table: pd.DataFrame, seed: int = 0) -> Findings:
     except VaslabError as error:
         reason = str(error)
     other, other_named = _other_form(used, table.attrs, seed)
-    return Findings(used, lost, pearson, spearman, without, line, reason, named, other, other_named)
+    low, unfloored = _unfloored(used, x, y, seed)
+    return Findings(
+        used, lost, pearson, spearman, without, line, reason, named, other, other_named, low, unfloored
+    )
+
+
+def _unfloored(
+    used: pd.DataFrame, x: np.ndarray, y: np.ndarray, seed: int
+) -> tuple[tuple[str, ...], Correlation | None]:
+    """Checkpoints whose VAS is a bound, and r without them; None where fewer than 4 remain, or they do not differ."""
+    low = (
+        used["clamped_share"].to_numpy(dtype=float) > FLOORED
+        if "clamped_share" in used
+        else np.zeros(len(x), bool)
+    )
+    names = tuple(str(name) for name in used["checkpoint"][low])
+    if not names:
+        return (), None
+    try:
+        return names, correlate(x[~low], y[~low], seed=seed)
+    except VaslabError:
+        return names, None
 
 
 def _other_form(used: pd.DataFrame, attrs: Mapping, seed: int) -> tuple[Correlation | None, str]:

@@ -72,12 +72,26 @@ def statistics_of(found: Findings) -> list[str]:
     lines = [r_words(r), " · ".join(rest), slope]
     if found.other is not None:
         lines.append(f"By {found.other_vas}: {r_words(found.other)}")
+    if found.floored:
+        lines.insert(1, floored_words(found))
+    if found.used.attrs.get("heads"):
+        lines.insert(1, f"VAS over {found.used.attrs['heads']}")
     unequal = found.used.attrs.get("unequal")
     if unequal:
         common = found.used.attrs.get("r_common")
         told = f"; over those {coefficient(common)}" if common is not None else ""
         lines.insert(1, f"r over {unequal}{told}")
     return lines
+
+
+def floored_words(found: Findings) -> str:
+    """On how many floored checkpoints r rests, and what it is without them."""
+    some, n = len(found.floored), len(found.used)
+    rests = f"{some} of {n} checkpoints {'rests' if some == 1 else 'rest'} on the floor of VAS"
+    if found.unfloored is not None:
+        return f"{rests}: without, {r_words(found.unfloored)}"
+    left = "those left do not differ" if n - some >= 4 else f"the {n - some} left are too few for an r"
+    return f"{rests}: {left}"
 
 
 def clamped_words(found: Findings) -> str:
@@ -127,6 +141,8 @@ def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any])
     clamped = clamped_words(found)
     if clamped:
         sentences.append(clamped)
+    if attrs.get("heads"):
+        sentences.append(f"VAS of every checkpoint is over {attrs['heads']}.")
     if attrs.get("unequal"):
         sentences.append(
             f"Checkpoints stand on {attrs['unequal']}; measure all with the same --data, --limit and --seed."

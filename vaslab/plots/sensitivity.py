@@ -222,15 +222,23 @@ def repeats_words(table: pd.DataFrame) -> str:
     )
 
 
+def basis_words(table: pd.DataFrame) -> list[str]:
+    """Which layers, heads and items stand behind all definitions, where not all checkpoints have the same."""
+    words = []
+    if table.attrs.get("heads"):
+        words.append(f"VAS of every checkpoint is over {table.attrs['heads']}; thirds are of these layers.")
+    if table.attrs.get("unequal"):
+        words.append(f"Checkpoints stand on {table.attrs['unequal']}.")
+    return words
+
+
 def _foot(table: pd.DataFrame, run: str | None) -> str:
     sentences = [
         "Each column is one definition of VAS; marks below tell what it chose.",
         "Bars: 95% intervals (Fisher z); filled: clear, the interval leaves out 0 and p by permutation is below .05. "
         "They are not independent: the same checkpoints and items stand behind all.",
     ]
-    same = repeats_words(table)
-    if same:
-        sentences.append(same)
+    sentences += [told for told in (repeats_words(table), *basis_words(table)) if told]
     lost = int(table["r"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'definition')} without r (VAS undefined, or 0): not drawn.")

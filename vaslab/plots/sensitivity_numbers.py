@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import definitions, vas_under
-from vaslab.plots.checkpoint_sets import check_checkpoints
+from vaslab.plots.checkpoint_sets import check_checkpoints, on_shared_heads, shared_items
 from vaslab.statistics.correlation import FEWEST, coefficient, fisher_interval, is_clear, too_few
 from vaslab.statistics.permutation import permutation_p
 
@@ -18,14 +18,14 @@ SAME = 1e-5
 
 def sensitivity_table(
     captures: Mapping[str, xr.Dataset],
-    accuracy: Mapping[str, float],
+    accuracy: Mapping[str, float | xr.DataArray],
     query_sets: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
     """Correlate accuracy with log2 VAS, for every definition (see `vaslab.metrics.definitions`).
 
     Args:
         captures: checkpoint name -> Capture.
-        accuracy: checkpoint name -> parts of one.
+        accuracy: checkpoint name -> 1 right, 0 wrong, NaN not graded, dims (item); or the accuracy, in parts of one.
         query_sets: by default those that all captures hold.
 
     Returns:
@@ -38,19 +38,28 @@ def sensitivity_table(
         of tokens are the same in all items) are one definition: they share a `group`, and all but one of them (the
         paper's, else the first) have `repeats` True, so that `table[~table["repeats"]]` counts each once.
 
+        Values are over the layers and heads that all checkpoints have for every query set (`attrs["heads"]` names them,
+        "" where those are all); `attrs["unequal"]` says where the checkpoints were asked other items.
+
     Raises:
-        UsageError: no accuracy of a checkpoint, no query set that all captures hold, captures of several data sets, or
-            one checkpoint twice.
+        UsageError: no accuracy of a checkpoint, no query set that all captures hold, captures of several data sets or
+            without an item or a head in common, or one checkpoint twice.
         VaslabError: fewer than 4 checkpoints, or an accuracy that is the same for all.
     """
     names = list(captures)
-    absent = [name for name in names if name not in accuracy or not np.isfinite(accuracy[name])]
+    level = {
+        name: float(given.mean()) if isinstance(given, xr.DataArray) else given
+        for name, given in accuracy.items()
+    }
+    absent = [name for name in names if name not in level or not np.isfinite(level[name])]
     if absent:
         raise UsageError(f"{absent[0]} has no accuracy; measure it on data with reference answers")
     if len(names) < FEWEST:
         raise VaslabError(too_few(len(names)))
     check_checkpoints(captures)
-    y = np.array([accuracy[name] for name in names], dtype=np.float64)
+    grades = {name: given for name, given in accuracy.items() if isinstance(given, xr.DataArray)}
+    items = shared_items(captures, grades if set(names) <= set(grades) else None)
+    y = np.array([level[name] for name in names], dtype=np.float64)
     if np.ptp(y) == 0:
         raise VaslabError(f"all {len(names)} checkpoints have the same accuracy: there is no correlation")
     shared = [
@@ -62,7 +71,8 @@ def sensitivity_table(
     if not asked or any(role not in shared for role in asked):
         raise UsageError(f"query sets {asked}; the captures all hold {', '.join(shared) or 'none'}")
     every = list(definitions(asked))
-    values = np.array([vas_under(captures[name], every) for name in names])
+    same = on_shared_heads(captures, asked, ("include", "exclude"))
+    values = np.array([vas_under(same.captures[name], every) for name in names])
     groups = _groups(values.T)
     of = {first: _correlated(values[:, first], y) for first in dict.fromkeys(groups)}
     rows = [
@@ -74,7 +84,7 @@ def sensitivity_table(
     ordered = table.sort_values("paper", ascending=False, kind="stable")
     table["repeats"] = ordered["group"].duplicated().sort_index()
     table = table.sort_values("r", kind="stable", na_position="last").reset_index(drop=True)
-    table.attrs["n_checkpoints"] = len(names)
+    table.attrs |= {"n_checkpoints": len(names), "heads": same.words, "unequal": items.words}
     return table
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.run_key import draw_key, filled_marker, key_height
-from vaslab.plots.system_prompts_words import foot_of, subtitle_of, title_of
+from vaslab.plots.system_prompts_words import change_bound, foot_of, level_bound, subtitle_of, title_of
 from vaslab.plots.text import (
     change_text,
     counted,
@@ -158,7 +158,7 @@ def _panel(
         ]
     )
     changed = table[f"{column.name}_changed"].to_numpy(dtype=bool)
-    hover = [_hover(row, column) for row in table.to_dict("records")]
+    hover = [_hover(row, column, table) for row in table.to_dict("records")]
     for name, style in styles.items():
         own = (table["checkpoint"].astype(str) == name).to_numpy() & np.isfinite(middle)
         figure.add_scatter(
@@ -182,7 +182,7 @@ def _panel(
     for at in np.flatnonzero(table["prompt"] == table.attrs["reference"]):
         level = float(table[column.level].iloc[at])
         canvas.text(
-            number(level) if column.log else f"{100 * level:.1f}%",
+            f"{level_bound(table.iloc[at])}{number(level)}" if column.log else f"{100 * level:.1f}%",
             left + room / 2 + 12,
             top + y[at],
             size=11.5,
@@ -211,17 +211,18 @@ def _ticks(column: Panel, reach: float) -> tuple[list[float], list[str]]:
     return powers, [change_text(t) if t.is_integer() else times_text(2.0**t) for t in powers]
 
 
-def _hover(row: dict, column: Panel) -> str:
+def _hover(row: dict, column: Panel, table: pd.DataFrame) -> str:
     name = column.level
     scale, unit = (1, "") if column.log else (100, "%")
     text = f"<b>{escape(row['prompt'])}</b>, {escape(row['checkpoint'])}"
-    text += f"<br>{column.heading} {scale * row[name]:.3g}{unit}"
+    text += f"<br>{column.heading} {level_bound(row) if column.log else ''}{scale * row[name]:.3g}{unit}"
     if np.isfinite(row[f"{name}_low"]):
         text += f" (95% CI {scale * row[f'{name}_low']:.3g} – {scale * row[f'{name}_high']:.3g})"
     if np.isfinite(row[f"{column.name}_p"]):
         ends = [row[f"{column.name}{end}"] for end in ("", "_low", "_high")]
         say, between = (times_text, "–") if column.log else (points, "to")
-        text += f"<br>{say(ends[0])}{'' if column.log else ' points'}"
+        bound = change_bound(row, column.name, table) if column.log else ""
+        text += f"<br>{bound}{say(ends[0])}{'' if column.log else ' points'}"
         if np.isfinite(ends[1]):
             text += f" ({say(ends[1])} {between} {say(ends[2])})"
         text += f", false discovery rate {row[f'{column.name}_p_adjusted']:.2g}"

@@ -6,7 +6,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import bound_words, counted, dotted, points, shortened, times_text, unbroken, vas_words
+from vaslab.plots.text import (
+    FLOORED,
+    bound_words,
+    counted,
+    dotted,
+    percent,
+    points,
+    shortened,
+    times_text,
+    unbroken,
+    vas_words,
+)
 
 
 def title_of(table: pd.DataFrame) -> str:
@@ -50,9 +61,18 @@ def per_token_of(table: pd.DataFrame) -> str:
 
 def _times(row: pd.Series, name: str, table: pd.DataFrame) -> str:
     """The largest change of VAS; a bound where it rests on the floor of the denominator under one of the prompts."""
+    return f"{change_bound(row, name, table) or 'up to '}{times_text(row[name])}"
+
+
+def change_bound(row: Mapping[Any, Any] | pd.Series, name: str, table: pd.DataFrame) -> str:
+    """What stands before a change of VAS that rests on the floor under one of its prompts; see `bound_words`."""
     own = table[(table["checkpoint"] == row["checkpoint"]) & (table["prompt"] == table.attrs["reference"])]
-    shares = (float(own["clamped_share"].iloc[0]), float(row["clamped_share"]))
-    return f"{bound_words(row[name], shares) or 'up to '}{times_text(row[name])}"
+    return bound_words(row[name], (float(own["clamped_share"].iloc[0]), float(row["clamped_share"])))
+
+
+def level_bound(row: Mapping[Any, Any] | pd.Series) -> str:
+    """≥ before a VAS that rests on the floor of its denominator."""
+    return "≥ " if row["clamped_share"] > FLOORED else ""
 
 
 def _largest(rows: pd.DataFrame, name: str, log: bool) -> pd.Series | None:
@@ -94,11 +114,21 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         "tokens.",
         f"Changes against the prompt {shortened(str(table.attrs['reference']), 200, 12.5)} (line), whose levels stand "
         "beside its points.",
-        f"Bars: 95% intervals, paired bootstrap over {over}; filled: changed at FDR 5% (jackknife t test of VAS; "
+        f"Bars: 95% intervals, paired over {over} (jackknife t of VAS; t of accuracy, or the exact bound where no "
+        "answer changed sides); filled: changed at FDR 5% (jackknife t test of VAS; "
         f"{'t test clustered by picture' if table.attrs['clustered'] else 'McNemar'} of accuracy)."
         if n > 1
         else "One item: no interval and no test.",
     ]
+    low = table[table["clamped_share"] > FLOORED]
+    if not low.empty:
+        told = ", ".join(
+            f"{row['prompt']}, {row['checkpoint']} {percent(row['clamped_share'])}"
+            for row in low.to_dict("records")
+        )
+        sentences.append(f"Denominators below 1e-6, taken as 1e-6, so that VAS is a bound: {told}.")
+    if table.attrs["heads"]:
+        sentences.append(f"VAS of every run is over {table.attrs['heads']}.")
     lost = int(table["vas_ratio"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'run')} without VAS: marked by a cross.")

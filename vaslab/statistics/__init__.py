@@ -4,7 +4,7 @@ from vaslab.statistics.align import aligned
 from vaslab.statistics.bootstrap import difference_interval, mean_interval, ratio_interval
 from vaslab.statistics.checkpoints import TwoLevel, two_level
 from vaslab.statistics.correlation import Correlation, LeaveOneOut, correlate, is_clear, leave_one_out
-from vaslab.statistics.coverage import covered
+from vaslab.statistics.coverage import Covered, covered
 from vaslab.statistics.fdr import correlation_map, fdr
 from vaslab.statistics.item_noise import r_over_items
 from vaslab.statistics.line import Line, fit_line
@@ -13,10 +13,11 @@ from vaslab.statistics.paired_shares import ShareChange, share_change, share_int
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
 from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
-from vaslab.statistics.proportion import accuracy_interval
+from vaslab.statistics.proportion import accuracy_interval, open_share
 
 __all__ = [
     "Correlation",
+    "Covered",
     "LeaveOneOut",
     "Line",
     "PairedAccuracy",
@@ -39,6 +40,7 @@ __all__ = [
     "mean_interval",
     "mean_p",
     "mean_t",
+    "open_share",
     "paired_accuracy",
     "partial_correlation",
     "power_of_r",

@@ -8,7 +8,8 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
-from vaslab.statistics.bootstrap import difference_interval, grouped, labels_of
+from vaslab.statistics.bootstrap import grouped, labels_of
+from vaslab.statistics.proportion import open_share
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class PairedAccuracy:
     """Accuracy of a second checkpoint against a first, on the items both were graded on.
 
     `fixed` and `broken`: items that only the second, only the first has right. `difference` (second less first, in
-    parts of one) with `low`, `high`: paired bootstrap over clusters. `p`: McNemar's exact test, which takes items
-    as independent; `p_clustered`: t test of the difference with errors clustered by picture, NaN without clusters.
+    parts of one) with `low`, `high`: Student's t, paired, clustered by picture. `p`: McNemar's exact test, which
+    takes items as independent; `p_clustered`: that of the t interval where there are clusters, NaN without.
     """
 
     first: float
@@ -52,15 +53,14 @@ def paired_accuracy(
     second: xr.DataArray,
     cluster: xr.DataArray | None = None,
     level: float = 0.95,
-    resamples: int = 4000,
-    seed: int = 0,
 ) -> PairedAccuracy:
     """Compare two checkpoints item by item.
 
     Args:
         first, second: 1 right, 0 wrong, NaN not graded; dims (item), the same items by name.
         cluster: picture of each item, dims (item); None takes items as independent.
-        level, resamples, seed: of the interval.
+        level: of the interval: `mean_t` of the differences, within -1 .. 1; where all items, or pictures, changed alike
+            (most often: none did), the exact bound on the share of others, see `open_share`. NaN for fewer than 2.
 
     Raises:
         UsageError: the items do not align, a grade is neither 0, 1 nor NaN, or no item was graded for both.
@@ -73,26 +73,41 @@ def paired_accuracy(
     if not (np.isin(one.values, (0, 1)).all() and np.isin(two.values, (0, 1)).all()):
         raise UsageError("a grade is neither right (1) nor wrong (0)")
     groups = None if cluster is None else cluster.sel(item=one["item"])
-    found = difference_interval(one, two, level=level, resamples=resamples, seed=seed, cluster=groups)
+    change = two - one
+    n_clusters = len(change) if groups is None else len(np.unique(groups.values))
+    low, high = _ends(change, groups, n_clusters, level)
     fixed = int(((one == 0) & (two == 1)).sum())
     broken = int(((one == 1) & (two == 0)).sum())
     p_clustered = float("nan")
     if groups is not None:
-        p_clustered = float(mean_p(two - one, groups))
+        p_clustered = float(mean_p(change, groups))
     return PairedAccuracy(
         first=float(one.mean()),
         second=float(two.mean()),
         fixed=fixed,
         broken=broken,
-        difference=float(found["estimate"]),
-        low=float(found["low"]),
-        high=float(found["high"]),
+        difference=float(change.mean()),
+        low=low,
+        high=high,
         p=mcnemar_p(fixed, broken),
         p_clustered=p_clustered,
         n=int(both.sum()),
-        n_clusters=int(both.sum()) if groups is None else len(np.unique(groups.values)),
+        n_clusters=n_clusters,
         level=level,
     )
+
+
+def _ends(
+    change: xr.DataArray, cluster: xr.DataArray | None, n_clusters: int, level: float
+) -> tuple[float, float]:
+    """Student's t interval of a mean change in -1 .. 1; the exact bound where it has no width."""
+    found = mean_t(change, cluster, level=level)
+    middle, low, high = (float(found[name]) for name in ("estimate", "low", "high"))
+    if high - low <= 1e-12:
+        # none of n differs: those that would are at most this share, and lie at most 1 + |mean| away
+        reach = open_share(n_clusters, level) * (1 + abs(middle))
+        low, high = middle - reach, middle + reach
+    return float(np.clip(low, -1, 1)), float(np.clip(high, -1, 1))
 
 
 def mean_t(
