@@ -78,3 +78,16 @@ def test_a_package_that_is_not_there_is_named_before_anything_is_written(
     assert run(app, [*command, "--model", "m", "--data", "d", "--out", str(out)], "avar") == 3
     assert re.search(told, capfd.readouterr().err)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["sft", "grpo"])
+def test_a_model_that_is_not_there_is_named_before_anything_is_loaded_or_written(
+    tmp_path, monkeypatch, capfd, command
+):
+    for name in ("_run_sft", "_run_grpo"):
+        monkeypatch.setattr(f"trainers.commands.train.{name}", lambda _: pytest.fail("TRL is loaded"))
+    out = tmp_path / "out"
+    words = [command, "--model", str(tmp_path / "gone"), "--data", "d", "--out", str(out)]
+    assert run(app, words, "avar") == 3
+    assert "there is no model folder" in capfd.readouterr().err
+    assert not out.exists()
