@@ -80,6 +80,32 @@ def test_the_title_is_what_the_data_say(moved: dict[int, float], expected: str) 
     assert title(compare(*shifted(moved), ("base", "tuned"))).endswith(f"{expected}</b>")
 
 
+UNEQUAL = {0: 100.0, 1: 40.0, 2: 1.5, 3: 1.5, 4: 2.0, 5: 1.3}
+
+
+def test_all_layers_are_said_with_the_least_and_the_most_of_them() -> None:
+    """Their geometric mean (6.5) is neither what VAS changed by nor what holds in all of them."""
+    first, second = shifted(UNEQUAL)
+    whole = float(vas(second) / vas(first))
+    said = title(compare(first, second, ("base", "tuned")))
+    assert f"tuned raises VAS (mean of ratios) {whole:.0f}-fold, in all layers 1.3- to 1" in said
+    assert title(compare(second, first, ("tuned", "base"))).endswith("-fold</b>")
+    assert f"base lowers VAS (mean of ratios) {whole:.0f}-fold, in all layers 1.3- to 1" in title(
+        compare(second, first, ("tuned", "base"))
+    )
+    second["clamped"][:, 0] = 0.5
+    assert f"at least {whole:.0f}-fold, in all layers 1.3- to 1" in title(compare(first, second))
+
+
+def test_some_layers_are_said_with_the_least_and_the_most_of_them() -> None:
+    said = title(compare(*shifted({1: 8.0, 2: 2.0, 4: 0.5}), ("base", "tuned")))
+    assert (
+        "raises VAS (mean of ratios) 2.0- to 8.0-fold in layers 1–2 and lowers it 2.0-fold in layer 4" in said
+    )
+    said = title(compare(*shifted({0: 3.0, 1: 3.0, 4: 2.0}), ("base", "tuned")))
+    assert "3.0-fold in layers 0–1 among others" in said
+
+
 def test_heads_that_cancel_within_a_layer_are_no_change_of_the_layer() -> None:
     first, second = shifted({})
     first["vas"][:, 3] = 1.0

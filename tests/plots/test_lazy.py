@@ -55,6 +55,31 @@ def test_findings_of_several_checkpoints() -> None:
     assert "away from the image" in away
 
 
+@pytest.mark.parametrize(
+    ("shifts", "expected"),
+    [
+        ((0.20, 0.15, 0.10, 0.05), "A moves 20.0 points of attention to the image, B 15.0, 2 others less"),
+        ((0.20, 0.15, 0.10, -0.05), "B 15.0, 1 other less to it, 1 other less away from it"),
+        ((0.20, 0.15, -0.10, -0.05), "B 15.0, 2 others less away from it"),
+        ((0.20, -0.15, 0.10, 0.05), "B 15.0 away from it, 2 others less to it"),
+        (
+            (-0.20, -0.15, -0.10, 0.05),
+            "away from the image, B 15.0, 1 other less to it, 1 other less away from it",
+        ),
+    ],
+)
+def test_the_others_are_counted_by_the_way_they_move(shifts: tuple[float, ...], expected: str) -> None:
+    base = made.realistic(10, 4, 2)
+    base["mass"][:] = 0.0
+    base["mass"][..., 1], base["mass"][..., 3] = 0.5, 0.5
+    runs = {"base": base}
+    for name, shift in zip("ABCD", shifts, strict=True):
+        runs[name] = base.copy(deep=True)
+        runs[name]["mass"][..., 3] += shift
+        runs[name]["mass"][..., 1] -= shift
+    assert expected in lazy(runs).layout.title.text.replace("<br>", " ")
+
+
 def test_two_items_that_agree_are_no_finding_yet() -> None:
     base = made.hand()
     other = base.copy(deep=True)

@@ -58,6 +58,20 @@ def test_rows_are_those_that_produced_the_token() -> None:
         (np.linspace(0.6, 0.2, 40), "falls along this answer: 57% in its first fifth, 24% in its last"),
         (np.linspace(0.2, 0.6, 40), "rises along this answer"),
         (np.full(40, 0.3), "stays near 30% along this answer"),
+        (np.full(40, 0.3) + 0.01 * (-1.0) ** np.arange(40), "stays near 30% along this answer"),
+        # a hump and a dip, and ends that differ with a hump between
+        (
+            np.repeat([0.1, 0.9, 0.1], (8, 24, 8)),
+            "ends where it began along this answer, after a rise to 90%",
+        ),
+        (
+            np.repeat([0.6, 0.1, 0.6], (8, 24, 8)),
+            "ends where it began along this answer, after a fall to 10%",
+        ),
+        (
+            np.repeat([0.5, 0.9, 0.3], (8, 24, 8)),
+            "falls along this answer, but not steadily: 50% in its first fifth",
+        ),
         (np.array([0.4, 0.4]), "40% of attention lies on the image in this answer"),
     ],
 )

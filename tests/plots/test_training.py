@@ -10,6 +10,7 @@ import xarray as xr
 from every_figure import right_of, title, words
 
 from vaslab.errors import UsageError
+from vaslab.metrics import vas
 from vaslab.plots import training, training_log, training_log_table, training_table
 from vaslab.plots.training import StepAxis
 
@@ -80,6 +81,21 @@ def test_the_title_is_what_the_data_say(factors, expected):
         assert found.startswith("<b>Training raises VAS")
         expected = expected.removeprefix("most ")
     assert expected in found
+
+
+def test_all_layers_are_said_with_the_least_and_the_most_of_them():
+    unequal = {0: 100.0, 1: 40.0, 2: 1.5, 3: 1.5, 4: 2.0, 5: 1.3}
+    runs = grown({100: unequal})
+    whole = float(vas(runs[100]) / vas(runs[0]))
+    found = title(training(training_table(runs)))
+    assert f"raises VAS (mean of ratios) {whole:.0f}-fold by step 100, in all layers 1.3- to 1" in found
+
+
+def test_layers_that_went_the_other_way_are_said():
+    found = title(training(training_table(grown({100: {0: 30.0, 1: 20.0, 3: 9.0, 5: 0.5}}))))
+    assert "in layers 0–1" in found
+    assert "among others" in found
+    assert "but falls in layer 5" in found
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import xarray as xr
 from vaslab.metrics import floored, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
-from vaslab.statistics import product_interval
+from vaslab.statistics import product_interval, product_t
 
 
 def compare_table(
@@ -33,7 +33,8 @@ def compare_table(
         (second / first), low, high (95 %), p, p_adjusted (Benjamini-Hochberg over all heads), changed (p_adjusted <=
         0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of the same, over the heads
         that have a value in both, with first_floored and second_floored (share of system masses taken as 1e-6);
-        floored, that share over all layers; clustered.
+        floored, its mean over layers; ratio, the change of VAS over all layers and heads, and ratio_floored, the share
+        of its denominators; clustered.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -58,6 +59,11 @@ def compare_table(
     low = [floored(capture, queries, form, sink, ("item", "head")) for capture in (first, second)]
     layers["first_floored"], layers["second_floored"] = (each.values for each in low)
     table.attrs["layers"] = layers
+    over_all = product_t(change_terms(first, second, *form_of, over=("layer", "head")), cluster=cluster)
+    table.attrs["ratio"] = float(over_all["estimate"])
+    table.attrs["ratio_floored"] = tuple(
+        float(floored(capture, queries, form, sink)) for capture in (first, second)
+    )
     table.attrs["floored"] = tuple(float(each.mean()) for each in low)
     table.attrs["clustered"] = cluster is not None
     return table
@@ -70,7 +76,8 @@ def changed_layers(layers: pd.DataFrame) -> list[tuple[object, object, float]]:
         layers: `attrs["layers"]` of a compare table.
 
     Returns:
-        (first layer, last layer, ratio): the geometric mean of the ratios; the strongest rise first, then the
+        (first layer, last layer, ratio): the geometric mean of the layers' ratios, which tells the way, not the size
+        of a change of VAS; the strongest rise first, then the
         strongest fall (strength: size of the log ratio times the number of layers), then the others.
     """
     sign = np.where(layers["changed"], np.sign(np.log(layers["ratio"].to_numpy(dtype=float))), 0)

@@ -43,19 +43,49 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         share = _share(changed, int(known.sum()))
         return f"{second} differs from {first} in {vas} of {share}, but in no layer as a whole"
     parts = []
-    if rise is not None:
-        parts.append(f"raises {vas} {_fold(rise, layers)} in {layers_words(rise, every)}")
-    if fall is not None:
-        parts.append(f"lowers {'it' if parts else vas} {_fold(fall, layers)} in {layers_words(fall, every)}")
+    for way, run in (("raises", rise), ("lowers", fall)):
+        if run is not None:
+            others = sum((other[2] > 1) == (run[2] > 1) for other in runs) > 1
+            where = f"{layers_words(run, every)}{' among others' if others else ''}"
+            parts.append(f"{way} {'it' if parts else vas} {_size(table, run, where)}")
     return f"{second} {' and '.join(parts)}{'' if changed else ', though no head alone differs clearly'}"
 
 
-def _fold(run: tuple[object, object, float], layers: pd.DataFrame) -> str:
-    """By how much a run of layers changed, and whether that is a bound: layers at the floor are not seen beyond it."""
+def _size(table: pd.DataFrame, run: tuple[object, object, float], where: str) -> str:
+    """By how much a run of layers changed: all of them by the change of VAS itself, others by their least and most."""
+    layers = table.attrs["layers"]
+    inside = range_words(run, layers)
+    if where != "all layers" and where != "all layers measured":
+        return f"{inside} in {where}"
+    ratio = table.attrs["ratio"]
+    bound = bound_words(ratio, table.attrs["ratio_floored"])
+    whole = bound + fold(max(ratio, 1 / ratio))
+    return f"{whole} in {where}" if whole == inside else f"{whole}, in {where} {inside.removeprefix(bound)}"
+
+
+def range_words(run: tuple[object, object, float], layers: pd.DataFrame) -> str:
+    """The least and the most by which layers of a run changed, and whether that is a bound: a layer at the floor is
+    not seen beyond it.
+    """
     order = list(layers["layer"])
     rows = layers.iloc[order.index(run[0]) : order.index(run[1]) + 1]
-    shares = float(rows["first_floored"].mean()), float(rows["second_floored"].mean())
-    return bound_words(run[2], shares) + fold(max(run[2], 1 / run[2]))
+    ratios = rows["ratio"].to_numpy(dtype=float)
+    sizes = np.maximum(ratios, 1 / ratios)
+    bounds: set[str] = set()
+    if "first_floored" in rows:
+        shares = zip(rows["first_floored"], rows["second_floored"], strict=True)
+        bounds = {
+            bound_words(ratio, (float(a), float(b))) for ratio, (a, b) in zip(ratios, shares, strict=True)
+        }
+    bounds -= {""}
+    # a size that is exact is at least, and at most, what it is
+    bound = "" if not bounds else bounds.pop() if len(bounds) == 1 else "nominally "
+    low, high = fold(float(sizes.min())), fold(float(sizes.max()))
+    if low == high:
+        return bound + low
+    if low.startswith("by ") and high.startswith("by "):
+        return f"{bound}{low} to {high.removeprefix('by ')}"
+    return f"{bound}{low.removesuffix('fold') if low.endswith('fold') else low} to {high}"
 
 
 def layers_words(run: tuple[object, object, float], every: Sequence[object]) -> str:

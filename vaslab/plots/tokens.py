@@ -27,7 +27,7 @@ NAMED = 64
 """Tokens up to which each has its text under the map."""
 
 STEADY = 0.1
-"""Relative change between the first and the last fifth below which attention "stays"."""
+"""Difference between fifths of an answer, over the largest, below which attention "stays"."""
 MANY = 4000
 """Cells beyond which the map's hover boxes leave out the neighbouring tokens; the line above keeps them."""
 
@@ -129,11 +129,27 @@ def _title(image: Floats) -> str:
     if len(mean) < 10:
         return f"{percent(float(mean.mean()))} of attention lies on the image in this answer"
     fifth = max(1, len(mean) // 5)
-    first, last = float(mean[:fifth].mean()), float(mean[-fifth:].mean())
-    if abs(last - first) < STEADY * max(first, last):
+    parts = [mean[:fifth], *np.array_split(mean[fifth:-fifth], 3), mean[-fifth:]]
+    fifths = np.array([part.mean() for part in parts])
+    first, last = float(fifths[0]), float(fifths[-1])
+    least, most = float(fifths.min()), float(fifths.max())
+    slack = STEADY * most
+    if most - least < slack:
         return f"Attention on the image stays near {percent(float(mean.mean()))} along this answer"
-    way = "falls" if last < first else "rises"
+    # how far a fifth between leaves what lies between the ends
+    above, below = most - max(first, last), min(first, last) - least
+    turns = [
+        f"{way} {percent(reached)}"
+        for way, reached, off in (("a rise to", most, above), ("a fall to", least, below))
+        if off >= slack
+    ]
     ends = f"{percent(first)} in its first fifth, {percent(last)} in its last"
+    if turns and abs(last - first) < slack:
+        return f"Attention on the image ends where it began along this answer, after {' and '.join(turns)}: {ends}"
+    way = "falls" if last < first else "rises"
+    if turns:
+        between = " and ".join(turns)
+        return f"Attention on the image {way} along this answer, but not steadily: {ends}, after {between}"
     return f"Attention on the image {way} along this answer: {ends}"
 
 

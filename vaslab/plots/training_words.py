@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaslab.plots.compare_numbers import changed_layers
-from vaslab.plots.compare_words import layers_words
+from vaslab.plots.compare_words import layers_words, range_words
 from vaslab.plots.text import FLOORED, bound_words, counted, dotted, fold, percent, unbroken, vas_words
 
 CLEAR = 0.05
@@ -49,12 +49,21 @@ def _size(first: pd.Series, row: pd.Series) -> str:
 
 
 def _where(rows: pd.DataFrame, rise: bool) -> str:
-    """In which neighbouring layers the last step changed most, the same way as the whole."""
-    runs = [run for run in changed_layers(rows) if (run[2] > 1) == rise]
-    if not runs:
-        return ", in no layer alone"
-    where = layers_words(runs[0], list(rows["layer"]))
-    return f", in {where}" if where.startswith("all layers") or len(runs) == 1 else f", most in {where}"
+    """In which neighbouring layers the last step changed, the same way as the whole and against it."""
+    every, runs = list(rows["layer"]), changed_layers(rows)
+    own = [run for run in runs if (run[2] > 1) == rise]
+    against = [run for run in runs if (run[2] > 1) != rise]
+    text = ", in no layer alone"
+    if own:
+        where = layers_words(own[0], every)
+        text = f", in {where}" if len(own) == 1 else f", among others in {where}"
+        if where.startswith("all layers"):
+            size = range_words(own[0], rows)
+            text += f" {size}" if " to " in size else ""
+    if against:
+        where = layers_words(against[0], every)
+        text += f", but {'falls' if rise else 'rises'} in {where}{' and others' if len(against) > 1 else ''}"
+    return text
 
 
 def _of_accuracy(last: pd.Series) -> str:
