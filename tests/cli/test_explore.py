@@ -1,6 +1,7 @@
 """`vaslab explore`: a page in a file, or a server that ends with Ctrl-C."""
 
 import os
+import shutil
 import signal
 import urllib.error
 import urllib.request
@@ -19,6 +20,16 @@ def test_a_page_of_one_item(vaslab, a_run, tmp_path):
     assert f'"id":"{ids[2]}"' in text
     assert f'"id":"{ids[0]}"' not in text
     assert vaslab("explore", a_run, "--item", "nothing", "--html", tmp_path / "x.html")[0] == 2
+
+
+def test_a_page_without_a_map_is_said_on_stderr(vaslab, a_run, tmp_path):
+    copy = shutil.copytree(a_run, tmp_path / "run")
+    path = copy / "config.yaml"
+    path.write_text(path.read_text().replace("model: ", f"model: {tmp_path}/gone-", 1))
+    code, out, err = vaslab("explore", copy, "--html", tmp_path / "page.html")
+    assert (code, out.strip()) == (0, str(tmp_path / "page.html"))
+    assert err.startswith("note: the page holds the map of no head: not recomputed: there is no model folder")
+    assert vaslab("explore", a_run, "--html", tmp_path / "page.html")[2] == ""
 
 
 def test_what_is_not_there_is_said(vaslab, a_run, tmp_path):

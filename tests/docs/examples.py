@@ -1,9 +1,9 @@
 """The examples of the pages, and a place to run them in.
 
-A comment before a fenced block says what it is: `<!-- run -->` is executed and must succeed, `<!-- fails -->` must
-end with the error that the page's `<!-- says: KIND -->` block shows (`…` stands for anything), `<!-- write: NAME -->`
-is put into a file. Blocks of a page share one folder and one Python namespace. Of a shell block every line is a
-`vaslab` or `avar` command, called in this process.
+A comment before a fenced block says what it is: `<!-- run -->` is executed and must succeed, `<!-- serves -->` must
+serve a page until Ctrl-C, `<!-- fails -->` must end with the error that the page's `<!-- says: KIND -->` block shows
+(`…` stands for anything), `<!-- write: NAME -->` is put into a file. Blocks of a page share one folder and one Python
+namespace. Of a shell block every line is a `vaslab` or `avar` command, called in this process.
 """
 
 import re
@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 APPS = {"vaslab": vaslab, "avar": avar}
 
-_BLOCK = re.compile(r"^<!-- (run|fails|says|write)(?:: (\S+))? -->\n```(\w+)\n(.*?)^```$", re.S | re.M)
+_BLOCK = re.compile(r"^<!-- (run|serves|fails|says|write)(?:: (\S+))? -->\n```(\w+)\n(.*?)^```$", re.S | re.M)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def examples(page: Path) -> list[Example]:
         )
         for match in _BLOCK.finditer(text)
     ]
-    assert len(found) == len(re.findall(r"^<!-- (?:run|fails|says|write)\b", text, re.M)), (
+    assert len(found) == len(re.findall(r"^<!-- (?:run|serves|fails|says|write)\b", text, re.M)), (
         f"{name}: a mark without its block"
     )
     return found

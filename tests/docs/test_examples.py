@@ -6,12 +6,15 @@ import pytest
 
 from tests.docs.examples import DOCS, PAGES, call, command_lines, examples, pattern
 from vaslab.errors import VaslabError
+from vaslab.explorer.server import ExplorerServer
 from vaslab.plots import export
 
 
 def marked(page):
     """Pages that load the shipped model are left to `make examples`."""
-    loads = any("organism:" in each.text for each in examples(page) if each.what in ("run", "fails"))
+    loads = any(
+        "organism:" in each.text for each in examples(page) if each.what in ("run", "serves", "fails")
+    )
     marks = [pytest.mark.organism, pytest.mark.slow] if loads else []
     return pytest.param(page, id=str(page.relative_to(DOCS).with_suffix("")), marks=marks)
 
@@ -26,7 +29,7 @@ def bare(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES if examples(page)])
-def test_the_examples_of_a_page_run(page, bare, capsys):
+def test_the_examples_of_a_page_run(page, bare, capsys, monkeypatch):
     said, names = None, {"__name__": "example"}
     for example in examples(page):
         if example.what == "says":
@@ -35,6 +38,8 @@ def test_the_examples_of_a_page_run(page, bare, capsys):
             (bare / example.argument).write_text(example.text)
         elif example.what == "run":
             succeed(example, names, capsys)
+        elif example.what == "serves":
+            serve(example, capsys, monkeypatch)
         else:
             code, message = failure(example, names, capsys)
             assert re.fullmatch(pattern(said.text), message), f"{said.place} says otherwise than: {message}"
@@ -47,6 +52,21 @@ def succeed(example, names, capsys):
         return
     for words in command_lines(example.text):
         assert call(words) == 0, f"{example.place}: {' '.join(words)}: {capsys.readouterr().err}"
+
+
+def serve(example, capsys, monkeypatch):
+    """Each command opens an address with a token and would serve it; Ctrl-C comes at once."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+    monkeypatch.setattr(ExplorerServer, "serve_forever", ctrl_c)
+    for words in command_lines(example.text):
+        assert call(words) == 0, f"{example.place}: {' '.join(words)}: {capsys.readouterr().err}"
+        assert opened, f"{example.place}: {' '.join(words)} opened nothing"
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=\S+", opened.pop())
+
+
+def ctrl_c(*_):
+    raise KeyboardInterrupt
 
 
 def failure(example, names, capsys):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import vaslab
 from vaslab.explorer import live
 from vaslab.explorer.factors import Factors
 from vaslab.explorer.opening import open_capture, open_model
+from vaslab.explorer.page import page_data
 from vaslab.explorer.runs import open_run
 from vaslab.explorer.view import State, View
 from vaslab.interventions import intervene
@@ -82,12 +84,28 @@ def test_factors_change_the_maps_and_are_said(view):
     image = uri(picture(168, 56))
     _, plain = asked(view, picture=image)
     shown, edited = asked(view, picture=image, visual=4, system_factor=0.5)
-    assert "picture x 4" in shown["message"]
+    assert "visual attention ×4, system attention ×0.5" in shown["message"]
     before, after = (view.attention(State(item, "user", "item", (0, 1))) for item in (plain, edited))
     shares = [np.frombuffer(each["share_0"], "<f4").mean() for each in (before, after)]
     assert shares[1] > shares[0] * 1.2
     # the edited item's own masses, not the plain model's
     assert after["attention"][0]["agreement"].startswith("agrees")
+
+
+def test_an_edited_answer_is_never_shown_as_a_plain_one(view, tmp_path):
+    image = uri(picture(168, 56))
+    shown, edited = asked(view, picture=image, visual=8, system="be brief")
+    assert (shown["item"], live.idle(view)["item"], live.busy(shown)["item"]) == (edited, None, None)
+    _, plain = asked(view, picture=image)
+    state = State(edited, "user", "item", (0, 1))
+    assert view.items[edited]["edit"] == "visual attention ×8"
+    assert view.items[edited]["system"] == "be brief"
+    assert not {"edit", "system"} & set(view.items[plain])
+    assert "visual attention ×8" in view.attention(state)["attention"][0]["note"]
+    assert "×" not in view.attention(replace(state, item=plain))["attention"][0]["note"]
+    data = page_data(view, state, 1)
+    assert data["state"]["items"][0]["edit"] == "visual attention ×8"
+    assert all("visual attention ×8" in head["note"] for head in data["runs"][0]["heads"].values())
 
 
 def test_factors_multiply_weights_and_renormalise(vlm):

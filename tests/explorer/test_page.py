@@ -19,7 +19,7 @@ from vaslab.explorer import maps
 from vaslab.explorer.head_map import HeadMap
 from vaslab.explorer.opening import open_capture
 from vaslab.explorer.packing import pack, pack_mean
-from vaslab.explorer.page import document, json_in_html, write_page
+from vaslab.explorer.page import document, json_in_html, page_data, write_page
 from vaslab.explorer.runs import open_run
 from vaslab.explorer.view import State, View
 from vaslab.plots import browser
@@ -208,6 +208,31 @@ def test_a_page_without_a_model_holds_what_was_stored(vlm, prompt, tmp_path):
     heads = data["runs"][0]["heads"]
     assert {name: found["state"] for name, found in heads.items()} == {"0,1": "mean", "1,2": "full"}
     assert "maps were stored of" in data["runs"][0]["common"]["note"]
+
+
+@pytest.mark.tiny
+def test_the_foot_counts_what_the_page_holds(vlm, prompt, runs, tmp_path):
+    state = State(0, "user", "item", (1, 2))
+
+    def foot(view, top):
+        return page_data(view, state, top)["state"]["meta"]["note"]
+
+    kept = View([open_capture(vaslab.capture(vlm, [prompt], patches=[(0, 1), (1, 2)]))])
+    assert "; all rows of 1 head, the mean over rows of 1 head, no map of the other 6; shares" in foot(
+        kept, 0
+    )
+    whole = View([open_capture(vaslab.capture(vlm, [prompt]), [prompt], vlm=vlm)])
+    assert "all rows of 8 heads; shares" in foot(whole, 8)
+    bare = View([open_capture(vaslab.capture(vlm, [prompt]))])
+    assert foot(bare, 4).endswith("the map of none of the 8 heads.")
+    with pytest.warns(UserWarning, match="the map of no head: stored with the capture|no maps were stored"):
+        write_page(bare, state, tmp_path / "page.html")
+    two = View([open_run(run) for run in runs])
+    two.sources[1].load = None
+    said = foot(two, 4)
+    names = [source.name for source in two.sources]
+    assert f"{names[0]}: all rows of " in said
+    assert f"{names[1]}: the map of none of the 8 heads" in said
 
 
 @pytest.mark.tiny

@@ -124,11 +124,50 @@ def test_a_question_is_sent_as_it_was_set(page) -> None:
     assert shown.text(".vx-reply") == "a <i>circle</i>"
 
 
+def test_an_edited_item_says_so_wherever_it_is_shown(page) -> None:
+    given = living()
+    given["items"][1] |= {"edit": "visual attention ×8", "system": "be <i>brief</i>"}
+    shown = page(given)
+    assert "×8" not in shown.text(".vx-itembar")
+    shown.evaluate("model.set('item', 1)")
+    shown.settle()
+    assert shown.text(".vx-edit") == "visual attention ×8 "
+    assert "system prompt: be <i>brief</i>" in shown.text(".vx-question")
+    shown.click(OPEN)
+    assert "(visual attention ×8)" in shown.text(".vx-items tbody tr:nth-child(2)")
+    # what the exported picture leaves out is marked
+    assert shown.evaluate("document.querySelector('.vx-edit').closest('[data-screen-only]')") is None
+
+
+def test_a_reply_stands_beside_its_own_item_alone(page) -> None:
+    shown = page(living())
+    shown.click(".vx-controls button[title^='ask']")
+    told = {
+        "state": "done",
+        "seconds": 0.5,
+        "answer": "a circle",
+        "message": "visual attention ×8",
+        "item": 2,
+    }
+    shown.evaluate(f"model.put({{item: 2, live: {{...model.get('live'), ...{made.json.dumps(told)}}}}})")
+    shown.settle()
+    assert shown.text(".vx-reply") == "a circle"
+    assert "visual attention ×8" in shown.text(".vx-said")
+    shown.evaluate("model.set('item', 1)")
+    shown.settle()
+    assert (shown.text(".vx-reply"), shown.text(".vx-said")) == ("", "")
+    shown.evaluate("model.set('item', 2)")
+    shown.settle()
+    assert shown.text(".vx-reply") == "a circle"
+
+
 def test_a_scene_can_be_drawn_and_a_picture_dropped(page) -> None:
     shown = page(living())
     shown.click(".vx-controls button[title^='ask']")
     for cell in (5, 9, 9):
         shown.click(f".vx-cell:nth-child({cell})")
+    drawn = "[...document.querySelectorAll('.vx-cell')].map((e) => e.getAttribute('aria-pressed') === 'true')"
+    assert shown.evaluate(drawn) == [cell == 4 for cell in range(9)]
     shown.click(".vx-live .vx-main")
     assert shown.evaluate("model.sent[0].glyphs") == [{"shape": "circle", "color": "red", "cell": 4}]
     assert shown.evaluate("'picture' in model.sent[0]") is False

@@ -40,7 +40,9 @@ def test_one_button_ranks_the_heads_on_the_asked_object(page) -> None:
     assert shown.evaluate("model.sent") == [{"type": "rank"}]
     shown.evaluate("model.put({looks: {state: 'busy', note: 'asking the model …', of: [], runs: []}})")
     shown.settle()
-    assert shown.evaluate(f"document.querySelector('{RANK}').disabled")
+    assert shown.evaluate(f"document.querySelector('{RANK}').getAttribute('aria-disabled')") == "true"
+    shown.click(RANK)
+    assert len(shown.evaluate("model.sent")) == 1
     looks = answered([3, 2, 0.31, 0.6], [1, 7, 0.12, 0.2], [0, 0, 0.0, 0.0])
     shown.evaluate(f"model.put({{looks: {made.json.dumps(looks)}, selected: [3, 2]}})")
     shown.settle()
@@ -104,6 +106,16 @@ def test_without_a_kernel_only_what_was_ranked_is_shown(page) -> None:
     assert shown.texts(HEADS) == ["L3 H231.0%"]
     shown.drag(".vx-over", (10, 10), (60, 60))
     assert shown.evaluate("[model.get('region') ?? null, model.sent]") == [None, []]
+
+
+def test_a_ranking_of_some_heads_says_so(page) -> None:
+    given = asked()
+    given["meta"]["kernel"] = False
+    note = "only the 2 heads whose maps were stored, of 48"
+    given["looks"] = answered([3, 2, 0.31, 0.6], [1, 7, 0.12, 0.2]) | {"note": note}
+    shown = page(given, EVEN)
+    assert f"Not of all heads: {note}." in shown.text(".vx-looks [role=status]")
+    assert shown.text(".vx-looks b").startswith("Of the heads with a stored map")
 
 
 def test_both_checkpoints_are_ranked(page) -> None:

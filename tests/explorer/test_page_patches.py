@@ -82,6 +82,24 @@ def test_a_pinned_row_shows_that_row_and_its_numbers(page) -> None:
     assert shown.evaluate("model.get('token')") == -1
 
 
+def test_a_peak_is_one_patch_or_none(page) -> None:
+    one, tied = planted(7, 16, 5, 0.2), np.full((7, 16), 0.001)
+    tied[:, [3, 9]] = 0.1
+    maps = {"0,0": one, "1,0": tied, "2,0": EVEN, "3,0": np.zeros((7, 16))}
+    shown = page(made.traits(), {name: [made.attention(cells)] for name, cells in maps.items()})
+    # bytes were added up
+    assert shown.text(".vx-peak").startswith("peak patch: row 1, column 1: ≈ 20.0%")
+    told = []
+    for layer in (1, 2, 3):
+        shown.evaluate(f"model.set('selected', [{layer}, 0])")
+        shown.settle()
+        told.append(shown.text(".vx-peak"))
+    assert told[0].startswith("peak patch: row 0, column 3: ≈ 10.0%")
+    assert told[0].endswith(", tied with 1 more")
+    assert told[1].startswith("all 16 patches tie: each 1.00%")
+    assert told[2] == "no attention on the picture: no patch is the peak"
+
+
 def test_the_patch_under_the_mouse_is_told(page) -> None:
     given = made.traits(pictures=[made.picture(200, 100, 4, 8)])
     shown = page(given, {"any": [made.attention(planted(7, 32, 13, 0.2))]})

@@ -162,6 +162,25 @@ def test_without_boxes_or_model_it_is_said(runs, vlm, prompt):
 
 
 @pytest.mark.tiny
+def test_a_ranking_of_stored_maps_says_of_how_many(vlm):
+    given = items(1)
+    capture = vaslab.capture(vlm, [given[0].prompt()], patches=[(1, 2), (0, 3)])
+    view = View([open_capture(capture, items=given)])
+    state = State(0, "user", "item", (1, 2))
+    looks = view.looks(state, {})["looks"]
+    assert looks["note"] == "only the 2 heads whose maps were stored, of 8"
+    assert sorted(head[:2] for head in looks["runs"][0]) == [[0, 3], [1, 2]]
+    with pytest.warns(UserWarning, match="not of all heads: only the 2 heads whose maps were stored, of 8"):
+        table = vaslab.explore(capture, items=given).ranking()
+    assert table.attrs["note"] == looks["note"]
+    assert page_data(view, state, 0)["state"]["looks"]["note"] == looks["note"]
+    one = View([open_capture(vaslab.capture(vlm, [given[0].prompt()], patches=[(1, 2)]), items=given)])
+    assert one.looks(state, {})["looks"]["note"] == "only the one head whose map was stored, of 8"
+    whole = View([open_capture(capture, items=given, vlm=vlm)])
+    assert whole.looks(state, {})["looks"]["note"] == ""
+
+
+@pytest.mark.tiny
 def test_two_runs_are_ranked_each(runs):
     view = View([open_run(folder) for folder in runs])
     state = State(view.item_of("two"), "user", "item", (0, 0))

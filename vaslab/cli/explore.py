@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vaslab.cli.console import note, quiet_libraries
+from vaslab.cli.console import note, quiet_libraries, warnings_as_notes
 
 
 def explore(
@@ -48,7 +48,9 @@ def explore(
     if html is not None:
         from vaslab.explorer.page import write_page
 
-        print(write_page(view, state, html))
+        with warnings_as_notes():
+            path = write_page(view, state, html)
+        print(path)
         return
     from vaslab.explorer.server import ExplorerServer
 

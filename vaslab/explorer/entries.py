@@ -34,7 +34,8 @@ class Entry:
         capture: where its numbers are; `at`: its index there.
         prompt: reads the pictures and builds the prompt; raises VaslabError or OSError.
         told: cuts the stored answer into tokens, given the model; raises VaslabError.
-        edited: inside it the model is edited as it was for this item.
+        edited: inside it the model is edited as it was for this item; `edit` says how, "" where it is left alone.
+        system: the system prompt that a visitor gave it.
         boxes: where the answer is seen, in pixels of its one picture; () where that is not known.
     """
 
@@ -51,6 +52,8 @@ class Entry:
     why: str = ""
     picture: str = ""
     edited: Callable[[Any], AbstractContextManager[Any]] = field(default=lambda _: nullcontext())
+    edit: str = ""
+    system: str = ""
     boxes: Callable[[], tuple[Box, ...]] = tuple
 
     @property
@@ -69,7 +72,8 @@ class Source:
 
     Args:
         name: short, for the page; `label`: in full.
-        model, data, decoding, run_id: words.
+        model, data, decoding: words.
+        run_id: where the run is; "" for what is no run.
         capture: of all items that were measured; None where only a model is there.
         entries: its items, those of the capture first.
         load: returns the model; None where there is none to load. Raises VaslabError.

@@ -33,12 +33,13 @@ def idle(view: View) -> dict[str, Any]:
         "shapes": list(SHAPES),
         "colors": list(COLORS),
         "most": MOST_FACTOR,
+        "item": None,
     }
 
 
 def busy(shown: Mapping[str, Any]) -> dict[str, Any]:
     """What it shows while the model answers."""
-    return {**shown, "state": "busy", "message": "asking the model …", "answer": ""}
+    return {**shown, "state": "busy", "message": "asking the model …", "answer": "", "item": None}
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,15 @@ class Asked:
         """What the model is asked."""
         return Prompt(system=self.system, user=self.question, images=self.pictures)
 
+    @property
+    def edit(self) -> str:
+        """What is done to the model's attention, in words; "" where it is left alone."""
+        factors = {"visual": self.visual, "system": self.system_factor}
+        return ", ".join(f"{name} attention ×{factor:.3g}" for name, factor in factors.items() if factor != 1)
+
     def edited(self, vlm: Any) -> AbstractContextManager[Any]:
         """Inside it the model's attention is scaled; with factors of 1 it is left alone."""
-        if self.visual == 1 and self.system_factor == 1:
+        if not self.edit:
             return nullcontext()
         from vaslab.explorer.factors import Factors
         from vaslab.interventions import intervene
@@ -89,18 +96,14 @@ def ask(view: View, state: State, told: Mapping[str, Any]) -> tuple[dict[str, An
         return {**shown, "state": "error", "message": one_line(error)}, None
     seconds = time.perf_counter() - started
     answer = view.items[item]["runs"][0]["response"]
-    changed = ""
-    if asked.visual != 1 or asked.system_factor != 1:
-        changed = (
-            f"attention to the picture x {asked.visual:g}, to the system prompt x {asked.system_factor:g}, "
-            "renormalised, in rows after the picture"
-        )
+    changed = f"{asked.edit}, renormalised, in rows after the picture" if asked.edit else ""
     return {
         **shown,
         "state": "done",
         "message": changed,
         "seconds": round(seconds, 2),
         "answer": answer,
+        "item": item,
     }, item
 
 
@@ -174,4 +177,6 @@ def _answered(view: View, asked: Asked) -> Entry:
         why="" if told.finished else f"cut off at {source.max_new_tokens} tokens",
         picture="",
         edited=asked.edited,
+        edit=asked.edit,
+        system=asked.system or "",
     )

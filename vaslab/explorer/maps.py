@@ -242,7 +242,7 @@ def _recomputed(
     agreement, differs = agreement_of(entry, queries, layer, head, kept.roles)
     return HeadMap(
         state="full",
-        note="; ".join(filter(None, (done, item.said))),
+        note="; ".join(filter(None, (done, entry.edit, item.said))),
         packed=kept.packed,
         rows=tuple(item.rows.traits()),
         grids=item.grids,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 import zlib
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -72,12 +74,18 @@ def write_page(view: View, state: State, path: Path | str, top: int = 24) -> Pat
 
     Raises:
         UsageError: no item is chosen, or `top` is negative.
+
+    Warns where the page holds the map of no head.
     """
     if state.item < 0:
         raise UsageError("no item is chosen, so there is nothing to write; choose one first")
     if top < 0:
         raise UsageError(f"top is {top}; expected at least 0 heads")
-    text = document("host_page.js", page_data(view, state, top))
+    data = page_data(view, state, top)
+    if not any(run["heads"] for run in data["runs"]):
+        why = data["runs"][0]["common"]["note"]
+        warnings.warn(f"the page holds the map of no head: {why}", stacklevel=2)
+    text = document("host_page.js", data)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -99,10 +107,7 @@ def page_data(view: View, state: State, top: int) -> dict[str, Any]:
         found = view.numbers(State(state.item, state.queries, scope, state.selected))
         numbers[scope] = {"map": found["map"], **{name: _base64(found[name]) for name in _NUMBERS}}
     meta = view.meta()
-    saved = (
-        f"Saved page: one item, {_words(state.queries)}; all rows of {len(full)} heads, the mean over rows of the "
-        "others; shares in steps of 1/255 of the head's largest."
-    )
+    saved = f"Saved page: one item, {_words(state.queries)}; {_held(view, runs)}."
     meta |= {
         "kernel": False,
         "live": False,
@@ -129,6 +134,36 @@ def page_data(view: View, state: State, top: int) -> dict[str, Any]:
         "numbers": numbers,
         "runs": [{name: value for name, value in run.items() if name != "rows"} for run in runs],
     }
+
+
+def _held(view: View, runs: Sequence[dict[str, Any]]) -> str:
+    """How many heads of each run the page holds in full, as a mean, or not at all."""
+    said = [_counted(run["heads"].values(), view.shape[0] * view.shape[1]) for run in runs]
+    if len(set(said)) > 1:
+        named = zip(view.sources, said, strict=True)
+        words = "; ".join(f"{source.name}: {each}" for source, each in named)
+    else:
+        words = said[0]
+    if any(run["heads"] for run in runs):
+        words += "; shares in steps of 1/255 of the head's largest"
+    return words
+
+
+def _counted(heads: Iterable[dict[str, Any]], total: int) -> str:
+    states = [head["state"] for head in heads]
+    full, mean = states.count("full"), states.count("mean")
+    if not states:
+        return f"the map of none of the {total} heads"
+    parts = [
+        f"all rows of {_heads(full)}" if full else "",
+        f"the mean over rows of {_heads(mean)}" if mean else "",
+        f"no map of the other {total - len(states)}" if len(states) < total else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _heads(count: int) -> str:
+    return f"{count} head{'s' * (count != 1)}"
 
 
 def _words(queries: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 import yaml
 
+from vaslab.errors import MissingError, UsageError, one_line
 from vaslab.explorer.entries import Entry, NotThereError, Source, Told, shape_of, short_name
+from vaslab.models.located import ORGANISM
 from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
 from vaslab.studies.config import MeasureConfig, read_config
 from vaslab.studies.finished import read_finished
-from vaslab.studies.run import CONFIG, RESOLVED
+from vaslab.studies.run import CONFIG, MEASURED_IN, RESOLVED
 
 if TYPE_CHECKING:
     from vaslab.benchmarks import Item
@@ -80,6 +84,11 @@ def _entry(row: dict[str, Any], capture: xr.Dataset, at: int, made: _Made) -> En
     )
 
 
+def _leads_nowhere(name: str) -> bool:
+    path = Path(name.partition(":")[2] or name)
+    return not name.startswith(ORGANISM) and not path.expanduser().is_absolute() and not path.exists()
+
+
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -116,7 +125,8 @@ class _Made:
         lists: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in held.items()
         }
-        return replace(MeasureConfig(**lists), offline=True)
+        config = replace(MeasureConfig(**lists), offline=True)
+        return config if self.measured_in is None else config.seen_from(Path(self.measured_in))
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
@@ -125,13 +135,34 @@ class _Made:
         return held if isinstance(held, dict) else {}
 
     @property
+    def measured_in(self) -> str | None:
+        """The folder that its relative paths start from; None for a run of before this was noted."""
+        return self.resolved.get(MEASURED_IN)
+
+    @contextmanager
+    def _looked_for(self, names: Sequence[str | None]) -> Iterator[None]:
+        """Let the error of a file that is named relative to a folder say which folders were searched."""
+        try:
+            yield
+        except (MissingError, UsageError) as error:
+            if not any(name and _leads_nowhere(name) for name in names):
+                raise
+            here = f"{one_line(error).partition(';')[0]}; it was looked for in {Path.cwd()}"
+            if self.measured_in is None:
+                raise NotThereError(f"{here}; start where the run was measured") from error
+            raise NotThereError(
+                f"{here} and in {self.measured_in}, where the run was measured; put it back there"
+            ) from error
+
+    @property
     def max_new_tokens(self) -> int:
         """Longest answer."""
         return self.config.max_new_tokens
 
     @cached_property
     def _items(self) -> dict[str, Item]:
-        chosen = self.config.selection(self.config.benchmark())
+        with self._looked_for([self.config.data, *self.config.image]):
+            chosen = self.config.selection(self.config.benchmark())
         return {item.id: item for item in chosen.items}
 
     def boxes(self, row: dict[str, Any]) -> tuple[Box, ...]:
@@ -155,7 +186,8 @@ class _Made:
         """The run's model, proved; what differs from the run's is an error only where nothing can be shown."""
         from vaslab.studies.measure import load_for
 
-        vlm = load_for(self.config)
+        with self._looked_for([self.config.model]):
+            vlm = load_for(self.config)
         was = self.resolved.get("model_revision")
         if was not in (None, vlm.revision):
             raise NotThereError(

@@ -21,8 +21,12 @@ _SIDE = 28
 
 
 def item_trait(entry: Entry, told: Sequence[Entry], vas: Sequence[dict[str, float | None]]) -> Traits:
-    """One item: its texts, and of each run the answer and the mean VAS by query role."""
-    return {
+    """One item: its texts, and of each run the answer and the mean VAS by query role.
+
+    Of an item that was asked here also `edit` and `system`, where the attention was edited or a system prompt given.
+    """
+    asked = {"edit": entry.edit, "system": entry.system}
+    return {name: words for name, words in asked.items() if words} | {
         "id": entry.id,
         "question": entry.question,
         "reference": entry.reference,

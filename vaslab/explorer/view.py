@@ -16,6 +16,7 @@ from vaslab.explorer import numbers
 from vaslab.explorer.entries import Entry, Source, vas_of
 from vaslab.explorer.head_map import HeadMap
 from vaslab.explorer.maps import Maps
+from vaslab.explorer.numbers import Floats
 from vaslab.explorer.packing import NOTHING, QUANTISATION
 from vaslab.explorer.region import ranked, told_region
 from vaslab.explorer.shown import definition_of, item_trait, rows_words, shown_pictures
@@ -118,7 +119,7 @@ class View:
             "queries": self.queries,
             "definitions": {name: definition_of(name) for name in self.queries},
             "rows_words": {name: rows_words(name) for name in self.queries},
-            "run_id": ", ".join(source.run_id for source in self.sources),
+            "run_id": ", ".join(source.run_id for source in self.sources if source.run_id),
             "kernel": self.kernel,
             "live": self.live,
             "quantisation": QUANTISATION,
@@ -229,14 +230,25 @@ class View:
         started = time.perf_counter()
         try:
             region = told_region(told, entries[0].boxes())
-            found = [
-                ranked(self.maps.on_region(run, entry, state.queries, region))
-                for run, entry in enumerate(entries)
+            shares = [
+                self.maps.on_region(run, entry, state.queries, region) for run, entry in enumerate(entries)
             ]
         except (VaslabError, OSError) as error:
             return {"looks": shown | {"note": one_line(error)[:300]}}
         seconds = round(time.perf_counter() - started, 3)
-        return {"looks": shown | {"state": "done", "runs": found, "seconds": seconds}}
+        found = [ranked(each) for each in shares]
+        note = "; ".join(filter(None, map(self._partial, self.sources, shares)))
+        return {"looks": shown | {"state": "done", "note": note, "runs": found, "seconds": seconds}}
+
+    def _partial(self, source: Source, shares: Floats) -> str:
+        """What is to be said of a ranking that does not know every head."""
+        known = np.isfinite(shares[..., 1])
+        if known.all():
+            return ""
+        n = int(known.sum())
+        which = "one head whose map was" if n == 1 else f"{n} heads whose maps were"
+        words = f"only the {which} stored, of {known.size}"
+        return words if len(self.sources) == 1 else f"{source.name}: {words}"
 
     def _map(self, run: int, state: State, load: bool) -> HeadMap:
         if state.item < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,8 @@ class HeadExplorer(anywidget.AnyWidget):
 
         Returns:
             layer, head, attention (on it, in parts of the head's attention, mean over the rows) and of_picture (its
-            part of the head's attention on all pictures); of two runs also `run`.
+            part of the head's attention on all pictures); of two runs also `run`. Where only some maps were stored, a
+            warning says so, and `attrs["note"]`.
 
         Raises:
             UsageError: nothing is marked in the item, or no map can be had; the message says why.
@@ -126,10 +128,14 @@ class HeadExplorer(anywidget.AnyWidget):
             raise UsageError(looks["note"])
         columns = ["layer", "head", "attention", "of_picture"]
         tables = [pd.DataFrame(heads, columns=columns) for heads in looks["runs"]]
-        if len(tables) == 1:
-            return tables[0]
-        names = [source.name for source in self.view.sources]
-        return pd.concat(tables, keys=names, names=["run", ""]).reset_index("run")
+        table = tables[0]
+        if len(tables) > 1:
+            names = [source.name for source in self.view.sources]
+            table = pd.concat(tables, keys=names, names=["run", ""]).reset_index("run")
+        table.attrs["note"] = looks["note"]
+        if looks["note"]:
+            warnings.warn(f"not of all heads: {looks['note']}", stacklevel=2)
+        return table
 
     def _changed(self, change: Any) -> None:
         """Follow the page, or Python."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import yaml
 
-from vaslab.benchmarks import Benchmark, Selection, find_benchmark
+from vaslab.benchmarks import BENCHMARKS, Benchmark, Selection, find_benchmark
 from vaslab.benchmarks.own import OwnPicture
 from vaslab.capture.sampling import Sampling
 from vaslab.errors import MissingError, UsageError, one_line
+from vaslab.models.located import ORGANISM
 from vaslab.prompts.roles import QUERY_ROLES
 
 WHERE = ("out", "offline")
@@ -115,6 +116,21 @@ class MeasureConfig:
             return chosen
         items = tuple(replace(item, system=self.system) for item in chosen.items)
         return Selection(items, chosen.total, chosen.words)
+
+    def seen_from(self, folder: Path) -> MeasureConfig:
+        """Return the config with relative paths that lead nowhere from here, but do from `folder`, made absolute."""
+
+        def found(path: str) -> str:
+            there = folder / path
+            return str(there) if path and not Path(path).exists() and there.exists() else path
+
+        model, data = self.model, self.data
+        if not model.startswith(ORGANISM):
+            model = found(model)
+        if data is not None and data not in BENCHMARKS:
+            name, colon, where = data.partition(":")
+            data = f"{name}:{found(where)}" if colon else found(data)
+        return replace(self, model=model, data=data, image=tuple(map(found, self.image)))
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as YAML writes it."""

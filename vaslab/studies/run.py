@@ -20,6 +20,8 @@ CONFIG, ENVIRONMENT, PROOF = "config.yaml", "environment.json", "proof.json"
 CLAIMS = "claims"
 ITEMS, CAPTURE, SUMMARY, SHARDS = "items.jsonl", "capture.zarr", "summary.json", "shards"
 RESOLVED = "resolved"
+MEASURED_IN = "measured_in"
+"""The working folder of the call that began the run, among what is resolved: its relative paths start there."""
 
 
 class RunFolder:
@@ -102,7 +104,8 @@ class RunFolder:
             shutil.rmtree(left, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            text = yaml.safe_dump({**config, RESOLVED: resolved}, sort_keys=False, allow_unicode=True)
+            noted = {**resolved, MEASURED_IN: str(Path.cwd())}
+            text = yaml.safe_dump({**config, RESOLVED: noted}, sort_keys=False, allow_unicode=True)
             (part / CONFIG).write_text(text, encoding="utf-8")
             write_json(part / ENVIRONMENT, environment)
             write_json(part / PROOF, proof)

@@ -18,6 +18,21 @@ export const fill = (node, ...children) => (
   node.replaceChildren(...children.filter((c) => c !== null && c !== undefined)),
   node
 );
+/** Draw again what is in a node, and leave the focus on the control of the same name, else on the one in its place. */
+export function keepFocus(node, redraw) {
+  const root = node.getRootNode(),
+    now = root.activeElement;
+  const all = () => [...node.querySelectorAll("button, select, input, textarea")].filter((e) => e.offsetParent !== null),
+    name = (e) => e.getAttribute("aria-label") || e.textContent;
+  const before = node.contains(now) ? all() : [],
+    at = before.indexOf(now),
+    wanted = at < 0 ? "" : name(now);
+  redraw();
+  if (at < 0 || (root.activeElement === now && now.isConnected)) return;
+  const after = all(),
+    to = after.find((e) => name(e) === wanted) || after[Math.min(at, after.length - 1)];
+  if (to) to.focus();
+}
 /** A labelled control: the label is its name for a screen reader too. */
 export const labelled = (words, control, after) =>
   make("label", { class: "vx-label" }, make("span", { text: words }), control, after);

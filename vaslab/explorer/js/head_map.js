@@ -246,8 +246,9 @@ export class HeadMap {
     });
     g.fillStyle = look.text;
     g.textAlign = "center";
-    const every =
-      [1, 2, 3, 4, 8].find((k) => (k * room) / (2 * this.limit) >= 36 && this.limit % k === 0) || this.limit;
+    const widest = 8 + g.measureText(`≤ ${this.kind.word(-this.limit)}`).width,
+      fits = (k) => this.limit % k === 0 && (k * room) / (2 * this.limit) >= Math.max(36, widest);
+    const every = [1, 2, 3, 4, 5, 6, 7, 8].find(fits) || this.limit;
     for (let power = -this.limit; power <= this.limit; power += every) {
       const ends = power === -this.limit && under ? "≤ " : power === this.limit && over ? "≥ " : "";
       const word = power === 0 && room < 200 ? "1" : this.kind.word(power);

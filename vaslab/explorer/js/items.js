@@ -2,7 +2,7 @@
 
 import { CHANGE, css, sampled } from "./colours.js";
 import { counted, finite, number, times } from "./numbers.js";
-import { button, choice, fill, make } from "./elements.js";
+import { button, choice, fill, keepFocus, make } from "./elements.js";
 
 const VERDICTS = { true: "✓ right", false: "✗ wrong", null: "– not graded" };
 export const verdict = (run) => VERDICTS[run && run.correct !== undefined ? run.correct : null];
@@ -65,13 +65,11 @@ export class Items {
     const offered = Object.entries(FILTERS).filter(
       ([key]) => data.pair || !["fixed", "broken", "change"].includes(key),
     );
-    fill(
-      this.filters,
-      choice(
-        "show",
-        offered.map(([key, [words]]) => [key, / by$/.test(words) ? `${words} ${data.label(1)}` : words]),
-        this.kind,
-        (kind) => ((this.kind = kind), this.renew()),
+    const named = offered.map(([key, [words]]) => [key, / by$/.test(words) ? `${words} ${data.label(1)}` : words]);
+    keepFocus(this.filters, () =>
+      fill(
+        this.filters,
+        choice("show", named, this.kind, (kind) => ((this.kind = kind), this.renew())),
       ),
     );
     const columns = [
@@ -139,13 +137,11 @@ export class Items {
     this.count.textContent = absent
       ? `${here.length.toLocaleString("en")} of ${counted(this.items.length, "item")}; the texts of the others come from the kernel`
       : `${n.toLocaleString("en")} of ${counted(this.items.length, "item")}`;
-    fill(this.body, ...here.slice(0, this.room).map((i) => this.row(i, i === now)));
-    fill(
-      this.more,
-      here.length > this.room
-        ? button(`show ${Math.min(100, here.length - this.room)} more`, () => ((this.room += 100), this.draw()))
-        : null,
-    );
+    const rest = Math.min(100, here.length - this.room);
+    keepFocus(this.scroll, () => {
+      fill(this.body, ...here.slice(0, this.room).map((i) => this.row(i, i === now)));
+      fill(this.more, rest > 0 ? button(`show ${rest} more`, () => ((this.room += 100), this.draw())) : null);
+    });
   }
 
   row(i, chosen) {
@@ -159,7 +155,7 @@ export class Items {
         "td",
         { class: "vx-answer", title: [run.response, run.why].filter(Boolean).join(" — ") },
         make("span", { class: mark, text: verdict(run) }),
-        ` ${run.response || ""}`,
+        ` ${[run.response, item.edit && `(${item.edit})`].filter(Boolean).join(" ")}`,
       );
       cells.push(words, cell(number(this.vas(item, r)), { class: "vx-number" }));
     });

@@ -157,11 +157,18 @@ export class LiveForm {
         null,
         this.scene.length ? `drawn here: ${counted(this.scene.length, "glyph")}` : "the picture of the item shown",
       );
+      told();
     };
     const words = ["top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right"];
     const cells = words.map((word, cell) =>
-      button("", () => place(cell), { "aria-label": `draw at the ${word}`, class: "vx-cell" }),
+      button("", () => place(cell), { "aria-label": `draw at the ${word}`, "aria-pressed": "false", class: "vx-cell" }),
     );
+    const told = () =>
+      cells.forEach((node, cell) => {
+        const there = this.scene.find((each) => each.cell === cell);
+        node.setAttribute("aria-pressed", String(Boolean(there)));
+        node.title = there ? `${there.color} ${there.shape}` : "";
+      });
     fill(
       this.draft,
       choice("or draw a", named(shapes), shape, (v) => (shape = v)),
@@ -188,16 +195,18 @@ export class LiveForm {
     this.send(message);
   }
 
-  show(live, question) {
+  /** `item` is the one on the page: an answer is shown beside the item it was given for alone. */
+  show(live, item, question) {
     this.drafts(live);
     if (!this.question.value) this.question.value = live.question || question || "";
     if (!this.system.value && live.system) this.system.value = live.system;
     if (live.picture && !this.picture && !this.scene.length) this.use(live.picture, "given");
     this.ask.disabled = live.state === "busy";
     const seconds = finite(live.seconds) ? ` in ${live.seconds.toFixed(2)} s` : "";
-    const words = { busy: "asking …", done: `answered${seconds}`, error: "" }[live.state] || "";
-    this.said.textContent = [words, live.message].filter(Boolean).join(" · ");
+    const words = { busy: "asking …", done: `answered${seconds}`, error: "" }[live.state] || "",
+      others = live.state === "done" && finite(live.item) && live.item !== item;
+    this.said.textContent = others ? "" : [words, live.message].filter(Boolean).join(" · ");
     this.said.className = live.state === "error" ? "vx-said vx-wrong" : "vx-said";
-    fill(this.answer, live.answer ? make("b", { text: live.answer }) : null);
+    fill(this.answer, live.answer && !others ? make("b", { text: live.answer }) : null);
   }
 }

@@ -1,14 +1,16 @@
 // Which heads look most at what is asked about: one button, then the heads with most attention on it.
 
 import { finite, percent } from "./numbers.js";
-import { button, fill, labelled, make } from "./elements.js";
+import { button, fill, keepFocus, labelled, make } from "./elements.js";
 
 /** The line between question and maps; `rank` asks the host, `select` takes a head, `mark` sets a region. */
 export class Looks {
   constructor(rank, select, mark) {
     this.select = select;
     this.mark = mark;
-    this.ask = button("rank the heads", rank, { class: "vx-main" });
+    // not disabled while it waits: that would lose the focus
+    const asked = () => this.ask.getAttribute("aria-disabled") === "true" || rank();
+    this.ask = button("rank the heads", asked, { class: "vx-main" });
     this.words = make("b");
     this.lists = make("div", { class: "vx-lists" });
     this.note = make("div", { class: "vx-dim", role: "status" });
@@ -44,18 +46,23 @@ export class Looks {
     if (this.node.hidden) return;
     const done = looks.state === "done",
       what = known && marked.length > 1 ? "the outlined objects" : known ? "the asked object" : "your box";
+    const which = done && looks.note ? "Of the heads with a stored map, those" : "Heads";
     this.words.textContent = marked.length
-      ? `Heads that look most at ${what}${done ? ":" : ""}`
+      ? `${which} that look most at ${what}${done ? ":" : ""}`
       : "Drag a box on the picture: which heads look most at it?";
+    const left = this.node.getRootNode().activeElement === this.ask;
     this.ask.hidden = done || !marked.length || !data.meta.kernel;
-    this.ask.disabled = looks.state === "busy";
+    this.ask.setAttribute("aria-disabled", String(looks.state === "busy"));
     if (this.field.getRootNode().activeElement !== this.field)
       this.field.value = !known && marked.length ? marked[0].map(Math.round).join(", ") : "";
     this.field.parentElement.hidden = !data.meta.kernel;
-    fill(this.lists, ...(done ? looks.runs.map((heads, r) => this.list(data, heads, r)) : []));
+    keepFocus(this.lists, () => fill(this.lists, ...(done ? looks.runs.map((heads, r) => this.list(data, heads, r)) : [])));
+    const first = this.lists.querySelector("button");
+    if (left && this.ask.hidden && first) first.focus();
     const drawn = data.meta.kernel ? " Drag a box on the picture to ask about something else." : "";
+    const partial = looks.note ? `Not of all heads: ${looks.note}. ` : "";
     this.note.textContent = done
-      ? `Attention on the outline, in percent of the head's attention, mean over the rows; longer bar: more.${drawn}`
+      ? `${partial}Percent of the head's attention on the patches of the outline together (those that lie in it by a quarter or more), mean over the rows; the frame on the picture is the largest single patch, wherever it lies.${drawn}`
       : looks.note || (marked.length ? "" : "Where the answer is seen is not known for this item.");
   }
 

@@ -2,7 +2,7 @@
 
 import { LOOKS, hostTheme, luminance, rgbOf } from "./colours.js";
 import { counted } from "./numbers.js";
-import { button, fill, make } from "./elements.js";
+import { button, fill, keepFocus, make } from "./elements.js";
 import { visible } from "./rows.js";
 import { verdict } from "./items.js";
 import { tableOf } from "./number_table.js";
@@ -124,10 +124,7 @@ export class Page extends Panels {
       ])
       .filter(Boolean)
       .join(" · ");
-    const all = () => [...this.controls.querySelectorAll("select, button")],
-      focused = all().indexOf(this.el.getRootNode().activeElement);
-    this.buildControls();
-    if (focused >= 0 && all()[focused]) all()[focused].focus();
+    keepFocus(this.controls, () => this.buildControls());
   }
 
   drawItem() {
@@ -164,7 +161,10 @@ export class Page extends Panels {
     });
     fill(
       this.question,
+      // first, because a long question scrolls: nobody is to take an edited answer for a plain one
+      item.edit ? make("span", { class: "vx-edit", text: `${item.edit} ` }) : null,
       make("b", { text: String(item.question) }),
+      item.system ? make("span", { class: "vx-dim", text: `  system prompt: ${item.system}` }) : null,
       item.reference ? make("span", { class: "vx-dim", text: `  reference: ${item.reference}` }) : null,
       ...answers,
     );
@@ -187,7 +187,7 @@ export class Page extends Panels {
     const { data } = this,
       item = data.items[data.get("item", -1)];
     this.form.node.hidden = !data.meta.live || !this.opened.live;
-    if (data.meta.live) this.form.show(data.get("live", {}), item && item.question);
+    if (data.meta.live) this.form.show(data.get("live", {}), data.get("item", -1), item && item.question);
   }
 
   drawTable() {

@@ -2,7 +2,7 @@
 
 import { SHARED } from "./colours.js";
 import { counted, finite, limitOf, number, percent, rounded, times } from "./numbers.js";
-import { button, fill, make } from "./elements.js";
+import { button, fill, keepFocus, make } from "./elements.js";
 import { drawScale } from "./picture.js";
 import { WINDOW, drawTrace } from "./rows.js";
 
@@ -185,9 +185,7 @@ export class Panels {
     const here = pinned.some(([l, h]) => l === data.selected[0] && h === data.selected[1]);
     if (!this.pinner) this.pinner = button("", () => this.pin(), { title: "P", "data-screen-only": true });
     this.pinner.textContent = here ? "unpin this head" : "pin this head";
-    const old = [...this.pins.children];
-    if (old[0] === this.pinner) (old.slice(1).forEach((node) => node.remove()), this.pins.append(...chips));
-    else fill(this.pins, this.pinner, ...chips);
+    keepFocus(this.pins, () => fill(this.pins, this.pinner, ...chips));
   }
 
   drawHead() {
@@ -263,8 +261,8 @@ export class Panels {
     // both checkpoints of a pair are drawn to one scale, also when it is "this head"
     const limit = this.limit(data.runs.map((_, k) => data.cellShares(k, this.shownRow(k))));
     const fits = shares && picture.rows > 0 && picture.first_cell + picture.rows * picture.cols <= shares.length;
-    let peak = -1;
-    if (shares) for (let p = 0; p < shares.length; p++) if (peak < 0 || shares[p] > shares[peak]) peak = p;
+    const best = shares ? shares.reduce((a, b) => Math.max(a, b), 0) : 0,
+      peak = best > 0 ? shares.indexOf(best) : -1;
     view.picture.size(picture, this.room.look, this.room.picture);
     // without a map nothing competes with the picture's own colours
     view.picture.drawGround(picture, Boolean(fits) && !options.spot, look, this.redrawn);
@@ -289,7 +287,8 @@ export class Panels {
       clipped ? "◥ beyond the scale" : null,
     ];
     view.words.textContent = fits ? keys.filter(Boolean).join(" · ") : "";
-    view.peak.textContent = fits ? this.tellPeak(pictures, shares, peak) : "";
+    const exact = said.n_rows === 1 || this.shownRow(r) >= 0;
+    view.peak.textContent = fits ? this.tellPeak(pictures, shares, peak, exact) : "";
     if (data.pair) (fill(view.name, data.label(r)), (view.name.style.color = look.runs[r]));
     const told = data.fits(r) || said.state === "waiting" ? said.note : "";
     const waits =
@@ -298,6 +297,7 @@ export class Panels {
         : state === "mean"
           ? "mean over rows; single rows are not stored"
           : "";
+    const held = view.note.contains(this.el.getRootNode().activeElement);
     view.note.classList.toggle("vx-differs", said.differs === true);
     fill(
       view.note,
@@ -315,15 +315,22 @@ export class Panels {
         " ",
         button("load the maps", () => this.model.send({ type: "load" })),
       );
+    // the button goes once it is pressed
+    if (held) (view.note.querySelector("button") || this.boards[0].canvas).focus();
     this.drawThumbs(view, pictures, shares);
   }
 
-  tellPeak(pictures, shares, peak) {
+  /** `exact`: of one row, whose largest patch is the scale of its bytes; a mean adds up rounded ones. */
+  tellPeak(pictures, shares, peak, exact) {
+    if (peak < 0) return "no attention on the picture: no patch is the peak";
+    let tied = 0;
+    for (const v of shares) tied += v === shares[peak];
+    if (tied === shares.length && tied > 1) return `all ${tied} patches tie: each ${this.tellCell(shares, peak)}`;
     const at = pictures.findIndex(({ first_cell: first, rows, cols }) => peak >= first && peak < first + rows * cols);
     if (at < 0) return "";
     const { cols, first_cell: first } = pictures[at],
       place = `row ${Math.floor((peak - first) / cols)}, column ${(peak - first) % cols}`;
-    return `peak patch: ${place}${pictures.length > 1 ? ` of picture ${at + 1}` : ""}: ${this.tellCell(shares, peak)}`;
+    return `peak patch: ${place}${pictures.length > 1 ? ` of picture ${at + 1}` : ""}: ${exact ? "" : "≈ "}${this.tellCell(shares, peak)}${tied > 1 ? `, tied with ${tied - 1} more` : ""}`;
   }
 
   drawThumbs(view, pictures, shares) {

@@ -19,8 +19,8 @@ export const STYLE = `
   font-size: 12.5px; color: var(--vx-text); background: var(--vx-field); border: 1px solid var(--vx-line); border-radius: 5px; padding: 2px 9px; margin: 0; }
 .vaslab-explorer select { padding: 2px 4px; max-width: 190px; }
 .vaslab-explorer button { cursor: pointer; }
-.vaslab-explorer button:hover:not(:disabled) { border-color: var(--vx-accent); }
-.vaslab-explorer button:disabled { opacity: 1; color: var(--vx-muted); cursor: default; }
+.vaslab-explorer button:hover:not(:disabled, [aria-disabled=true]) { border-color: var(--vx-accent); }
+.vaslab-explorer button:disabled, .vaslab-explorer button[aria-disabled=true] { opacity: 1; color: var(--vx-muted); cursor: default; }
 .vaslab-explorer button[aria-pressed=true], .vaslab-explorer button[aria-expanded=true], .vaslab-explorer .vx-main { background: var(--vx-accent);
   color: var(--vx-ground); border-color: var(--vx-accent); }
 .vaslab-explorer input[type=range] { width: 96px; accent-color: var(--vx-accent); margin: 0; }
@@ -29,6 +29,7 @@ export const STYLE = `
 .vx-nav { display: inline-flex; gap: 4px; flex: none; }
 .vx-question { flex: 1 1 300px; min-width: 0; max-height: 62px; overflow-y: auto; overflow-wrap: anywhere; white-space: pre-wrap; }
 .vx-question b { font-weight: 600; }
+.vx-edit { display: inline-block; padding: 0 6px; margin-right: 4px; border: 1px solid var(--vx-more); border-radius: 4px; color: var(--vx-more); font-weight: 600; }
 .vx-right { color: var(--vx-up); font-weight: 600; white-space: nowrap; }
 .vx-wrong { color: var(--vx-more); font-weight: 600; white-space: nowrap; }
 .vx-items { margin-bottom: 12px; }

@@ -19,7 +19,7 @@ const REDRAWS = {
   meta: "all",
   items: "items item",
   n_items: "items item",
-  item: "item items head picture rows table looks",
+  item: "item items head picture rows table looks live",
   queries: "all",
   scope: "all",
   selected: "marks head picture rows table looks",
