@@ -23,12 +23,14 @@ SIZES = [
     *((name, DEEP) for name in ("heads", "lazy", "compare", "decomposition", "tokens", "training")),
     ("localisation", DEEP),
     ("correlation", DEEP | {"checkpoints": 4}),
-    ("items", LONG),
     *(
         pytest.param(name, size, marks=pytest.mark.slow)
         for name, size in (
             *((name, MANY) for name in ("lazy", "scatter", "sensitivity", "training", "forgetting")),
-            *((name, LONG) for name in ("heads", "compare", "scatter", "training", "system-prompts")),
+            *(
+                (name, LONG)
+                for name in ("heads", "compare", "scatter", "training", "items", "system-prompts")
+            ),
         )
     ),
 ]
@@ -62,8 +64,11 @@ def test_a_page_of_28_by_28_heads_is_small(name):
 
 
 def test_a_page_of_1000_items_is_small():
-    fig, _ = every_figure(items=1000, layers=2, heads=1, checkpoints=2)["items"]()
+    fig, table = every_figure(items=1000, layers=2, heads=1, checkpoints=2)["items"]()
     assert len(fig.to_json()) < 290_000
+    assert inside_the_page(fig)
+    assert len(table)
+    assert 300 < fig.layout.height < 6000
 
 
 @pytest.mark.parametrize("name", NAMES)
