@@ -112,6 +112,12 @@ def test_what_a_model_or_its_items_have_not_is_told_before_anything_runs(told, t
     assert "interventions[1]: there is no head (0, 7)" in message
     assert "interventions[2]: heads asks for the top 99; the model has 8 heads (tiny)" in message
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError) as caught:
+        read_sweep(told(interventions=[{"name": "vaf", "alpha": -1}, *entries]))
+    message = str(caught.value)
+    assert "4 things are wrong: interventions[0]: alpha is -1;" in message
+    assert "interventions[1]: layers is (9,), and there is no layer 9" in message
+    assert "interventions[3]: heads asks for the top 99" in message
     with pytest.raises(UsageError, match=r"interventions\[0\]: regions: other needs questions"):
         sweep(read_sweep(told(interventions=[{"name": "steer", "regions": "other"}])), watch=Silent())
 

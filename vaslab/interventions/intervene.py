@@ -116,7 +116,8 @@ class _Follower:
         if self.batch is None or length != self.passed or ids is None or len(ids) != len(self.batch):
             raise UsageError(
                 f"the call goes on after {length} positions, and inside this intervene block {self.passed} have "
-                "passed; begin each generation with its whole prompt, inside the block"
+                "passed; begin each generation with its whole prompt, inside the block, without an assistant model or "
+                "prompt lookup"
             )
         if ids.shape[1] > 1:
             raise UsageError(

@@ -66,7 +66,7 @@ def read_sweep(path: Path, **flags: Any) -> SweepConfig:
     given = {key: value for key, value in loaded.items() if key not in _OWN}
     study = study_of(given, path, **flags)
     try:
-        cells = read_cells(loaded.get("interventions"), study.queries)
+        cells = read_cells(loaded.get("interventions"), study)
         side_items = loaded.get("side_items", SweepConfig.side_items)
         if isinstance(side_items, bool) or not isinstance(side_items, int) or side_items < 0:
             raise UsageError(f"side_items is {side_items!r}; expected a whole number, 0 for none")

@@ -15,7 +15,7 @@ from vaslab.interventions.settings import whole
 from vaslab.interventions.target import check_head_role
 from vaslab.models import load_model
 from vaslab.prompts.roles import KEY_ROLES, Role
-from vaslab.studies.study_config import StudyRun
+from vaslab.studies.study_config import StudyConfig, StudyRun
 from vaslab.studies.sweep_cell import Cell
 from vaslab.studies.sweep_regions import PLACES
 
@@ -23,12 +23,13 @@ _BY_SCORE, _BY_ROLE = ("top", "score", "queries", "lowest"), ("role", "queries")
 _SCORES = ("vas", *(role.name for role in KEY_ROLES if role is not Role.system_sink))
 
 
-def read_cells(entries: Any, queries: Sequence[str]) -> tuple[Cell, ...]:
+def read_cells(entries: Any, study: StudyConfig) -> tuple[Cell, ...]:
     """The cells of a file's `interventions`.
 
     Args:
         entries: as they stand in the file.
-        queries: query sets that the runs measure; heads can be chosen by these.
+        study: the study whose runs are edited; heads can be chosen by the query sets that it measures. Its models are
+            looked at only where something is wrong, so that all that is wrong is told.
 
     Raises:
         UsageError: all that is wrong in them, each with its place.
@@ -45,10 +46,15 @@ def read_cells(entries: Any, queries: Sequence[str]) -> tuple[Cell, ...]:
             continue
         for cell in found:
             try:
-                _check(cell, queries)
+                _check(cell, study.queries)
                 cells.append(cell)
             except UsageError as error:
                 wrong.append(f"{cell.place}: {error}")
+    if wrong and cells:
+        try:
+            wrong += _misfits(cells, study.runs())
+        except UsageError as error:
+            wrong.append(str(error))
     refuse(wrong)
     return tuple(cells)
 
@@ -59,6 +65,10 @@ def check_models(cells: Iterable[Cell], runs: Iterable[StudyRun]) -> None:
     Raises:
         UsageError: every layer, head or dimension that a model has not, each with its place.
     """
+    refuse(_misfits(cells, runs))
+
+
+def _misfits(cells: Iterable[Cell], runs: Iterable[StudyRun]) -> list[str]:
     wrong: list[str] = []
     models = {(run.config.model, run.config.revision): run for run in runs}
     for run in models.values():
@@ -80,7 +90,7 @@ def check_models(cells: Iterable[Cell], runs: Iterable[StudyRun]) -> None:
                     raise UsageError(f"heads asks for the top {heads['top']}; the model has {most} heads")
             except UsageError as error:
                 wrong.append(f"{cell.place}: {error} ({run.model})")
-    refuse(wrong)
+    return wrong
 
 
 def refuse(wrong: Sequence[str]) -> None:
