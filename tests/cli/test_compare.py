@@ -96,6 +96,11 @@ def test_a_report_on_one_page(vaslab, four, tmp_path):
     text = page.read_text()
     assert "run-3" in text
     assert "Provenance" in text
+    # a confounder by name, though one model in four copies has as many in each
+    assert "parameters: no partial r" in text
+    path = four[0] / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "parameters": None}))
+    assert vaslab("report", *four, "--out", page)[0] == 0
     code, _, err = vaslab("report", *four, "--out", tmp_path)
     assert code == 2
     assert "name a file" in err

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import yaml
+from safetensors import safe_open
 
 pytestmark = pytest.mark.tiny
 
@@ -37,13 +38,15 @@ def test_from_a_picture_and_a_question_to_a_vas_figure(vaslab, tiny, picture, tm
     assert (out / "figures" / "heads.csv").is_file()
 
 
-def test_a_run_folder_holds_what_the_contract_says(a_run):
+def test_a_run_folder_holds_what_the_contract_says(a_run, tiny):
     names = {"config.yaml", "environment.json", "proof.json", "items.jsonl", "capture.zarr", "summary.json"}
     assert {path.name for path in a_run.iterdir()} == names
     environment = json.loads((a_run / "environment.json").read_text())
     assert environment["fixed"]["versions"]["torch"].startswith("2.13")
     assert environment["fixed"]["threads"] >= 1
     assert environment["seed"] == 0
+    with safe_open(f"{tiny}/model.safetensors", "pt") as held:
+        assert environment["parameters"] == sum(held.get_tensor(name).numel() for name in held.keys())  # noqa: SIM118
     assert environment["sessions"][0]["command"]
     assert json.loads((a_run / "proof.json").read_text())["passed"] is True
     config = yaml.safe_load((a_run / "config.yaml").read_text())

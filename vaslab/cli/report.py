@@ -94,7 +94,8 @@ def _checkpoint(name: str, run: Finished, answers: int) -> Checkpoint:
 
 
 def _confounders(run: Finished) -> dict[str, float]:
-    """What may stand behind a correlation: mean response length, mean numbers of image and system tokens."""
+    """What may stand behind a correlation: mean response length, mean numbers of image and system tokens, parameters
+    (of runs that recorded them)."""
     lengths = [row["n_tokens"] for row in run.rows.values() if row.get("n_tokens") is not None]
     keys = run.capture["n_keys"].mean("item")
     found = {
@@ -103,4 +104,7 @@ def _confounders(run: Finished) -> dict[str, float]:
     }
     if lengths:
         found["response length"] = sum(lengths) / len(lengths)
+    parameters = read_json(run.folder / ENVIRONMENT).get("parameters")
+    if parameters is not None:
+        found["parameters"] = float(parameters)
     return found

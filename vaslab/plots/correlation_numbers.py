@@ -90,11 +90,11 @@ def correlation_table(
 def _there(captures: Mapping[str, xr.Dataset], queries: str, sink: str) -> xr.DataArray:
     """Which heads have a VAS in every item that has one: dims (checkpoint, layer, head)."""
     found = {name: has_value(capture, (queries,), (sink,)) for name, capture in captures.items()}
-    known = next((each for each in found.values() if each is not None), None)
-    if known is None:
+    known = [each for each in found.values() if each is not None]
+    if not known:
         # `vas` says why
         vas(next(iter(captures.values())), queries, sink=sink)
-    return _stacked({name: xr.zeros_like(known) if each is None else each for name, each in found.items()})
+    return _stacked({name: xr.zeros_like(known[0]) if each is None else each for name, each in found.items()})
 
 
 def _levels(
@@ -159,8 +159,8 @@ def _items(
         under = None
     of_heads, of_layers = there
     heads = r_over_items(top.where(of_heads), grades, cluster, under).transpose("layer", "head")
-    means = (None if each is None else each.where(of_layers).mean("head") for each in (top, under))
-    return heads, r_over_items(next(means), grades, cluster, next(means))
+    below = None if under is None else under.where(of_layers).mean("head")
+    return heads, r_over_items(top.where(of_layers).mean("head"), grades, cluster, below)
 
 
 def _stacked(parts: Mapping[str, xr.DataArray]) -> xr.DataArray:

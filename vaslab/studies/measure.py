@@ -167,7 +167,12 @@ def _measure(run: _Run, process: Process, load: Loader, watch: Watcher, overwrit
         run.check(vlm)
     now = {**session(), "processes": process.world}
     if overwrite or not folder.started:
-        environment = {"fixed": fixed_environment(vlm), "seed": config.seed, "sessions": [now]}
+        environment = {
+            "fixed": fixed_environment(vlm),
+            "seed": config.seed,
+            "parameters": sum(each.numel() for each in vlm.model.parameters()),
+            "sessions": [now],
+        }
         proof = None if vlm.proof is None else vlm.proof.to_dict()
         folder.create(config.to_dict(), run.resolved, environment, proof, overwrite)
     else:
