@@ -110,7 +110,7 @@ if graded:
     pair = paired_accuracy(a.right, b.right, pictures)
     found.append(
         f"Accuracy goes from {pair.first:.1%} to {pair.second:.1%}: {100 * pair.difference:+.1f} points (95 % CI "
-        f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}), {pair.fixed} items fixed and {pair.broken} broken (McNemar "
-        f"p = {pair.p:.2g})."
+        f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}), {pair.fixed} items fixed and {pair.broken} broken (p of "
+        f"the score {pair.p_score:.2g})."
     )
 print("\n\n".join(found))

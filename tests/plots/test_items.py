@@ -150,7 +150,7 @@ def test_clusters_decide_the_test():
     clustered = items(items_table(*two(12), right, cluster=picture))
     assert "clearly better" in title(clear)
     assert "no clear difference" in title(clustered)
-    assert "clustered by picture" in words(clustered)
+    assert "score test over pictures" in words(clustered)
 
 
 def test_many_items_are_quick_and_said_to_be_more():
@@ -174,3 +174,12 @@ def test_wrong_calls_say_what_there_is():
     first, second = two(3)
     with pytest.raises(UsageError, match="do not align"):
         items_table(first, second.isel(item=[0, 1]))
+
+
+def test_a_bar_that_is_cut_is_marked_behind_its_ratio():
+    one, two_ = (made.realistic(60, 3, 2, None) for _ in range(2))
+    two_["vas"][7] *= 4000.0
+    fig = items(items_table(one, two_))
+    marked = [a.text for a in fig.layout.annotations if a.text and a.text.startswith("×") and "▸" in a.text]
+    assert marked == ["×4,000 ▸"]
+    assert "1 bar beyond ×2 or ÷2 cut at the edge (◂ ▸)." in words(fig)

@@ -17,13 +17,13 @@ from vaslab.statistics import (
     mean_interval,
     mean_p,
     mean_t,
-    open_share,
     paired_accuracy,
     product_interval,
     product_t,
     r_over_items,
     ratio_interval,
     ratio_p,
+    share_change,
 )
 
 
@@ -61,11 +61,10 @@ def test_paired_accuracy_by_hand() -> None:
     assert (found.n, found.fixed, found.broken) == (6, 2, 1)
     assert (found.first, found.second) == pytest.approx((4 / 6, 5 / 6))
     assert found.difference == pytest.approx(1 / 6)
-    both = np.array([-1, 1, 1, 0, 0, 0.0])
-    t = scipy.stats.ttest_1samp(both, 0).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((t.low, t.high))
+    # by bisection of the score whose likeliest shares were found by search: see test_paired_shares
+    assert found.low < 0 < 1 / 6 < found.high
+    assert found.p_score == pytest.approx(2 * scipy.stats.t.sf(1 / np.sqrt(3), 5))
     assert found.p == 1
-    assert np.isnan(found.p_clustered)
     with pytest.raises(UsageError, match="no item was graded for both"):
         paired_accuracy(first * np.nan, second)
     with pytest.raises(UsageError, match="neither right"):
@@ -315,31 +314,24 @@ def test_items_move_r_as_a_plain_jackknife_says() -> None:
         r_over_items(top, right.isel(item=slice(1, None)))
 
 
-def test_the_interval_of_paired_accuracy_is_exact_where_it_has_no_width() -> None:
-    """Clopper and Pearson's upper end of 0 of 20 is 1 - 0.025 ** (1 / 20), as in their tables: 0.168."""
-    right = items(np.r_[np.ones(12), np.zeros(8)])
-    pictures = items(np.arange(20) // 2)
-    same, by_picture = paired_accuracy(right, right), paired_accuracy(right, right, pictures)
-    assert (same.low, same.high) == pytest.approx((-0.1684, 0.1684), abs=1e-4)
-    assert (by_picture.low, by_picture.high) == pytest.approx((-0.3085, 0.3085), abs=1e-4)
-    assert scipy.stats.binomtest(0, 20).proportion_ci().high == pytest.approx(open_share(20))
-    # all were fixed: one that was broken instead would count twice
-    all_fixed = paired_accuracy(xr.zeros_like(right), xr.ones_like(right))
-    assert (all_fixed.low, all_fixed.high) == pytest.approx((1 - 2 * 0.1684, 1.0), abs=1e-4)
-    one = paired_accuracy(right[:1], right[:1])
-    assert np.isnan([one.low, one.high]).all()
-    with pytest.raises(UsageError, match="expected at least 1"):
-        open_share(0)
-
-
-def test_clustered_interval_of_paired_accuracy_agrees_with_statsmodels() -> None:
+def test_paired_accuracy_has_the_interval_of_a_change_of_a_share() -> None:
     rng = np.random.default_rng(5)
     first, second = (items((rng.random(30) < share).astype(float)) for share in (0.4, 0.6))
     pictures = items(np.arange(30) // 3)
-    found = paired_accuracy(first, second, pictures)
-    fit = sm.OLS((second - first).values, np.ones(30)).fit(
+    for cluster in (None, pictures):
+        found, share = paired_accuracy(first, second, cluster), share_change(first, second, cluster)
+        assert (found.low, found.high, found.p_score) == (share.low, share.high, share.p)
+        assert (found.fixed, found.broken, found.n, found.n_clusters) == (
+            share.fixed,
+            share.broken,
+            30,
+            30 if cluster is None else 10,
+        )
+    # where many change it is close to the t interval with clustered errors
+    first, second = (items((rng.random(600) < share).astype(float)) for share in (0.4, 0.6))
+    pictures = items(np.arange(600) // 3)
+    fit = sm.OLS((second - first).values, np.ones(600)).fit(
         cov_type="cluster", cov_kwds={"groups": pictures.values, "use_correction": True}, use_t=True
     )
-    # statsmodels corrects by (n - 1) / (n - 1) times c / (c - 1), as here
-    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]))
-    assert found.p_clustered == pytest.approx(fit.pvalues[0])
+    found = paired_accuracy(first, second, pictures)
+    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]), abs=0.01)

@@ -47,9 +47,8 @@ def compare(
         ("", *runs.pair, "change", "p"),
         paired_rows(one, two, asked, sink, runs.pictures),
         f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
-        f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; t for accuracy (the exact "
-        "bound where no answer changed sides), jackknife t for ratios and their p. p of accuracy: "
-        f"{'McNemar, exact' if runs.pictures is None else 't test over pictures'}. "
+        f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; score (Tango) for "
+        "accuracy and its p, jackknife t for ratios and theirs. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
     parts = drawn_decomposition(runs, asked, sink=sink)
@@ -128,5 +127,4 @@ def _accuracy_cells(
         f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f} to {100 * found.high:+.1f}]; "
         f"{found.fixed} fixed, {found.broken} broken"
     )
-    p = found.p if pictures is None else found.p_clustered
-    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{p:.2g}")
+    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{found.p_score:.2g}")

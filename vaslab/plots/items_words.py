@@ -29,11 +29,10 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     first, second = (shortened(name, 240, 13) for name in names)
     found = table.attrs["paired"]
     if found is not None:
-        p = found.p if np.isnan(found.p_clustered) else found.p_clustered
         if found.fixed + found.broken == 0:
             return f"{second} is right where {first} is: none of {counted(found.n, 'item')} fixed or broken"
         text = f"{second} fixes {found.fixed:,} and breaks {found.broken:,} of {counted(found.n, 'item')}"
-        if not p < CLEAR:
+        if not found.p_score < CLEAR:
             return f"{text}: no clear difference"
         return f"{text}: clearly {'better' if found.fixed > found.broken else 'worse'} than {first}"
     said = table.attrs["vas"]
@@ -75,9 +74,8 @@ def foot_of(
     ]
     found = table.attrs["paired"]
     if found is not None:
-        p = found.p if np.isnan(found.p_clustered) else found.p_clustered
-        test = "McNemar, exact" if np.isnan(found.p_clustered) else "t test clustered by picture"
-        sentences.append(f"p of fixed against broken {p_text(p)} ({test}).")
+        test = "score test" if found.n_clusters == found.n else "score test over pictures"
+        sentences.append(f"p of fixed against broken {p_text(found.p_score)} ({test}).")
         medians = [
             f"{name} ×{number(float(part.median()))}"
             for name in ("fixed", "broken")

@@ -117,7 +117,7 @@ def accuracy_change(
 ) -> dict[str, float]:
     """Paired change of accuracy as columns accuracy_change, _low, _high and _p; NaN where nothing was graded in both.
 
-    The interval is that of `paired_accuracy`; p is McNemar's, or, with pictures, that of the t test clustered by them.
+    Interval and p are the score's of `paired_accuracy`.
     """
     if first is None or second is None or not bool((first.notnull() & second.notnull()).any()):
         return {f"accuracy_change{end}": np.nan for end in ("", "_low", "_high", "_p")}
@@ -126,7 +126,7 @@ def accuracy_change(
         "accuracy_change": found.difference,
         "accuracy_change_low": found.low,
         "accuracy_change_high": found.high,
-        "accuracy_change_p": found.p if cluster is None else found.p_clustered,
+        "accuracy_change_p": found.p_score,
     }
 
 

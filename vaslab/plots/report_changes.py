@@ -154,7 +154,7 @@ def _accuracy(first: Checkpoint, others: Sequence[Checkpoint], told: Told) -> li
                 "broken": found.broken,
                 "McNemar p": p_cell(found.p),
             }
-            | ({} if told.cluster is None else {"p, t by picture": p_cell(found.p_clustered)})
+            | {f"p, score over {told.over}": p_cell(found.p_score)}
         )
     return [pd.DataFrame(rows)] if rows else []
 

@@ -23,9 +23,9 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         "Accuracy is by the benchmark's own rule.",
         f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}. Of "
         f"changes of VAS and of masses, between checkpoints or system prompts: Student's t, with the error of the "
-        f"jackknife over {told.over}; single heads have a paired bootstrap beside that test. Of changes of accuracy "
-        f"and along answers: Student's t, paired, over {told.over}; where no answer changed sides, the exact bound on "
-        "the share that would (Clopper and Pearson). Many tests at once: Benjamini and Hochberg at 5 %.",
+        f"jackknife over {told.over}; single heads have a paired bootstrap beside that test. Of changes of accuracy: "
+        f"Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along answers: Student's t, "
+        f"paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
         _r_words(0 if table is None else len(table)),
         "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints that p "
         "is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",

@@ -114,9 +114,8 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         "tokens.",
         f"Changes against the prompt {shortened(str(table.attrs['reference']), 200, 12.5)} (line), whose levels stand "
         "beside its points.",
-        f"Bars: 95% intervals, paired over {over} (jackknife t of VAS; t of accuracy, or the exact bound where no "
-        "answer changed sides); filled: changed at FDR 5% (jackknife t test of VAS; "
-        f"{'t test clustered by picture' if table.attrs['clustered'] else 'McNemar'} of accuracy)."
+        f"Bars: 95% intervals, paired over {over} (jackknife t of VAS; score of accuracy); "
+        "filled: changed at FDR 5% by the same tests."
         if n > 1
         else "One item: no interval and no test.",
     ]

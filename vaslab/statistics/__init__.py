@@ -13,7 +13,7 @@ from vaslab.statistics.paired_shares import ShareChange, share_change, share_int
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
 from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
-from vaslab.statistics.proportion import accuracy_interval, open_share
+from vaslab.statistics.proportion import accuracy_interval
 
 __all__ = [
     "Correlation",
@@ -40,7 +40,6 @@ __all__ = [
     "mean_interval",
     "mean_p",
     "mean_t",
-    "open_share",
     "paired_accuracy",
     "partial_correlation",
     "power_of_r",

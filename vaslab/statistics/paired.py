@@ -9,7 +9,7 @@ import xarray as xr
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
 from vaslab.statistics.bootstrap import grouped, labels_of
-from vaslab.statistics.proportion import open_share
+from vaslab.statistics.paired_shares import share_change
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class PairedAccuracy:
     """Accuracy of a second checkpoint against a first, on the items both were graded on.
 
     `fixed` and `broken`: items that only the second, only the first has right. `difference` (second less first, in
-    parts of one) with `low`, `high`: Student's t, paired, clustered by picture. `p`: McNemar's exact test, which
-    takes items as independent; `p_clustered`: that of the t interval where there are clusters, NaN without.
+    parts of one) with `low`, `high` and `p_score`: score interval and test of `share_change`, which agree and count
+    items of a picture as fewer. `p`: McNemar's exact test, which takes items as independent.
     """
 
     first: float
@@ -29,7 +29,7 @@ class PairedAccuracy:
     low: float
     high: float
     p: float
-    p_clustered: float
+    p_score: float
     n: int
     n_clusters: int
     level: float
@@ -59,8 +59,7 @@ def paired_accuracy(
     Args:
         first, second: 1 right, 0 wrong, NaN not graded; dims (item), the same items by name.
         cluster: picture of each item, dims (item); None takes items as independent.
-        level: of the interval: `mean_t` of the differences, within -1 .. 1; where all items, or pictures, changed alike
-            (most often: none did), the exact bound on the share of others, see `open_share`. NaN for fewer than 2.
+        level: of the interval.
 
     Raises:
         UsageError: the items do not align, a grade is neither 0, 1 nor NaN, or no item was graded for both.
@@ -72,42 +71,21 @@ def paired_accuracy(
     one, two = one.astype(float).isel(item=both), two.astype(float).isel(item=both)
     if not (np.isin(one.values, (0, 1)).all() and np.isin(two.values, (0, 1)).all()):
         raise UsageError("a grade is neither right (1) nor wrong (0)")
-    groups = None if cluster is None else cluster.sel(item=one["item"])
-    change = two - one
-    n_clusters = len(change) if groups is None else len(np.unique(groups.values))
-    low, high = _ends(change, groups, n_clusters, level)
-    fixed = int(((one == 0) & (two == 1)).sum())
-    broken = int(((one == 1) & (two == 0)).sum())
-    p_clustered = float("nan")
-    if groups is not None:
-        p_clustered = float(mean_p(change, groups))
+    change = share_change(one, two, cluster, level)
     return PairedAccuracy(
         first=float(one.mean()),
         second=float(two.mean()),
-        fixed=fixed,
-        broken=broken,
-        difference=float(change.mean()),
-        low=low,
-        high=high,
-        p=mcnemar_p(fixed, broken),
-        p_clustered=p_clustered,
-        n=int(both.sum()),
-        n_clusters=n_clusters,
+        fixed=change.fixed,
+        broken=change.broken,
+        difference=change.estimate,
+        low=change.low,
+        high=change.high,
+        p=mcnemar_p(change.fixed, change.broken),
+        p_score=change.p,
+        n=change.n,
+        n_clusters=change.n_clusters,
         level=level,
     )
-
-
-def _ends(
-    change: xr.DataArray, cluster: xr.DataArray | None, n_clusters: int, level: float
-) -> tuple[float, float]:
-    """Student's t interval of a mean change in -1 .. 1; the exact bound where it has no width."""
-    found = mean_t(change, cluster, level=level)
-    middle, low, high = (float(found[name]) for name in ("estimate", "low", "high"))
-    if high - low <= 1e-12:
-        # none of n differs: those that would are at most this share, and lie at most 1 + |mean| away
-        reach = open_share(n_clusters, level) * (1 + abs(middle))
-        low, high = middle - reach, middle + reach
-    return float(np.clip(low, -1, 1)), float(np.clip(high, -1, 1))
 
 
 def mean_t(

@@ -1,4 +1,4 @@
-"""Accuracy and its interval, and what is left open where nothing was seen."""
+"""Accuracy and its interval."""
 
 import numpy as np
 import xarray as xr
@@ -33,15 +33,3 @@ def accuracy_interval(right: int, n: int, level: float = 0.95) -> xr.Dataset:
         {"estimate": estimate, "low": low, "high": high, "n": n},
         attrs={"level": level, "method": "Wilson score", "reason": "" if n else "no item was graded"},
     )
-
-
-def open_share(n: int, level: float = 0.95) -> float:
-    """The largest share that is open where none of `n` independent entries showed it: the upper end of Clopper and
-    Pearson (1934), 1 - ((1 - level) / 2) ** (1 / n).
-
-    Raises:
-        UsageError: no entry.
-    """
-    if n < 1:
-        raise UsageError(f"{n} entries; expected at least 1")
-    return float(binomtest(0, n).proportion_ci(level, method="exact").high)
