@@ -63,6 +63,24 @@ def test_a_page_of_28_by_28_heads_is_small(name):
     assert len(fig.to_json()) < 290_000
 
 
+BIG = {"items": 2, "layers": 80, "heads": 64, "checkpoints": 4}
+LONG_RUN = {"items": 3, "layers": 6, "heads": 8, "checkpoints": 100}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *((name, BIG) for name in ("heads", "lazy", "compare", "decomposition", "training", "localisation")),
+        *((name, BIG) for name in ("tokens", "correlation", "items")),
+        *((name, LONG_RUN) for name in ("lazy", "training", "forgetting")),
+    ],
+)
+def test_a_large_page_is_small_or_says_what_it_left_out(name, size):
+    fig, _ = every_figure(**size)[name]()
+    assert len(fig.to_json()) < 290_000 or "More than 1,000 heads" in words(fig)
+
+
 def test_a_page_of_1000_items_is_small():
     fig, table = every_figure(items=1000, layers=2, heads=1, checkpoints=2)["items"]()
     assert len(fig.to_json()) < 290_000

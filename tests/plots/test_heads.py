@@ -52,7 +52,8 @@ def test_limit_is_the_smallest_power_that_clips_at_most_two_percent() -> None:
     value[2] = 5  # 3 of 100 above 4: 8 is needed
     assert limit_of(value) == 3
     assert limit_of(np.array([0.0, 0.0, 1.0])) == 1
-    assert limit_of(np.r_[np.full(47, 3.0), 1000]) == 2  # one of 48, though it is more than 2 %
+    assert limit_of(np.r_[np.full(47, 3.0), 1000]) == 10  # one of 48 would be more than 2 %
+    assert limit_of(np.r_[np.full(49, 3.0), 1000]) == 2
     assert limit_of(np.r_[np.full(23, 3.0), 1000]) == 10
 
 
@@ -150,6 +151,11 @@ def test_from_the_smallest_to_the_largest_model(
     fig = heads(made.realistic(items, layers, n_heads, kv), theme="dark")
     assert 600 < fig.layout.width < 1250
     assert 500 < fig.layout.height < 1100
+    assert len(fig.to_json()) < 300_000
+    reduced = "More than 1,000 heads: shares of attention stand in the table, not on hover." in annotations(
+        fig
+    ).replace("<br>", " ")
+    assert reduced == (layers * n_heads > 1000)
     if items == 1:
         assert "One item: no intervals." in annotations(fig).replace("<br>", " ")
 

@@ -220,3 +220,25 @@ def test_more_than_two_that_move_are_counted() -> None:
         runs[f"run-{at}"]["mass"][..., 3] += size
     title = str(lazy(runs).layout.title.text).replace("<br>", " ")
     assert "run-0 moves 9.0 points of attention to the image, run-1 6.0, 2 others less" in title
+
+
+def test_many_checkpoints_are_a_median_and_bands_with_the_extremes_by_name() -> None:
+    one = made.realistic(4, 4, 2)
+    one["mass"][:] = 0.0
+    one["mass"][..., 1], one["mass"][..., 3] = 0.5, 0.5
+    runs = {}
+    for at in range(20):
+        runs[f"run-{at}"] = one.copy(deep=True)
+        runs[f"run-{at}"]["mass"][..., 3] += 0.02 * (at - 8)
+        runs[f"run-{at}"]["mass"][..., 1] -= 0.02 * (at - 8)
+    fig = lazy(runs, base="run-8")
+    drawn = lines(fig, "x")
+    assert set(drawn) == {"median", "run-0", "run-8", "run-19"}
+    np.testing.assert_allclose(drawn["median"].y, 100 * (0.5 + 0.02 * 1.5), rtol=1e-6)
+    np.testing.assert_allclose(drawn["median"].customdata[0][2:], [34, 72], rtol=1e-6)
+    told = " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
+    assert "More than 12 checkpoints: thin line their median" in told
+    assert "20 checkpoints" in told.replace("\u00a0", " ")
+    few = lazy(dict(list(runs.items())[:12]))
+    assert len(lines(few, "x")) == 12
+    assert "median" not in lines(few, "x")

@@ -197,6 +197,18 @@ def test_a_log_is_said_to_trend_only_where_it_does(values, expected):
     assert expected in title(training_log(training_log_table(log(values))))
 
 
+def test_a_log_that_can_rest_on_the_floor_is_a_bound():
+    """A row on the floor adds 0.3 / 1e-6 to the mean: 30 000 of VAS can be 10 % of rows, 30 can not be 1 %."""
+    fig = training_log(training_log_table(log(list(np.geomspace(3, 60_000, 40)))))
+    assert "VAS (mean of ratios) rises at least" in title(fig)
+    assert "of up to 20% of the rows of a line" in words(fig)
+    fig = training_log(training_log_table(log(list(np.geomspace(60_000, 3, 40)))))
+    assert "falls at least" in title(fig)
+    fig = training_log(training_log_table(log(list(np.geomspace(3, 30, 40)))))
+    assert "at least" not in title(fig)
+    assert "bound" not in words(fig)
+
+
 def test_a_log_of_reinforcement_learning_has_accuracy():
     lines = [
         {"step": i, "vars/raw": 2.0 + i, "vars/visual_mass": 0.3, "rewards/accuracy/mean": 0.5}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CLIPPED_AT_MOST = 0.02
-ONE_CLIPPED_FROM = 25
 
 
 @dataclass
@@ -71,12 +70,12 @@ def kv_groups(capture: xr.Dataset) -> NDArray[np.int64] | None:
 
 def limit_of(value: Floats) -> int:
     """Smallest power of 2, at least 2, outside whose range (1/limit .. limit) at most 2 % of heads lie; its
-    log2. One head may lie outside where there are 25 or more, lest it bleach a small model's map.
+    log2.
 
     Heads without any attention on the image (VAS 0) lie outside every range and are not counted.
     """
     size = np.abs(np.log2(value[np.isfinite(value) & (value > 0)]))
-    allowed = max(CLIPPED_AT_MOST * size.size, size.size >= ONE_CLIPPED_FROM)
+    allowed = int(CLIPPED_AT_MOST * size.size)
     power = 1
     while (size > power).sum() > allowed:
         power += 1

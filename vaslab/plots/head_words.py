@@ -7,6 +7,9 @@ import pandas as pd
 from vaslab.plots.head_grid import Grid
 from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken, vas_words
 
+MANY = 1000
+"""Heads beyond which hover boxes leave out the shares of attention."""
+
 
 def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
     """The finding: how many heads lie above 1.
@@ -89,6 +92,8 @@ def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[s
         "Line: median over the heads of a layer; band: interquartile range over heads.",
         "Head numbers are not comparable across layers.",
     ]
+    if len(table) > MANY:
+        sentences.append(f"More than {MANY:,} heads: shares of attention stand in the table, not on hover.")
     if said["clamped_share"] > 0:
         sentences.append(
             f"{percent(said['clamped_share'])} of rows have a system mass below 1e-6, taken as 1e-6."

@@ -11,12 +11,13 @@ from vaslab.plots.head_grid import Floats, Grid, quartiles
 from vaslab.plots.head_legend import LEGEND_WIDTH, draw_legend
 from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_values, label_places
 from vaslab.plots.head_numbers import heads_table
-from vaslab.plots.head_words import foot_of, subtitle_of, title_of
+from vaslab.plots.head_words import MANY, foot_of, subtitle_of, title_of
 from vaslab.plots.strips import band
 from vaslab.plots.text import axis_ticks, number, ratio_text, ratio_ticks
 
 LEFT, TOP_PANEL, GAP = 80, 106, 20
 LABELLED = 3
+SHARES = ("image", "system", "user")
 
 
 def heads(
@@ -102,9 +103,13 @@ def _map(canvas: Canvas, place: Cells, grid: Grid, table: pd.DataFrame) -> None:
             "ticktext": [str(grid.heads[i]) for i in rows],
         },
     )
-    numbers = ["vas", "ci_low", "ci_high", "rank", "image", "system", "user", "layer", "head"]
+    few = grid.vas.size <= MANY
+    numbers = ["vas", "ci_low", "ci_high", "rank", "layer", "head", *(SHARES if few else ())]
     hover = np.stack([_floats(table[c]).reshape(grid.vas.shape).T for c in numbers], axis=-1)
     interval = "   (95% CI %{customdata[1]:.3~r} – %{customdata[2]:.3~r})"
+    share = (
+        "<br>attention: image %{customdata[6]:.1%}, system %{customdata[7]:.1%}, user %{customdata[8]:.1%}"
+    )
     figure.add_heatmap(
         x=np.arange(grid.n_layers),
         y=np.arange(grid.n_heads),
@@ -114,13 +119,13 @@ def _map(canvas: Canvas, place: Cells, grid: Grid, table: pd.DataFrame) -> None:
         colorscale=themes.colorscale(themes.LEVEL),
         showscale=False,
         hoverongaps=False,
-        customdata=hover,
+        customdata=hover if few else hover.astype("float32"),
         hovertemplate=(
-            "<b>layer %{customdata[7]}, head %{customdata[8]}</b><br>VAS <b>%{customdata[0]:.3~r}</b>"
+            "<b>layer %{customdata[4]}, head %{customdata[5]}</b><br>VAS <b>%{customdata[0]:.3~r}</b>"
             + (interval if np.isfinite(table["ci_low"]).any() else "   (one item: no interval)")
             + f"<br>rank %{{customdata[3]:d}} of {int(np.isfinite(grid.vas).sum()):,}"
-            "<br>attention: image %{customdata[4]:.1%}, system %{customdata[5]:.1%}, user %{customdata[6]:.1%}"
-            "<extra></extra>"
+            + (share if few else "")
+            + "<extra></extra>"
         ),
         **on,
     )

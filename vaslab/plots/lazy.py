@@ -28,6 +28,9 @@ from vaslab.plots.text import (
 PANEL_WORDS = {"image": "image tokens", "system": "system prompt", "user": "question"}
 LEFT, PANEL, BETWEEN, HEIGHT = 64, 310, 74, 300
 KEY_LINE, KEY_SAMPLE = 30, 34
+MANY = 12
+"""Checkpoints beyond which lines and marks are not told apart: a median and a band stand for them, and three lines
+for the base and for those that move most to the image and away from it."""
 
 
 def lazy(
@@ -66,8 +69,8 @@ def lazy(
     look = themes.named(theme)
     if table is None:
         table = lazy_table(captures, queries, base, sink, cluster, seed)
-    names = list(captures)
     reference = table.attrs["reference"]
+    names = _shown(list(captures), table)
     styles = themes.run_styles(names, look, reference if len(names) > 1 else None)
     named = {"model": model, "data": data, "decoding": decoding, "run": run}
     words = {k: v if v is not None else _shared(captures, k) for k, v in named.items()}
@@ -76,8 +79,8 @@ def lazy(
         look,
         width,
         finding(table),
-        _subtitle(table, words, len(names)),
-        _foot(table, words, len(names)),
+        _subtitle(table, words, len(captures)),
+        _foot(table, words, len(captures)),
     )
     places = _key_places(names, width) if len(names) > 1 else []
     key_height = (places[-1][2] + 1) * KEY_LINE if places else 0
@@ -92,6 +95,15 @@ def lazy(
         _panel(canvas, panel + 1, left, panel_top, table[table["role"] == role], styles, reference)
     canvas.figure.update_layout(hovermode="x unified")
     return canvas.figure
+
+
+def _shown(names: list[str], table: pd.DataFrame) -> list[str]:
+    """The checkpoints that get a line of their own."""
+    if len(names) <= MANY:
+        return names
+    moves = table.attrs["moves"].sort_values("difference", kind="stable")
+    chosen = {table.attrs["reference"], *moves["run"].iloc[[0, -1]]}
+    return [name for name in names if name in chosen]
 
 
 def _shared(captures: Mapping[str, xr.Dataset], attribute: str) -> str | None:
@@ -202,6 +214,8 @@ def _panel(
     jumps = _jumps(x)
     drawn_x = np.insert(x, jumps, (x[jumps - 1] + x[jumps]) / 2)
     several = len(styles) > 1
+    if rows["run"].nunique() > len(styles):
+        _all_runs(figure, drawn_x, jumps, rows, look, on)
     # the base last, so that its dots lie on a line that coincides with it
     order = [name for name in styles if name != reference] + [reference]
     for name, style in styles.items():
@@ -249,6 +263,52 @@ def _panel(
                 cliponaxis=False,
                 **on,
             )
+
+
+def _all_runs(
+    figure: go.Figure,
+    x: NDArray[np.float64],
+    jumps: NDArray[np.int64],
+    rows: pd.DataFrame,
+    look: themes.Theme,
+    on: dict[str, str],
+) -> None:
+    """Median, middle half and range over all checkpoints, layer by layer."""
+    shares = rows.pivot(index="run", columns="layer", values="share").to_numpy(dtype=float) * 100
+    low, first, middle, third, high = (
+        np.insert(each, jumps, np.nan) for each in quantiles(shares, (0.0, 0.25, 0.5, 0.75, 1.0))
+    )
+    for lower, upper, alpha in ((low, high, 0.10), (first, third, 0.16)):
+        around_x, around_y = band(x, lower, upper)
+        figure.add_scatter(
+            x=around_x,
+            y=around_y,
+            fill="toself",
+            fillcolor=themes.faded(look.text, alpha),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            **on,
+        )
+    figure.add_scatter(
+        x=x,
+        y=middle,
+        name="median",
+        mode="lines",
+        line={"color": look.text, "width": 1.6},
+        customdata=np.stack([first, third, low, high], axis=-1),
+        hovertemplate="%{y:.1f}%, half of them %{customdata[0]:.1f} – %{customdata[1]:.1f}, all %{customdata[2]:.1f} – "
+        "%{customdata[3]:.1f}",
+        **on,
+    )
+
+
+def quantiles(values: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.float64]:
+    """Quantiles of each column, of what is there; NaN for an empty one."""
+    out = np.full((len(at), values.shape[1]), np.nan)
+    there = np.isfinite(values).any(0)
+    out[:, there] = np.nanquantile(values[:, there], at, axis=0)
+    return out
 
 
 def _jumps(layers: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -300,6 +360,11 @@ def _foot(table: pd.DataFrame, words: dict[str, str | None], n_runs: int) -> str
         if said["system"] != "system"
         else "System prompt without its first token (the sink).",
     ]
+    if n_runs > MANY:
+        sentences.append(
+            f"More than {MANY} checkpoints: thin line their median, grey bands the middle half and all of them; lines "
+            "of their own for the base, and for those that move most to and away from the image; all in the table."
+        )
     sentences.append(f"Bands: 95% bootstrap over {over}." if n > 1 else "One item: no bands, no intervals.")
     if n_runs > 1 and n > 1:
         sentences.append(
@@ -307,12 +372,15 @@ def _foot(table: pd.DataFrame, words: dict[str, str | None], n_runs: int) -> str
             f"over {'pictures' if table.attrs['clustered'] else 'items'} stands at 5%"
             f"{f', shared by {spelled(n_runs - 1)} comparisons' if n_runs > 2 else ''}."
         )
+    lacking = sum(map(bool, table.attrs["gaps"].values()))
+    if n_runs > MANY and lacking:
+        sentences.append(f"{counted(lacking, 'checkpoint')} with layers without a value: gaps there.")
     for name, layers in table.attrs["gaps"].items():
-        if layers:
+        if layers and n_runs <= MANY:
             where = f"{'layer' if len(layers) == 1 else 'layers'} {', '.join(map(str, layers))}"
             sentences.append(f"{name}: heads of {where} have no value: gaps, crossed, left out of the title.")
     for name, lost in table.attrs["left_out"].items():
-        if lost:
+        if lost and n_runs <= MANY:
             sentences.append(f"{name}: {counted(lost, 'item')} with a head without a value left out.")
     sentences.append("Y axes differ between panels and start at 0.")
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))

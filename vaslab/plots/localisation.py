@@ -15,6 +15,8 @@ from vaslab.plots.strips import draw_share_bar
 from vaslab.plots.text import counted, dotted, p_text, percent, unbroken
 
 LEFT, BELOW, BARS = 84, 62, 44
+MANY = 1000
+"""Heads beyond which hover boxes tell hits alone."""
 
 
 def localisation_figure(
@@ -45,7 +47,7 @@ def localisation_figure(
     shape = (len(layers), len(heads))
     rate = grid["hit_rate"].to_numpy(dtype=float).reshape(shape)
     hover = [
-        _hover({**row, "layer": a, "head": b})
+        _hover({**row, "layer": a, "head": b}, len(table) <= MANY)
         for (a, b), row in zip(grid.index, grid.to_dict("records"), strict=True)
     ]
     cells = Cells.fit(*shape, LEFT)
@@ -105,11 +107,13 @@ def pointing_words(row: Mapping[Any, Any]) -> str:
     return text
 
 
-def _hover(row: Mapping[Any, Any]) -> str:
+def _hover(row: Mapping[Any, Any], few: bool) -> str:
     name = f"<b>layer {row['layer']}, head {row['head']}</b>"
     if not np.isfinite(row["hit_rate"]):
         return f"{name}<br>not measured"
     text = f"{name}<br>hits {percent(row['hit_rate'])}"
+    if not few:
+        return text
     if np.isfinite(row["hit_low"]):
         text += f" (95% CI {percent(row['hit_low'])} – {percent(row['hit_high'])})"
     text += f", by area {percent(row['chance'])}"
@@ -138,6 +142,8 @@ def _foot(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         f"Pale: not told from that (t over {over} against each item's own area, FDR 5% over heads).",
         "A head that looks at any object, whatever is asked, exceeds the area too: hits alone do not prove a search.",
     ]
+    if len(table) > MANY:
+        sentences.append(f"More than {MANY:,} heads: all but hits stands in the table, not on hover.")
     marked = int(table["localises"].sum())
     sentences.append(
         f"{counted(marked, 'head')} {'meets' if marked == 1 else 'meet'} the criteria of Kang et al. (arXiv "

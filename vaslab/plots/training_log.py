@@ -12,16 +12,20 @@ from vaslab.errors import UsageError, VaslabError
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.text import (
+    FLOORED,
+    bound_words,
     counted,
     dotted,
     fold,
     p_text,
+    percent,
     power_text,
     ratio_ticks,
     round_ticks,
     unbroken,
     vas_words,
 )
+from vaslab.prompts.roles import MASS_FLOOR
 from vaslab.statistics import correlate
 from vaslab.statistics.correlation import FEWEST
 
@@ -117,7 +121,18 @@ def title_of(table: pd.DataFrame) -> str:
     ratio = float(smooth[-1] / smooth[0])
     if not np.isfinite(ratio) or (ratio > 1) != (rho > 0):
         return f"{VAS} {'rises' if rho > 0 else 'falls'} in the batches of this training, but not from end to end"
-    return f"{VAS} {'rises' if rho > 0 else 'falls'} {fold(max(ratio, 1 / ratio))} in the batches of this training"
+    low = running_mean(floored_at_most(table))
+    size = bound_words(ratio, (float(low[0]), float(low[-1]))) + fold(max(ratio, 1 / ratio))
+    return f"{VAS} {'rises' if rho > 0 else 'falls'} {size} in the batches of this training"
+
+
+def floored_at_most(table: pd.DataFrame) -> Floats:
+    """Largest share of a line's rows that can have had a system mass below 1e-6: the log does not count them, but each
+    adds its visual mass times a million to the mean of ratios.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = MASS_FLOOR * table["vas"].to_numpy(dtype=float) / table["visual"].to_numpy(dtype=float)
+    return np.nan_to_num(np.minimum(share, 1.0), nan=0.0)
 
 
 def trend(table: pd.DataFrame) -> tuple[float | None, float | None]:
@@ -169,6 +184,12 @@ def _foot(table: pd.DataFrame, run: str | None) -> str:
     if p is not None:
         sentences.append(
             f"Trend of VAS: Spearman, p {p_text(p)} by permutation, which takes lines as independent."
+        )
+    low = floored_at_most(table)
+    if low.max() > FLOORED:
+        sentences.append(
+            f"System mass below 1e-6 counts as 1e-6, so that VAS is a bound: of up to {percent(float(low.max()))} of "
+            "the rows of a line, which the log does not count."
         )
     sentences.append("The log holds no layers.")
     sentences.append(unbroken(f"Run {run or 'not named'}."))
