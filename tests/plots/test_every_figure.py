@@ -72,7 +72,7 @@ LONG_RUN = {"items": 3, "layers": 6, "heads": 8, "checkpoints": 100}
     ("name", "size"),
     [
         *((name, BIG) for name in ("heads", "lazy", "compare", "decomposition", "training", "localisation")),
-        *((name, BIG) for name in ("tokens", "correlation", "items")),
+        *((name, BIG) for name in ("tokens", "items")),
         *((name, LONG_RUN) for name in ("lazy", "training", "forgetting")),
     ],
 )

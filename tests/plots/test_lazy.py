@@ -59,12 +59,12 @@ def test_findings_of_several_checkpoints() -> None:
     ("shifts", "expected"),
     [
         ((0.20, 0.15, 0.10, 0.05), "A moves 20.0 points of attention to the image, B 15.0, 2 others less"),
-        ((0.20, 0.15, 0.10, -0.05), "B 15.0, 1 other less to it, 1 other less away from it"),
+        ((0.20, 0.15, 0.10, -0.05), "B 15.0, C 10.0 to it, D 5.0 away from it"),
         ((0.20, 0.15, -0.10, -0.05), "B 15.0, 2 others less away from it"),
         ((0.20, -0.15, 0.10, 0.05), "B 15.0 away from it, 2 others less to it"),
         (
             (-0.20, -0.15, -0.10, 0.05),
-            "away from the image, B 15.0, 1 other less to it, 1 other less away from it",
+            "away from the image, B 15.0, D 5.0 to it, C 10.0 away from it",
         ),
     ],
 )

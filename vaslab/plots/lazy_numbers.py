@@ -162,12 +162,16 @@ def finding(table: pd.DataFrame) -> str:
         second, name = moved[1]
         turned = "" if second * size > 0 else (" to it" if second > 0 else " away from it")
         text += f", {name} {abs(100 * second):.1f}{turned}"
-    rest = [difference for difference, _ in moved[2:]]
+    rest = moved[2:]
     if rest and all(difference * size > 0 for difference, _ in moved):
         text += f", {counted(len(rest), 'other')} less"
     elif rest:
-        ways = (("to it", sum(each > 0 for each in rest)), ("away from it", sum(each < 0 for each in rest)))
-        text += "".join(f", {counted(some, 'other')} less {way}" for way, some in ways if some)
+        for way, sign in (("to it", 1), ("away from it", -1)):
+            some = [pair for pair in rest if pair[0] * sign > 0]
+            if len(some) == 1:
+                text += f", {some[0][1]} {abs(100 * some[0][0]):.1f} {way}"
+            elif some:
+                text += f", {counted(len(some), 'other')} less {way}"
     if still:
         text += f"; no clear change for {still[0] if len(still) == 1 else f'{len(still)} others'}"
     return text
