@@ -73,7 +73,7 @@ LONG_RUN = {"items": 3, "layers": 6, "heads": 8, "checkpoints": 100}
     [
         *((name, BIG) for name in ("heads", "lazy", "compare", "decomposition", "training", "localisation")),
         *((name, BIG) for name in ("tokens", "items")),
-        *((name, LONG_RUN) for name in ("lazy", "training", "forgetting")),
+        *((name, LONG_RUN) for name in ("lazy", "training")),
     ],
 )
 def test_a_large_page_is_small_or_says_what_it_left_out(name, size):

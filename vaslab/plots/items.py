@@ -16,6 +16,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.items_numbers import FILTERS, chosen, known_filter
 from vaslab.plots.items_words import (
+    CUT,
     TEXT,
     TEXT_SIZE,
     foot_of,
@@ -256,7 +257,7 @@ def _update(
                 mark_words(record["second_right"]),
                 number(record["first_vas"]),
                 number(record["second_vas"]),
-                "–" if power is None else times_text(ratio),
+                "–" if power is None else times_text(ratio) + _cut(ratio, limit),
             ]
             hover.append(hover_words(record, names))
             lengths.append(power)
@@ -274,6 +275,12 @@ def _update(
         "marker.color": ["rgba(0,0,0,0)", [*colours, *["#ffffff"] * len(blank)]],
     }
     return traces, layout
+
+
+def _cut(ratio: float, limit: int) -> str:
+    """A mark behind the ratio of a bar that is longer than the axis."""
+    power = float(np.log2(ratio))
+    return "" if abs(power) <= limit else f" {CUT[power > 0]}"
 
 
 def _apply(figure: go.Figure, update: tuple[dict[str, Any], dict[str, Any]]) -> None:

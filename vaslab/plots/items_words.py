@@ -22,6 +22,8 @@ from vaslab.plots.text import (
 
 TEXT, LINES, TEXT_SIZE = 400, 2, 12.5
 CLEAR = 0.05
+CUT = ("◂", "▸")
+"""Behind the ratio of a bar that is cut at the left or right edge."""
 
 
 def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
@@ -94,7 +96,9 @@ def foot_of(
         sentences.append(f"At most {rows} of {len(table):,} items are shown; the CSV has all.")
     beyond = int((np.abs(np.log2(table["ratio"].dropna().to_numpy(dtype=float))) > limit).sum())
     if beyond:
-        sentences.append(f"{counted(beyond, 'bar')} beyond ×{2**limit:,} or ÷{2**limit:,} cut at the edge.")
+        sentences.append(
+            f"{counted(beyond, 'bar')} beyond ×{2**limit:,} or ÷{2**limit:,} cut at the edge ({CUT[0]} {CUT[1]})."
+        )
     if not pictured:
         sentences.append("Pictures are not at hand.")
     sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
