@@ -12,7 +12,7 @@ from typing import Any
 from accelerate.utils import is_peft_model
 
 import vaslab
-from vaslab.errors import UsageError
+from vaslab.errors import UsageError, VaslabError
 from vaslab.models.load import load_model
 
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -76,7 +76,14 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
         card: what the card says beside metrics and versions.
         base: for LoRA: the model that the adapter belongs to. The adapter stays in adapter/, which names it, and the
             checkpoint is the merged model.
+
+    Raises:
+        VaslabError: not one step was taken, so that this would be the parent under another name.
     """
+    if trainer.state.global_step == 0:
+        raise VaslabError(
+            "not one optimiser step was taken, so nothing is written; give more data, or more --epochs or --max-steps"
+        )
     folder, part = out / "checkpoint", out / "checkpoint.part"
     if trainer.is_world_process_zero() and part.exists():
         shutil.rmtree(part)

@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def build(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
     """Make a config of what is given; YAML's lists become tuples.
 
-    Raises UsageError, naming `where`, for an unknown or missing field and for a value of another type.
+    Raises UsageError, naming `where`, for an unknown or missing field and for a value that cannot be.
     """
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -47,7 +47,7 @@ def build(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
     values = {name: _fitted(value, hints[name], f"{where}: {name}") for name, value in given.items()}
     try:
         return kind(**values)
-    except TypeError as error:
+    except (TypeError, UsageError) as error:
         raise UsageError(f"{where}: {one_line(error)}") from error
 
 
@@ -80,6 +80,11 @@ def plain(config: Any) -> dict[str, Any]:
     """Every field of a config as JSON has it."""
     copied: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return copied
+
+
+def held(config: Any) -> dict[str, Any]:
+    """What a folder is held to and a card tells: every field but `online`, which changes no weight."""
+    return {name: value for name, value in plain(config).items() if name != "online"}
 
 
 def keep_to(out: Path, config: Mapping[str, Any]) -> None:

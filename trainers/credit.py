@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,7 +14,7 @@ from trl import GRPOConfig
 from trl.models.utils import disable_gradient_checkpointing
 
 from trainers.atrl import AtrlConfig, atrl_weights
-from trainers.runs import GrpoRun
+from trainers.methods import CREDITS, Credit
 from trainers.vppo import (
     VppoConfig,
     black_patch,
@@ -27,33 +26,8 @@ from trainers.vppo import (
 )
 from vaslab.errors import UsageError
 
-Credit: TypeAlias = VppoConfig | AtrlConfig | None
-"""None gives every token the whole advantage."""
-
-_KINDS: dict[str, type[VppoConfig] | type[AtrlConfig]] = {"vppo": VppoConfig, "atrl": AtrlConfig}
 _PIXELS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
 _TOKEN_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo")
-
-
-def credit_of(config: GrpoRun) -> Credit:
-    """The credit that a run asks for, its settings with the papers' defaults.
-
-    Raises UsageError for an unknown name, and for a setting of a method that is not asked for.
-    """
-    if config.credit is not None and config.credit not in _KINDS:
-        raise UsageError(f"credit is {config.credit!r}; expected one of {', '.join(_KINDS)}, or none")
-    found: Credit = None
-    for name, kind in _KINDS.items():
-        settings = {field.name: getattr(config, f"{name}_{field.name}") for field in fields(kind)}
-        given = {field: value for field, value in settings.items() if value is not None}
-        if name == config.credit:
-            found = kind(**given)
-        elif given:
-            raise UsageError(
-                f"{name}_{next(iter(given))} is given and credit is {config.credit}; set credit to {name}, or leave "
-                "it out"
-            )
-    return found
 
 
 class Credited:
@@ -176,7 +150,7 @@ def refuse_credit(credit: Credit, args: GRPOConfig) -> None:
     """Raise UsageError for settings of TRL under which an advantage for each token would mean something else."""
     if credit is None:
         return
-    name = next(name for name, kind in _KINDS.items() if isinstance(credit, kind))
+    name = next(name for name, kind in CREDITS.items() if isinstance(credit, kind))
     conflicts = {
         "loss_type": (
             args.loss_type not in _TOKEN_LOSSES,

@@ -14,8 +14,9 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 
 from trainers.checkpoints import Resuming
-from trainers.credit import Credit, Credited, refuse_credit
+from trainers.credit import Credited, refuse_credit
 from trainers.looking import Looks, watching
+from trainers.methods import Credit
 from trainers.rewards import VarsConfig, accuracy_reward, format_reward, gated, visual_reward
 from trainers.sets import Sets, paper_sets
 from vaslab.attention import text_decoder
@@ -285,6 +286,13 @@ def _refuse(model: Any, args: GRPOConfig, options: dict[str, Any]) -> None:
         raise UsageError(
             "reward_funcs or reward_weights are given; the reward is VarsConfig's: set lambda_v and lambda_f"
         )
+    conflicts = {
+        "use_liger_kernel": "it replaces the forward that is measured",
+        "torch_compile": "hooks in compiled layers are not supported",
+    }
+    for name, reason in conflicts.items():
+        if getattr(args, name):
+            raise UsageError(f"{name}=True does not go with VARS: {reason}; set it to False")
     text = model.config.get_text_config()
     if getattr(text, "attention_dropout", 0.0) > 0:
         raise UsageError(

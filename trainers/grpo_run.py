@@ -9,11 +9,10 @@ from typing import Any
 from trl import GRPOConfig
 
 from trainers.checkpoints import lora
-from trainers.credit import credit_of
 from trainers.data.collate import to_prompts
 from trainers.data.record import Record
 from trainers.grpo import AvarGRPOTrainer
-from trainers.rewards import VarsConfig
+from trainers.methods import credit_of, shaping_of
 from trainers.runs import GrpoRun
 from trainers.training import shared_arguments, train
 from vaslab.errors import UsageError
@@ -25,12 +24,7 @@ def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
 
     `parent` is what the card says of the model it started from; None names `config.model`. Raises what `train` raises.
     """
-    shaping = VarsConfig(
-        config.lambda_v, config.lambda_f, config.form, config.cap, config.gated, config.grader, config.layers
-    )
-    credit = credit_of(config)
-    if config.rollouts < 2:
-        raise UsageError(f"rollouts is {config.rollouts}; an advantage compares answers, so give at least 2")
+    shaping, credit = shaping_of(config), credit_of(config)
 
     def make(vlm: Vlm, records: Sequence[Record]) -> AvarGRPOTrainer:
         if len({bool(record.images) for record in records}) > 1:

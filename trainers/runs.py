@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from vaslab.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class SftRun:
         save_steps: steps between states to go on from.
         keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
         log_steps: steps between lines of the log.
+        online: a hub id may be downloaded.
+
+    Raises:
+        UsageError: values that no training can have.
     """
 
     model: str
@@ -62,6 +71,12 @@ class SftRun:
     save_steps: int = 100
     keep: str | None = None
     log_steps: int = 10
+    online: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, {**_LEAST, "batch": 1, "warmup": 0}, ("epochs",), _WORDS)
+        if self.warmup >= 1:
+            raise UsageError(f"warmup is {self.warmup}; give a share of the steps, below 1")
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,10 @@ class GrpoRun:
         save_steps: steps between states to go on from.
         keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
         log_steps: steps between lines of the log.
+        online: a hub id may be downloaded.
+
+    Raises:
+        UsageError: values that no training can have.
     """
 
     model: str
@@ -150,6 +169,16 @@ class GrpoRun:
     save_steps: int = 50
     keep: str | None = None
     log_steps: int = 1
+    online: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"prompts": 1, "rollouts": 2, "iterations": 1, "max_new_tokens": 1, "kl": 0}
+        _check(self, {**_LEAST, **least}, ("epochs", "temperature"), _WORDS)
+        if self.save_steps % self.iterations:
+            raise UsageError(
+                f"save_steps is {self.save_steps} and iterations {self.iterations}: a state inside a generation could "
+                "not be gone on from; give a multiple"
+            )
 
 
 @dataclass(frozen=True)
@@ -173,6 +202,10 @@ class SynthesizeRun:
         max_tokens: longest reply.
         price_in: of a million prompt tokens, to show the cost.
         price_out: of a million tokens written.
+        online: a hub id may be downloaded.
+
+    Raises:
+        UsageError: values that no chain can be made with.
     """
 
     out: str
@@ -190,6 +223,11 @@ class SynthesizeRun:
     max_tokens: int = 4096
     price_in: float = 0.0
     price_out: float = 0.0
+    online: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"anchors": 0, "words": 1, "workers": 1, "temperature": 0, "max_tokens": 1}
+        _check(self, {**least, "price_in": 0, "price_out": 0}, (), {"grader": ("exact", "math")})
 
 
 @dataclass(frozen=True)
@@ -217,3 +255,34 @@ class StagesRun:
     workers: int = 1
     study: dict[str, object] | None = None
     stages: tuple[dict[str, object], ...] = ()
+
+
+_LEAST = {"lr": 0, "per_device": 1, "lora_rank": 0, "save_steps": 1, "log_steps": 1, "seed": 0}
+_WORDS = {
+    "schedule": ("cosine", "linear", "constant"),
+    "keep": (None, "all", "last"),
+    "dtype": ("auto", "float32", "float16", "bfloat16"),
+}
+"""What both trainings need of their numbers, and the words that they know."""
+
+
+def _check(
+    run: Any,
+    least: Mapping[str, int],
+    above_zero: Sequence[str],
+    words: Mapping[str, Sequence[str | None]],
+) -> None:
+    """Raise UsageError for the first field that is out of its range."""
+    for name, low in least.items():
+        if not low <= getattr(run, name) < math.inf:
+            raise UsageError(f"{name} is {getattr(run, name)}; give at least {low}")
+    for name in above_zero:
+        if not 0 < getattr(run, name) < math.inf:
+            raise UsageError(f"{name} is {getattr(run, name)}; give more than 0")
+    for name, known in words.items():
+        if getattr(run, name) not in known:
+            expected = ", ".join(word for word in known if word)
+            raise UsageError(f"{name} is {getattr(run, name)!r}; expected one of {expected}")
+    steps = getattr(run, "max_steps", -1)
+    if steps < 1 and steps != -1:
+        raise UsageError(f"max_steps is {steps}; give at least 1, or -1 to leave it to epochs")

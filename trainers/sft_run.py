@@ -11,7 +11,7 @@ from trl import SFTConfig
 from trainers.checkpoints import lora
 from trainers.data.collate import to_dataset
 from trainers.data.record import Record
-from trainers.losses import AgtoConfig
+from trainers.methods import agto_of
 from trainers.runs import SftRun
 from trainers.sft import AvarSFTTrainer
 from trainers.training import shared_arguments, train
@@ -23,7 +23,7 @@ def run_sft(config: SftRun, parent: dict[str, Any] | None = None) -> Path:
 
     `parent` is what the card says of the model it started from; None names `config.model`. Raises what `train` raises.
     """
-    agto = AgtoConfig(config.alpha, config.beta, config.layers, config.heads, config.queries, config.variant)
+    agto = agto_of(config)
 
     def make(vlm: Vlm, records: Sequence[Record]) -> AvarSFTTrainer:
         return AvarSFTTrainer(

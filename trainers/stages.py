@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from trainers.checkpoints import CARD
-from trainers.config import build, keep_to, plain
+from trainers.checkpoints import CARD, accumulation
+from trainers.config import build, held, keep_to, plain
 from trainers.data.glyph import glyph_records
 from trainers.data.record import write_records
+from trainers.methods import check_run
 from trainers.runs import GrpoRun, SftRun, StagesRun
 from trainers.stage_table import Measured, write_stage_table
 from vaslab.errors import UsageError, VaslabError
@@ -103,9 +104,25 @@ def read_stages(config: StagesRun) -> list[Stage]:
             raise UsageError(
                 f"stage {stage.name}: no stage {stage.parent!r} before it; expected one of {known}"
             )
-        stage.run("model", Path("data"), Path("out"), 0)
+        _check(stage, config)
         found[stage.name] = stage
     return list(found.values())
+
+
+def _check(stage: Stage, config: StagesRun) -> None:
+    """Raise UsageError, naming the stage, for a run that could not begin, or would train nothing."""
+    run = stage.run("model", Path("data"), Path("out"), 0)
+    try:
+        check_run(run, _count(stage, config))
+        rows = run.batch if isinstance(run, SftRun) else run.prompts * run.rollouts
+        accumulation(rows, run.per_device, processes=1)
+    except UsageError as error:
+        raise UsageError(f"stage {stage.name}: {error}") from error
+
+
+def _count(stage: Stage, config: StagesRun) -> int:
+    """How many records the stage trains on."""
+    return config.prompts if stage.kind == "rl" else config.records
 
 
 def run_stages(config: StagesRun) -> Path:
@@ -143,9 +160,9 @@ def _job(config: StagesRun, stage: Stage, seed: int) -> Job:
 
 def _prepare(config: StagesRun, job: Job) -> None:
     """Hold the job's folder to its config, and draw its records where they are not there."""
-    keep_to(Path(job.run.out), plain(job.run))
+    keep_to(Path(job.run.out), held(job.run))
     data = Path(job.run.data)
-    count = config.prompts if job.stage.kind == "rl" else config.records
+    count = _count(job.stage, config)
     keep_to(data, {"kind": job.stage.kind, "count": count, "seed": job.seed})
     if not (data / "records.jsonl").is_file():
         write_records(glyph_records(job.stage.kind, count, job.seed), data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 
 from trainers.checkpoints import accumulation, last_state, write_checkpoint
-from trainers.config import plain
+from trainers.config import held
 from trainers.data.readers import read_records
 from trainers.data.record import Record, digest
 from trainers.memory import note_memory
+from trainers.methods import check_run
 from trainers.runs import GrpoRun, SftRun
 from trainers.sft import freeze_vision
 from vaslab.errors import UsageError
@@ -24,7 +26,6 @@ from vaslab.models import Vlm, load_model
 _MLLAMA = re.compile(r"llama-3\.2-\d+b-vision", re.IGNORECASE)
 _KEPT = {None: 2, "last": 2, "all": None}
 """States that stay on disk: the last two, for the newest may be half written."""
-_SCHEDULES = ("cosine", "linear", "constant")
 
 
 def train(
@@ -48,8 +49,11 @@ def train(
     """
     refuse_model(config.model)
     out = Path(config.out)
-    records = read_records(Path(config.data)).require(needs)
-    vlm = load_model(config.model, dtype=config.dtype)
+    # one process decodes the pictures for all
+    first = int(os.environ.get("RANK", "0")) == 0
+    records = read_records(Path(config.data), pictures=first).require(needs)
+    check_run(config, len(records))
+    vlm = load_model(config.model, dtype=config.dtype, offline=not config.online)
     if config.freeze_vision:
         freeze_vision(vlm.model)
     trainer = make(vlm, records)
@@ -59,7 +63,7 @@ def train(
         "method": method,
         "parent": parent or {"name": config.model, "revision": vlm.revision},
         "data": {"source": config.data, "digest": digest(records), "records": len(records)},
-        "config": plain(config),
+        "config": held(config),
     }
     return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
 
@@ -88,15 +92,10 @@ def refuse_model(name: str) -> None:
 def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
     """What TRL's configs of both methods are told; `batch` is the rows of one optimiser step, over all devices.
 
-    Raises UsageError for a batch that cannot be split so, and for a schedule or `keep` that is not known.
+    Raises UsageError for a batch that cannot be split so.
     """
     from accelerate import PartialState
 
-    if config.keep not in _KEPT or config.schedule not in _SCHEDULES:
-        raise UsageError(
-            f"keep is {config.keep!r} and schedule {config.schedule!r}; expected all or last, and one of "
-            f"{', '.join(_SCHEDULES)}"
-        )
     gpu = torch.cuda.is_available()
     # without `cpu`, processes that share no GPU count as one each, and the batch would be a multiple of what was asked
     processes = PartialState(cpu=not gpu).num_processes

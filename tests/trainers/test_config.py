@@ -58,12 +58,12 @@ def test_files_that_hold_no_fields(tmp_path):
 
 
 def test_flags_win_over_the_file(tmp_path, capfd):
-    (tmp_path / "run.yaml").write_text("model: gone/folder/here\ndata: d\nalpha: 0.3\nlayers: [1]\n")
+    (tmp_path / "run.yaml").write_text("model: gone/here\ndata: d\nalpha: 0.3\nlayers: [1]\n")
     words = ["sft", "--config", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "out"), "--alpha", "0.4"]
     assert run(app, [*words, "--layers", "2", "--layers", "0"], "avar") == 3
     assert "no records at d" in capfd.readouterr().err
     asked = json.loads((tmp_path / "out" / "asked.json").read_text())
-    assert (asked["model"], asked["alpha"], asked["layers"]) == ("gone/folder/here", 0.4, [2, 0])
+    assert (asked["model"], asked["alpha"], asked["layers"]) == ("gone/here", 0.4, [2, 0])
 
 
 def test_a_required_flag_is_asked_for(capfd):

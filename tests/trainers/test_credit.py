@@ -8,11 +8,11 @@ from tests.trainers.chats import ASKED, RECORDS
 from tests.trainers.eager import eager_maps
 from tests.trainers.test_grpo import arguments
 from trainers.atrl import AtrlConfig, atrl_weights
-from trainers.credit import credit_of
 from trainers.data.collate import to_prompts
 from trainers.data.record import Record, write_records
 from trainers.grpo import AvarGRPOTrainer, _prompt
 from trainers.grpo_run import run_grpo
+from trainers.methods import credit_of
 from trainers.rewards import VarsConfig
 from trainers.runs import GrpoRun
 from trainers.vppo import VppoConfig, exact_kl, mean_perception, sampled_kl, vppo_weights
@@ -243,4 +243,6 @@ def test_pictures_in_some_prompts_alone_are_refused_before_trl_trips(processor, 
     processor.save_pretrained(tmp_path / "model")
     write_records([ASKED[0], TEXT_ONLY], tmp_path / "data")
     with pytest.raises(UsageError, match="prompts with pictures and without"):
-        run_grpo(GrpoRun(*(str(tmp_path / each) for each in ("model", "data", "out")), grader="exact"))
+        run_grpo(
+            GrpoRun(*(str(tmp_path / each) for each in ("model", "data", "out")), prompts=2, grader="exact")
+        )

@@ -29,7 +29,7 @@ from vaslab.errors import UsageError, VaslabError
 from vaslab.models import load_model
 
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
-RL = {"name": "rl", "method": "grpo", "kind": "rl", "parent": "cold"}
+RL = {"name": "rl", "method": "grpo", "kind": "rl", "parent": "cold", "prompts": 2}
 STUDY = {"data": [{"name": "glyph", "limit": 3, "max_new_tokens": 4}]}
 SHORT_COLD = {
     **COLD,

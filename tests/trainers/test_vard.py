@@ -2,7 +2,9 @@
 
 import base64
 import json
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -16,6 +18,7 @@ from trainers.data.record import Record, write_records
 from trainers.vard.endpoint import KEY, Endpoint
 from trainers.vard.local import LocalModel
 from trainers.vard.synthesis import ANCHOR, Limits, Rejected, run_synthesis, synthesise
+from vaslab.benchmarks import math_equality
 from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.cli.exits import run
 from vaslab.errors import UsageError, VaslabError
@@ -90,6 +93,41 @@ def test_chains_that_are_wrong_or_poor_are_rejected_with_a_reason(serve, replies
     made = synthesise(ASKED, serve(*map(reply, replies)), Limits(words=20))
     assert isinstance(made, Rejected)
     assert made.reason.startswith(reason)
+
+
+def test_the_records_words_replace_the_answer_whatever_stands_around_it(serve):
+    """Only what the last tag holds: a fraction with spaces, a tag that the reasoning talks about."""
+    spaced = ANCHORED.replace("<answer>0.5</answer>", "\n<answer>\n 0.5 </answer>\n")
+    record = synthesise(ASKED, serve(*map(reply, ("d", CHAIN, spaced))), Limits())
+    assert record.response == spaced.strip().replace("<answer>\n 0.5 </answer>", "<answer>1/2</answer>")
+
+
+def test_a_chain_that_no_record_can_hold_is_rejected_and_others_go_on(serve, tmp_path):
+    other = Record("q2", (("user", "<image>Another?"),), (png(),), "rl", "3")
+    marked = ANCHORED.replace("Half. ", "In <image> a half. ")
+    good = ANCHORED.replace("0.5", "3")
+    endpoint = serve(*map(reply, ("d", CHAIN, marked, CHAIN.replace("0.5", "3"), good)))
+    path, rejected = run_synthesis([ASKED, other], endpoint, Limits(), tmp_path, 1)
+    assert [each.id for each in read_records(path).require("response")] == ["q2"]
+    assert [(each.id, each.reason) for each in rejected] == [
+        ("q1", "no record: <image> stands in a assistant turn; pictures belong to user turns")
+    ]
+
+
+def test_an_answer_that_cannot_be_worked_out_ends_neither_the_run_nor_its_silence(
+    tmp_path, serve, capfd, monkeypatch
+):
+    """Graded in the pool's threads, where math-verify's own alarms cannot ring."""
+    monkeypatch.setattr(math_equality, "SECONDS", 1)
+    tower = CHAIN.replace("0.5", "9^{9^{9^{9}}}")
+    began = time.monotonic()
+    endpoint = serve(reply("d"), reply(tower), reply(CHAIN), reply(ANCHORED))
+    twin = replace(ASKED, id="q2", messages=(("user", "<image>Another?"),))
+    path, rejected = run_synthesis([ASKED, twin], endpoint, Limits(), tmp_path, 1)
+    assert time.monotonic() - began < 60
+    assert [each.reason for each in rejected] == ["reflect: answers '9^{9^{9^{9}}}', not '1/2'"]
+    assert [each.id for each in read_records(path).require("response")] == ["q2"]
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

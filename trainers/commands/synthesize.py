@@ -56,4 +56,6 @@ def _model(config: SynthesizeRun, cache: Path) -> AbstractContextManager[Any]:
     from trainers.vard.local import LocalModel
 
     quiet_libraries()
-    return nullcontext(LocalModel(config.model, cache, config.temperature, config.max_tokens))
+    return nullcontext(
+        LocalModel(config.model, cache, config.temperature, config.max_tokens, online=config.online)
+    )

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from trainers.config import keep_to, plain
+from trainers.config import held, keep_to
 from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
@@ -71,7 +71,7 @@ def in_folder(config: Any, train: Callable[[Any], Path]) -> int:
         # the log is for people; stdout carries the path alone
         with redirect_stdout(sys.stderr):
             if int(os.environ.get("RANK", "0")) == 0:
-                keep_to(Path(config.out), plain(config))
+                keep_to(Path(config.out), held(config))
             checkpoint = train(config)
     except KeyboardInterrupt:
         return fail(f"interrupted; the same command goes on from the last state in {config.out}", INTERRUPTED)

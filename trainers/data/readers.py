@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.data.record import PLACE, Record, RecordError, Source
+from trainers.data.pictures import Source, unreadable
+from trainers.data.record import PLACE, Record, RecordError
 from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 
 _ROLES = {
@@ -66,8 +67,11 @@ def _lacks(record: Record, needs: str) -> str:
     return ""
 
 
-def read_records(path: Path) -> Reading:
+def read_records(path: Path, *, pictures: bool = True) -> Reading:
     """Read a file of records, or the records.jsonl of a folder; the format is told by suffix and columns.
+
+    `pictures` decodes every distinct picture once, on all cores, so that one that is damaged, or that no model can be
+    shown, is found here.
 
     Raises:
         MissingError: no such file.
@@ -82,17 +86,27 @@ def read_records(path: Path) -> Reading:
     if path.suffix not in _ROWS:
         raise UsageError(f"{path} is of no format that is read; expected {', '.join(_ROWS)}")
     layout = _layout(path)
-    records: list[Record] = []
-    problems: list[str] = []
+    read: dict[str, Record | VaslabError] = {}
     for number, row in enumerate(_ROWS[path.suffix](path), start=1):
         name = f"row {number}"
         try:
             if isinstance(row, VaslabError):
                 raise row
-            records.append(_record(row, name, path.parent, layout))
+            read[name] = _record(row, name, path.parent, layout)
         except VaslabError as error:
-            problems.append(f"{name}: {error}")
-    return Reading(path, tuple(records), tuple(problems))
+            read[name] = error
+    records = {name: each for name, each in read.items() if isinstance(each, Record)}
+    broken = unreadable(source for each in records.values() for source in each.images) if pictures else {}
+    reasons = {name: str(each) for name, each in read.items() if not isinstance(each, Record)}
+    for name, record in records.items():
+        found = [broken[source] for source in record.images if source in broken]
+        if found:
+            reasons[name] = found[0]
+    return Reading(
+        path,
+        tuple(record for name, record in records.items() if name not in reasons),
+        tuple(f"{name}: {reasons[name]}" for name in read if name in reasons),
+    )
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,19 @@ def _layout(path: Path) -> _Layout:
         entries = json.loads(info.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{info} is no JSON ({one_line(error)}); correct it or take it away") from error
+    if not isinstance(entries, dict):
+        raise RecordError(
+            f"{info} holds a {type(entries).__name__}; expected an object, a data set a key: correct it or take it away"
+        )
     entry = next(
         (each for each in entries.values() if isinstance(each, dict) and each.get("file_name") == path.name),
         {},
     )
     columns, tags = entry.get("columns", {}), entry.get("tags", {})
+    if not isinstance(columns, dict) or not isinstance(tags, dict):
+        raise RecordError(
+            f"{info}: columns and tags of {path.name} are no objects; correct it or take it away"
+        )
     plain = _Layout()
     own = {tags[f"{role}_tag"]: role for role in ("system", "user", "assistant") if f"{role}_tag" in tags}
     return _Layout(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from trainers.data.pictures import Source
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.errors import UsageError, VaslabError
 from vaslab.prompts.images import open_image
@@ -22,9 +23,6 @@ PLACE = "<image>"
 
 KINDS = ("text-cold-start", "multimodal-cold-start", "vard", "rl")
 """Text-only and multimodal cold start, visual-anchored reflection, prompts for reinforcement learning."""
-
-Source: TypeAlias = Path | bytes
-"""A picture: a file, or the contents of one."""
 
 
 class RecordError(VaslabError):
@@ -81,7 +79,7 @@ class Record:
 
     def prompt(self) -> Prompt:
         """Read the pictures and build the chat. Raises what `open_image` raises of a picture."""
-        return chat(self.messages, [open_picture(source) for source in self.images])
+        return chat(self.messages, [open_image(source) for source in self.images])
 
     def blocks(self) -> list[dict[str, Any]]:
         """The turns as transformers and TRL take them: `content` is a list of {"type": ...} blocks."""
@@ -112,16 +110,6 @@ def _pieces(text: str) -> list[str | None]:
     for number, part in enumerate(text.split(PLACE)):
         found += [None] * (number > 0) + [part] * bool(part)
     return found
-
-
-def open_picture(source: Source) -> Image.Image:
-    """Read a picture of a record as upright RGB. Raises ImageError or MissingError, as `open_image` does."""
-    if isinstance(source, Path):
-        return open_image(source)
-    try:
-        return open_image(Image.open(BytesIO(source)))
-    except UnidentifiedImageError as error:
-        raise RecordError("the bytes of a picture are no picture that Pillow can read") from error
 
 
 def digest(records: Iterable[Record]) -> str:

@@ -30,12 +30,22 @@ class LocalModel:
         cache: folder of replies.
         temperature: of the replies; 0 takes the most likely token at every step.
         max_tokens: longest reply.
+        online: a hub id may be downloaded.
 
     Raises what `load_model` raises.
     """
 
-    def __init__(self, model: str, cache: Path, temperature: float = 0.7, max_tokens: int = 4096) -> None:
-        self.vlm = load_model(model, device_map="auto" if torch.cuda.is_available() else None)
+    def __init__(
+        self,
+        model: str,
+        cache: Path,
+        temperature: float = 0.7,
+        max_tokens: int = 4096,
+        *,
+        online: bool = False,
+    ) -> None:
+        devices = "auto" if torch.cuda.is_available() else None
+        self.vlm = load_model(model, device_map=devices, offline=not online)
         self.cache = AnswerCache(cache, f"{model} {self.vlm.revision}")
         self.settings: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         self.usage = Usage()

@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 
 from PIL.Image import Image
 
-from trainers.data.record import PLACE, Record, write_records
+from trainers.data.record import PLACE, Record, RecordError, write_records
 from trainers.rewards import accuracy_reward, format_reward
-from vaslab.benchmarks.answer_tag import tagged_answer
+from vaslab.benchmarks.answer_tag import CLOSE, OPEN, tagged_answer
 from vaslab.benchmarks.chat import PromptRefusedError
 from vaslab.errors import UsageError
 
@@ -62,12 +62,15 @@ class Limits:
 def synthesise(record: Record, model: Model, limits: Limits) -> Record | Rejected:
     """Make one VARD record of a prompt with its answer.
 
-    A question that the model does not answer is rejected. Raises what else the model's `ask` raises.
+    A question that the model does not answer is rejected, and a chain that no record can hold. Raises what else the
+    model's `ask` raises.
     """
     try:
         return _chained(record, model, limits)
     except PromptRefusedError as error:
         return Rejected(record.id, f"no reply: {error}")
+    except RecordError as error:
+        return Rejected(record.id, f"no record: {error}")
 
 
 def _chained(record: Record, model: Model, limits: Limits) -> Record | Rejected:
@@ -83,12 +86,14 @@ def _chained(record: Record, model: Model, limits: Limits) -> Record | Rejected:
     reason = _wrong(anchored, record, limits) or _poor(anchored, limits)
     if reason:
         return Rejected(record.id, f"anchor: {reason}")
-    # the record's own words for the answer, which the chain may have written in another form
-    told = tagged_answer(anchored)
-    response = anchored.replace(f"<answer>{told}</answer>", f"<answer>{record.answer}</answer>")
-    return Record(
-        record.id, (*record.messages, ("assistant", response)), record.images, "vard", record.answer
-    )
+    messages = (*record.messages, ("assistant", _in_the_records_words(anchored, record.answer or "")))
+    return Record(record.id, messages, record.images, "vard", record.answer)
+
+
+def _in_the_records_words(response: str, answer: str) -> str:
+    """Write the record's answer in the place of the tagged one, which may have another form or spaces around it."""
+    before, _, after = response.rpartition(CLOSE)
+    return f"{before.rpartition(OPEN)[0]}{OPEN}{answer}{CLOSE}{after}"
 
 
 def _prompt(name: str, **given: str) -> str:
