@@ -42,7 +42,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if rise is None and fall is None:
         share = _share(changed, int(known.sum()))
         return f"{second} differs from {first} in {vas} of {share}, but in no layer as a whole"
-    parts = []
+    parts: list[str] = []
     for way, run in (("raises", rise), ("lowers", fall)):
         if run is not None:
             others = sum((other[2] > 1) == (run[2] > 1) for other in runs) > 1
