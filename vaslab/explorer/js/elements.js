@@ -30,7 +30,8 @@ export function keepFocus(node, redraw) {
   redraw();
   if (at < 0 || (root.activeElement === now && now.isConnected)) return;
   const after = all(),
-    to = after.find((e) => name(e) === wanted) || after[Math.min(at, after.length - 1)];
+    same = after.filter((e) => name(e) === wanted),
+    to = same.includes(after[at]) ? after[at] : same[0] || after[Math.min(at, after.length - 1)];
   if (to) to.focus();
 }
 /** A labelled control: the label is its name for a screen reader too. */
