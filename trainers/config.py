@@ -88,23 +88,26 @@ def held(config: Any) -> dict[str, Any]:
 
 
 def keep_to(out: Path, config: Mapping[str, Any]) -> None:
-    """Write what was asked of a folder, or raise UsageError where it holds a run of another config."""
+    """Write what was asked of a folder, or raise UsageError where it holds a run of another config.
+
+    A folder in which nothing has begun, because what was asked before was refused, takes the new config.
+    """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; choose another --out")
     path = out / ASKED
-    if path.is_file():
-        held = json.loads(path.read_text(encoding="utf-8"))
+    if path.is_file() and any(each != path for each in out.iterdir()):
+        there = json.loads(path.read_text(encoding="utf-8"))
         differing = [
-            f"{name} is {held.get(name)} there and {value} here"
+            f"{name} is {there.get(name)} there and {value} here"
             for name, value in config.items()
-            if held.get(name) != value
+            if there.get(name) != value
         ]
         if differing:
             raise UsageError(
                 f"{out} holds a run of another config: {'; '.join(differing)}; choose another --out"
             )
         return
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(each != path for each in out.iterdir()):
         raise UsageError(f"{out} holds other files; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

@@ -17,7 +17,9 @@ def test_avar_explains_itself(capfd):
 
 def test_a_training_folder_keeps_to_its_config(tmp_path):
     out = tmp_path / "base"
+    keep_to(out, {"steps": 3})  # refused later: nothing has begun in the folder
     keep_to(out, {"steps": 4})
+    (out / "state").mkdir()
     keep_to(out, {"steps": 4})
     assert json.loads((out / "asked.json").read_text()) == {"steps": 4}
     with pytest.raises(UsageError, match="steps is 4 there and 5 here"):

@@ -21,8 +21,13 @@ from vaslab.errors import UsageError, VaslabError
 from vaslab.organism.build import build_model
 
 GIVEN = {"model": "m", "data": "d", "out": "o"}
+
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
 RL = {"name": "rl", "method": "grpo", "kind": "rl", "prompts": 2}
+
+
+def fail_with(words):
+    raise VaslabError(words)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +88,14 @@ def test_fewer_prompts_than_a_step_takes_are_refused_before_a_model_is_read(tmp_
     write_records(ASKED, tmp_path / "asked")
     given = {"model": "organism:base", "data": tmp_path / "asked", "out": tmp_path / "out"}
     assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=3, per_device=2), "avar") == 2
+    # the fix goes into the same folder, in which nothing has begun
+    monkeypatch.setattr("trainers.training.load_model", lambda *_, **__: fail_with("as far as the model"))
+    said = capfd.readouterr().err
+    assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=2), "avar") == 1
+    assert "as far as the model" in capfd.readouterr().err
     assert (
         "prompts is 3 and there are 2 records: not one batch would be full, and nothing trained; set prompts to 2"
-    ) in capfd.readouterr().err
+    ) in said
 
 
 @pytest.mark.tiny
