@@ -72,8 +72,8 @@ LONG_RUN = {"items": 3, "layers": 6, "heads": 8, "checkpoints": 100}
     ("name", "size"),
     [
         *((name, BIG) for name in ("heads", "lazy", "compare", "decomposition", "training", "localisation")),
-        *((name, BIG) for name in ("tokens", "items")),
-        *((name, LONG_RUN) for name in ("lazy", "training")),
+        *((name, BIG) for name in ("tokens", "items", "correlation")),
+        *((name, LONG_RUN) for name in ("lazy", "training", "forgetting")),
     ],
 )
 def test_a_large_page_is_small_or_says_what_it_left_out(name, size):

@@ -57,6 +57,26 @@ def test_the_title_is_what_the_answers_do(told: dict, expected: str) -> None:
     assert expected in title(fig)
 
 
+def test_of_many_checkpoints_the_median_and_the_outermost_slopes_are_drawn() -> None:
+    ends = 0.6 - 0.02 * np.arange(13)
+    flat = {f"run-{i}": [np.linspace(0.6, end, len(TEXTS))] * 3 for i, end in enumerate(ends)}
+    fig = forgetting_figure(forgetting_table({name: answers(each) for name, each in flat.items()}))
+    lines = [t for t in fig.data if t.mode == "lines+markers"]
+    assert [t.customdata[0].split("<br>")[0] for t in lines] == ["<b>run-0</b>", "<b>run-12</b>"]
+    (median,) = (t for t in fig.data if t.name == "median")
+    # the seventh of thirteen, a gap where thinking ends
+    drawn = np.array(median.y, dtype=float)
+    assert drawn[0] == pytest.approx(60, abs=1)
+    assert drawn[-1] == pytest.approx(100 * ends[6], abs=1)
+    assert np.isnan(drawn).sum() == 1
+    assert "More than 12 checkpoints" in " ".join(str(a.text) for a in fig.layout.annotations).replace(
+        "<br>", " "
+    )
+    few = dict(list(flat.items())[:12])
+    fig = forgetting_figure(forgetting_table({name: answers(each) for name, each in few.items()}))
+    assert len([t for t in fig.data if t.mode == "lines+markers"]) == 12
+
+
 def test_pictures_widen_the_interval() -> None:
     rng = np.random.default_rng(4)
     slopes = np.repeat(rng.normal(-0.2, 0.08, 6), 4)

@@ -6,7 +6,15 @@ import plotly.graph_objects as go
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.correlation_words import foot_of, interval_words, strongest, subtitle_of, title_of
+from vaslab.plots.correlation_words import (
+    MANY,
+    foot_of,
+    head_words,
+    interval_words,
+    strongest,
+    subtitle_of,
+    title_of,
+)
 from vaslab.plots.head_map import HeadMap, draw_head_map, places_of
 from vaslab.plots.head_marks import Cells
 from vaslab.plots.strips import draw_r_bar
@@ -46,7 +54,8 @@ def correlation(
     cells.top = canvas.body_at + STRIP + GAP
     canvas.close(STRIP + GAP + cells.height + BELOW + BARS + 34)
     _layers(canvas, table.attrs["layers"], cells)
-    hover = np.array([interval_words(row) for row in table.to_dict("records")], dtype=object).reshape(shape)
+    told = interval_words if len(table) <= MANY else head_words
+    hover = np.array([told(row) for row in table.to_dict("records")], dtype=object).reshape(shape)
     rows = strongest(table)
     on = draw_head_map(
         canvas,

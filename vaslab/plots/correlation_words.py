@@ -10,6 +10,8 @@ from vaslab.plots.text import coefficient, counted, dotted, p_text, unbroken, va
 
 NAMED = 4
 """Heads that a sentence names."""
+MANY = 1000
+"""Heads beyond which hover boxes tell r alone."""
 
 
 def strongest(table: pd.DataFrame, found: bool = True) -> pd.DataFrame:
@@ -112,7 +114,10 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     ]
     over = "pictures" if table.attrs["clustered"] else "items"
     if table["items_low"].notna().any():
-        sentences.append(f"Hover and table also hold what other {over} would make of r (jackknife t).")
+        where = "Hover and table also hold" if len(table) <= MANY else "The table also holds"
+        sentences.append(f"{where} what other {over} would make of r (jackknife t).")
+    if len(table) > MANY:
+        sentences.append(f"More than {MANY:,} heads: all but r stands in the table, not on hover.")
     if table.attrs["unequal"]:
         sentences.append(f"Checkpoints stand on {table.attrs['unequal']}.")
     fewer = fewer_words(table)

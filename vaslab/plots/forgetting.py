@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.forgetting_words import foot_of, subtitle_of, title_of
+from vaslab.plots.forgetting_words import MANY, foot_of, subtitle_of, title_of
 from vaslab.plots.run_key import draw_key, key_height
-from vaslab.plots.strips import band
+from vaslab.plots.strips import band, draw_spread
 from vaslab.plots.text import escape
 
 LEFT, WIDTH, HEIGHT, HEAD = 76, 800, 320, 30
@@ -28,6 +28,8 @@ def forgetting_figure(
 ) -> go.Figure:
     """Share of attention on the image, place by place through thinking and answer, one line a checkpoint.
 
+    Of many checkpoints, median and range, and the lines of the outermost slopes.
+
     Args:
         table: result of `forgetting_table`.
         theme: "light" or "dark". data, decoding, run: words for subtitle and foot.
@@ -40,7 +42,7 @@ def forgetting_figure(
     """
     look = themes.named(theme)
     words = {"data": data, "decoding": decoding, "run": run}
-    names = list(dict.fromkeys(table["checkpoint"].astype(str)))
+    names = _shown(table)
     styles = themes.run_styles(names, look)
     width = LEFT + WIDTH + EDGE + 8
     canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))
@@ -49,7 +51,8 @@ def forgetting_figure(
     canvas.close(key + HEAD + HEIGHT + 54)
     draw_key(canvas, 2, styles)
     places, ends = _places(table)
-    most = 100 * float(np.nanmax(table[["share", "share_high"]].to_numpy(dtype=float)))
+    lines = table[table["checkpoint"].isin(names)]
+    most = 100 * float(max(table["share"].max(), lines[["share", "share_high"]].max().max()))
     span = (min(places.values()) - 0.5, max(places.values()) + 0.5)
     on = canvas.axes(
         1,
@@ -67,6 +70,8 @@ def forgetting_figure(
             "fixedrange": True,
         },
     )
+    if table["checkpoint"].nunique() > len(names):
+        _every(canvas, table, places, on)
     for name in names:
         own = table[(table["checkpoint"] == name) & table["part"].isin({part for part, _ in places})]
         _line(
@@ -82,6 +87,34 @@ def forgetting_figure(
         f"attention on the {table.attrs['role']}", 24, top + HEIGHT / 2, textangle=-90, xanchor="center"
     )
     return canvas.figure
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    """The checkpoints that get a line of their own."""
+    names = list(dict.fromkeys(table["checkpoint"].astype(str)))
+    if len(names) <= MANY:
+        return names
+    slopes = table.attrs["changes"].dropna(subset="change").sort_values("change", kind="stable")
+    chosen = set(slopes["checkpoint"].iloc[[0, -1]]) if len(slopes) else set()
+    return [name for name in names if name in chosen]
+
+
+def _every(
+    canvas: Canvas, table: pd.DataFrame, places: dict[tuple[str, float], float], on: dict[str, str]
+) -> None:
+    """What all checkpoints do, with a gap where thinking ends."""
+    wide = table.pivot(index="checkpoint", columns=["part", "within"], values="share")
+    held = [place for place in places if wide[place].notna().any()]
+    x = np.array([places[place] for place in held])
+    turn = [at for at in range(1, len(held)) if held[at][0] != held[at - 1][0]]
+    shares = 100 * wide[held].to_numpy(dtype=float)
+    draw_spread(
+        canvas.figure,
+        np.insert(x, turn, [(x[at - 1] + x[at]) / 2 for at in turn]),
+        np.insert(shares, turn, np.nan, axis=1),
+        canvas.theme,
+        on,
+    )
 
 
 def _places(table: pd.DataFrame) -> tuple[dict[tuple[str, float], float], tuple[list[float], list[str]]]:

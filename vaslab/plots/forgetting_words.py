@@ -7,6 +7,10 @@ import pandas as pd
 
 from vaslab.plots.text import dotted, shortened, spelled, unbroken
 
+MANY = 12
+"""Checkpoints beyond which lines are not told apart: a median and bands stand for them, and two lines for those of the
+lowest and the highest slope."""
+
 
 def title_of(table: pd.DataFrame) -> str:
     """The finding: in how many checkpoints attention clearly falls or rises along the answer; of one, how far."""
@@ -72,5 +76,10 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     ]
     if not changes["n_turns"].any():
         sentences.append("No answer holds </think>: all of each is taken as the answer.")
+    if len(changes) > MANY:
+        sentences.append(
+            f"More than {MANY} checkpoints: thin line their median, grey bands the middle half and all of them; lines "
+            "of their own for those of the lowest and the highest slope; all in the table."
+        )
     sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
     return " ".join(sentences)

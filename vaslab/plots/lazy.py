@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.lazy_numbers import ROLES, finding, lazy_table
-from vaslab.plots.strips import band
+from vaslab.plots.strips import band, draw_spread
 from vaslab.plots.text import (
     axis_ticks,
     counted,
@@ -215,7 +215,8 @@ def _panel(
     drawn_x = np.insert(x, jumps, (x[jumps - 1] + x[jumps]) / 2)
     several = len(styles) > 1
     if rows["run"].nunique() > len(styles):
-        _all_runs(figure, drawn_x, jumps, rows, look, on)
+        shares = rows.pivot(index="run", columns="layer", values="share").to_numpy(dtype=float) * 100
+        draw_spread(figure, drawn_x, np.insert(shares, jumps, np.nan, axis=1), look, on)
     # the base last, so that its dots lie on a line that coincides with it
     order = [name for name in styles if name != reference] + [reference]
     for name, style in styles.items():
@@ -263,52 +264,6 @@ def _panel(
                 cliponaxis=False,
                 **on,
             )
-
-
-def _all_runs(
-    figure: go.Figure,
-    x: NDArray[np.float64],
-    jumps: NDArray[np.int64],
-    rows: pd.DataFrame,
-    look: themes.Theme,
-    on: dict[str, str],
-) -> None:
-    """Median, middle half and range over all checkpoints, layer by layer."""
-    shares = rows.pivot(index="run", columns="layer", values="share").to_numpy(dtype=float) * 100
-    low, first, middle, third, high = (
-        np.insert(each, jumps, np.nan) for each in quantiles(shares, (0.0, 0.25, 0.5, 0.75, 1.0))
-    )
-    for lower, upper, alpha in ((low, high, 0.10), (first, third, 0.16)):
-        around_x, around_y = band(x, lower, upper)
-        figure.add_scatter(
-            x=around_x,
-            y=around_y,
-            fill="toself",
-            fillcolor=themes.faded(look.text, alpha),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            **on,
-        )
-    figure.add_scatter(
-        x=x,
-        y=middle,
-        name="median",
-        mode="lines",
-        line={"color": look.text, "width": 1.6},
-        customdata=np.stack([first, third, low, high], axis=-1),
-        hovertemplate="%{y:.1f}%, half of them %{customdata[0]:.1f} – %{customdata[1]:.1f}, all %{customdata[2]:.1f} – "
-        "%{customdata[3]:.1f}",
-        **on,
-    )
-
-
-def quantiles(values: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.float64]:
-    """Quantiles of each column, of what is there; NaN for an empty one."""
-    out = np.full((len(at), values.shape[1]), np.nan)
-    there = np.isfinite(values).any(0)
-    out[:, there] = np.nanquantile(values[:, there], at, axis=0)
-    return out
 
 
 def _jumps(layers: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
@@ -37,6 +38,47 @@ def band(x: Floats, low: Floats, high: Floats) -> tuple[list[float | None], list
             at_x += [*x[run], *x[run][::-1], None]
             at_y += [*high[run], *low[run][::-1], None]
     return at_x[:-1], at_y[:-1]
+
+
+def draw_spread(figure: go.Figure, x: Floats, shares: Floats, look: themes.Theme, on: dict[str, str]) -> None:
+    """Median, middle half and range over checkpoints, place by place, in their stead.
+
+    Args:
+        figure: drawn on. x: (place). shares: (checkpoint, place), in %; a place without any is a gap.
+        look: theme. on: keywords that put a trace on its axes.
+    """
+    low, first, middle, third, high = _quantiles(shares, (0.0, 0.25, 0.5, 0.75, 1.0))
+    for lower, upper, alpha in ((low, high, 0.10), (first, third, 0.16)):
+        around_x, around_y = band(x, lower, upper)
+        figure.add_scatter(
+            x=around_x,
+            y=around_y,
+            fill="toself",
+            fillcolor=themes.faded(look.text, alpha),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            **on,
+        )
+    figure.add_scatter(
+        x=x,
+        y=middle,
+        name="median",
+        mode="lines",
+        line={"color": look.text, "width": 1.6},
+        customdata=np.stack([first, third, low, high], axis=-1),
+        hovertemplate="%{y:.1f}%, half of them %{customdata[0]:.1f} – %{customdata[1]:.1f}, all %{customdata[2]:.1f} – "
+        "%{customdata[3]:.1f}",
+        **on,
+    )
+
+
+def _quantiles(values: Floats, at: tuple[float, ...]) -> Floats:
+    """Quantiles of each column, of what is there; NaN for an empty one."""
+    out = np.full((len(at), values.shape[1]), np.nan)
+    there = np.isfinite(values).any(0)
+    out[:, there] = np.nanquantile(values[:, there], at, axis=0)
+    return out
 
 
 def draw_medians(
