@@ -46,6 +46,18 @@ def test_two_runs_side_by_side(vaslab, four, tmp_path):
     assert {path.name for path in out.glob("*.csv")} == {"compare.csv", "decomposition.csv"}
 
 
+def test_one_item_has_changes_and_no_test(tiny, vaslab, tmp_path):
+    runs = [tmp_path / name for name in ("one", "two")]
+    for place in runs:
+        words = ["-m", tiny, "-d", "glyph", "-n", "1", "-o", place, "--max-new-tokens", "3"]
+        assert vaslab("measure", *words)[0] == 0
+    of_revision(runs[1], "sha256:other")
+    code, _, err = vaslab("compare", *runs, "--format", "html")
+    assert code == 0
+    assert err.count("(too few items)") == 5
+    assert "nan" not in err
+
+
 def test_runs_that_do_not_align_are_refused_before_anything_is_written(vaslab, four, tmp_path, tiny):
     other = tmp_path / "other"
     assert (

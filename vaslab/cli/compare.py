@@ -77,7 +77,7 @@ def paired_rows(
         levels = [_quotient(side) for side in (means[half:], means[:half])]
         shown = [_percent(level) if percent else _level(level) for level in levels]
         change = bound_words(float(found.estimate), low) + _times(found)
-        rows.append((label, *shown, change, f"{float(found.p):.2g}"))
+        rows.append((label, *shown, change, _p(float(found.p))))
 
     for form in ("mean_of_ratios", "ratio_of_means"):
         first, second = (float(floored(capture, queries, form, sink)) for capture in both)
@@ -123,8 +123,12 @@ def _accuracy_cells(
     if not (one.graded and two.graded):
         return ("-", "-", "not graded", "-")
     found = paired(one.right, two.right, pictures)
-    change = (
-        f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f} to {100 * found.high:+.1f}]; "
-        f"{found.fixed} fixed, {found.broken} broken"
-    )
-    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, f"{found.p_score:.2g}")
+    tested = math.isfinite(found.low)
+    between = f"[{100 * found.low:+.1f} to {100 * found.high:+.1f}]" if tested else "(too few items)"
+    change = f"{100 * found.difference:+.1f} points {between}; {found.fixed} fixed, {found.broken} broken"
+    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, _p(found.p_score))
+
+
+def _p(p: float) -> str:
+    """Two figures; a dash where too few items make a test."""
+    return "-" if math.isnan(p) else f"{p:.2g}"

@@ -77,7 +77,10 @@ def foot_of(
     found = table.attrs["paired"]
     if found is not None:
         test = "score test" if found.n_clusters == found.n else "score test over pictures"
-        sentences.append(f"p of fixed against broken {p_text(found.p_score)} ({test}).")
+        p = f"p of fixed against broken {p_text(found.p_score)} ({test})."
+        sentences.append(
+            p if np.isfinite(found.p_score) else "One picture: fixed against broken is not tested."
+        )
         medians = [
             f"{name} ×{number(float(part.median()))}"
             for name in ("fixed", "broken")
