@@ -10,6 +10,7 @@ that have a picture. Source: arXiv 2603.03825.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,8 +55,8 @@ class AgtoConfig:
     variant: str = "paper"
 
     def __post_init__(self) -> None:
-        if self.alpha < 0 or self.beta < 0:
-            raise UsageError(f"alpha is {self.alpha} and beta {self.beta}; expected at least 0")
+        if not all(math.isfinite(weight) and weight >= 0 for weight in (self.alpha, self.beta)):
+            raise UsageError(f"alpha is {self.alpha} and beta {self.beta}; expected numbers of at least 0")
         if self.queries not in QUERIES:
             raise UsageError(f"queries is {self.queries!r}; expected one of {', '.join(QUERIES)}")
         if self.variant not in VARIANTS:

@@ -8,6 +8,7 @@ Source: arXiv 2603.03825 (lambda_v 0.3, lambda_f 0.1, eps 1e-6).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,8 +63,12 @@ class VarsConfig:
             raise UsageError(f"form is {self.form!r}; expected one of {', '.join(FORMS)}")
         if self.grader not in GRADERS:
             raise UsageError(f"grader is {self.grader!r}; expected one of {', '.join(GRADERS)}")
-        if self.cap <= 0:
-            raise UsageError(f"cap is {self.cap}; expected more than 0")
+        if not (math.isfinite(self.cap) and self.cap > 0):
+            raise UsageError(f"cap is {self.cap}; expected a number, more than 0")
+        if not all(math.isfinite(weight) for weight in (self.lambda_v, self.lambda_f)):
+            raise UsageError(
+                f"lambda_v is {self.lambda_v} and lambda_f {self.lambda_f}; expected finite numbers"
+            )
 
 
 def visual_reward(

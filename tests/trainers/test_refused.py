@@ -191,3 +191,18 @@ def test_grpo_refuses_what_would_run_past_its_measurement(processor, tmp_path, n
     model = build_model(processor, layers=1, heads=2, kv_heads=1, hidden=32)
     with pytest.raises(UsageError, match=f"{name}=True does not go with VARS: .*{told}.*set it to False"):
         AvarGRPOTrainer(model, args, processing_class=processor, train_dataset=to_prompts(ASKED))
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_trains_nothing(weight):
+    from trainers.losses import AgtoConfig
+    from trainers.rewards import VarsConfig
+
+    for config, name in (
+        (AgtoConfig, "alpha"),
+        (AgtoConfig, "beta"),
+        (VarsConfig, "lambda_v"),
+        (VarsConfig, "cap"),
+    ):
+        with pytest.raises(UsageError, match=name):
+            config(**{name: weight})

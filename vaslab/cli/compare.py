@@ -46,7 +46,8 @@ def compare(
         "",
         ("", *runs.pair, "change", "p"),
         paired_rows(one, two, asked, sink, runs.pictures),
-        f"{len(changed)} heads, {one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
+        f"{int(changed['ratio'].notna().sum())} of {len(changed)} heads, "
+        f"{one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
         f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; score (Tango) for "
         "accuracy and its p, jackknife t for ratios and theirs. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
@@ -113,6 +114,8 @@ def _times(change: xr.Dataset) -> str:
         return f"x{middle:.3g} (too few items)"
     if not high < 100 * low:
         return f"x{middle:.3g} [{low:.2g}–{high:.2g}]"
+    if middle < 1e-3:
+        return f"x{middle:.2g} [{low:.2g}–{high:.2g}]"
     decimals = 2 if high - low < 1e-6 else min(max(1 - math.floor(math.log10(high - low)), 2), 5)
     return f"x{middle:.{decimals}f} [{low:.{decimals}f}–{high:.{decimals}f}]"
 

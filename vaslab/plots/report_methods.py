@@ -8,6 +8,7 @@ from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import Checkpoint, Told
 from vaslab.plots.text import FLOORED, coefficient, counted, percent
 from vaslab.statistics import Covered, covered
+from vaslab.statistics.correlation import FEWEST
 
 CAREFUL = 0.97
 """Coverage above which a 95 % interval is called wide."""
@@ -19,13 +20,15 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         "VAS (arXiv 2603.03825) is attention on image tokens over attention on system tokens. Mean of ratios, the "
         "paper's: the ratio at each query, averaged over queries, then layers and heads, then items; heavy-tailed. "
         f"Ratio of means: both masses averaged first, then divided once. Where more than {FLOORED:.0%} of rows rest on "
-        "the floor of the denominator (1e-6), a VAS is a lower bound, and a change from or to it is called so. "
+        "the floor of the denominator (1e-6), a VAS is a lower bound (≥) and a change from or to it a bound (at "
+        "least, at most); where both sides rest there, the change is nominal: the floor's as much as the model's. "
         "Accuracy is by the benchmark's own rule.",
-        f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}. Of "
-        f"changes of VAS and of masses, between checkpoints or system prompts: Student's t, with the error of the "
-        f"jackknife over {told.over}; single heads have a paired bootstrap beside that test. Of changes of accuracy: "
-        f"Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along answers: Student's t, "
-        f"paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
+        f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}; of "
+        f"accuracy {'so too' if told.cluster is not None else 'Wilson'}; of VAS against the question's text "
+        f"Student's t. Of changes of VAS and of masses, between checkpoints or system prompts: Student's t, with the "
+        f"error of the jackknife over {told.over}; single heads have a paired bootstrap beside that test. "
+        f"Of changes of accuracy: Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along "
+        f"answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
         _r_words(0 if table is None else len(table)),
         "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints that p "
         "is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",
@@ -48,6 +51,8 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
 
 def _r_words(n: int) -> str:
     """What the printed interval of r is worth, for as many checkpoints."""
+    if n < FEWEST:
+        return f"r is not printed for fewer than {FEWEST} checkpoints: its interval would span nearly all there is."
     normal, heavy = (covered(n, spread) for spread in ("normal", "heavy-tailed"))
     few, many = (covered(edge, "heavy-tailed").low for edge in (6, 40))
     return (
