@@ -1,8 +1,8 @@
 """A real chat server on loopback that says what a test tells it to, and remembers what it was asked."""
 
 import json
+import sys
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,7 +17,7 @@ class Chat:
     def __init__(self, say, script=(), usage=True):
         self.say, self.script, self.usage = say, list(script), usage
         self.asked, self.bodies, self.headers, self.at_once, self.most_at_once = [], [], [], 0, 0
-        self.lock = threading.Lock()
+        self.lock, self.closing = threading.Lock(), threading.Event()
 
     def handle(self, handler):
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
@@ -40,7 +40,7 @@ class Chat:
             handler.close_connection = True
             return
         if isinstance(step, float):
-            time.sleep(step)
+            self.closing.wait(step)
             step = None
         status, extra = step if isinstance(step, tuple) else (step, {})
         if isinstance(status, str):
@@ -70,6 +70,14 @@ class Chat:
         handler.wfile.write(data)
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # a client that gave up while it waited is no news; told, it would stand in the stderr of whichever test
+        # runs by then
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(chat):
     """Serve a Chat; yields its base address."""
@@ -83,13 +91,13 @@ def serving(chat):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1"
     finally:
+        chat.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
