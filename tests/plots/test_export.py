@@ -1,6 +1,8 @@
 """Files: html always, pictures where a browser is, nothing half-written."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +112,31 @@ def test_a_title_of_two_lines_is_not_cut(tmp_path: Path) -> None:
     assert not ink[:20].any()
     lines = np.flatnonzero(np.diff(ink.astype(int)) == 1)
     assert len(lines) >= 2
+
+
+LAST = """
+import sys, warnings, weakref
+import kaleido, plotly.graph_objects as go
+from vaslab.plots import save
+
+class Held: pass
+
+def told():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        kaleido.stop_sync_server()
+    print([str(each.message) for each in said])
+
+held = Held()
+save(go.Figure(), sys.argv[1], ("png",), strict=True)
+weakref.finalize(held, told)
+"""
+
+
+@pytest.mark.browser
+@needs_browser
+def test_the_browser_is_closed_before_folders_are_deleted_at_exit(tmp_path: Path) -> None:
+    """Finalizers delete what is left of temporary folders; the last one made runs first."""
+    ended = subprocess.run([sys.executable, "-c", LAST, str(tmp_path / "x")], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "['Server already closed.']\n"), ended.stderr
+    assert "Traceback" not in ended.stderr

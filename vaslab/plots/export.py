@@ -7,6 +7,7 @@ import re
 import threading
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -78,10 +79,7 @@ def save(
         warnings.warn(message, stacklevel=2)
         return written
     for name in pictures:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The kopts argument")
-            picture = pio.to_image(fig, format=name, scale=PNG_SCALE if name == "png" else 1)
-        written.append(_replace(_with(stem, name), picture))
+        written.append(_replace(_with(stem, name), _picture(fig, name)))
     return written
 
 
@@ -136,6 +134,27 @@ def _write_html(fig: go.Figure, stem: Path) -> Path:
     return _replace(_with(stem, "html"), page.encode())
 
 
+def _picture(fig: go.Figure, name: str) -> bytes:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The kopts argument")
+        try:
+            return pio.to_image(fig, format=name, scale=PNG_SCALE if name == "png" else 1)
+        finally:
+            _close_at_exit()
+
+
+@cache
+def _close_at_exit() -> None:
+    """Close the browser before its folders are deleted.
+
+    What was registered last ends first, and a thread makes those folders, which go at exit, while the first picture is
+    drawn: registered before, the browser would still write where its folder is being deleted.
+    """
+    import kaleido
+
+    atexit.register(kaleido.stop_sync_server, silence_warnings=True)
+
+
 def _serve() -> bool:
     """One browser for the whole process, started at the first picture."""
     global _server_path
@@ -149,6 +168,5 @@ def _serve() -> bool:
             # choreographer logs a traceback for a line it cannot parse, and still draws the figure
             logging.getLogger("choreographer").setLevel(logging.CRITICAL)
             kaleido.start_sync_server(path=path, mathjax=False, silence_warnings=True)
-            atexit.register(kaleido.stop_sync_server, silence_warnings=True)
             _server_path = path
     return True
