@@ -208,3 +208,53 @@ def test_many_at_once(server):
     for thread in threads:
         thread.join(60)
     assert found == {number: [0, "user", number % 2, number % 4] for number in range(12)}
+
+
+class Slow(ExplorerServer):
+    """Answers when it is told to, and says when it has."""
+
+    def __init__(self, view, answer):
+        super().__init__(view)
+        self.answer = answer
+        self.asked, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
+
+    def page(self):
+        self.asked.set()
+        assert self.go.wait(60)
+        return self.answer()
+
+    def process_request_thread(self, request, client_address):
+        super().process_request_thread(request, client_address)
+        self.ended.set()
+
+
+def told_of(loaded, answer, capsys):
+    """What stands in stderr after a page was closed while the server was at its answer."""
+    with Slow(loaded, answer) as slow:
+        thread = threading.Thread(target=slow.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            with socket.create_connection(slow.server_address, timeout=60) as client:
+                head = f"GET {page_path(slow)} HTTP/1.1\r\nHost: 127.0.0.1:{slow.port}\r\n\r\n"
+                client.sendall(head.encode())
+                assert slow.asked.wait(60)
+                # a reset, as of a tab that is gone, in place of a polite goodbye
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            slow.go.set()
+            assert slow.ended.wait(60)
+        finally:
+            slow.go.set()
+            slow.shutdown()
+            thread.join(60)
+    return capsys.readouterr().err
+
+
+def test_a_page_that_is_closed_while_it_is_answered_is_no_news(loaded, capsys):
+    assert told_of(loaded, lambda: "x" * 20_000_000, capsys) == ""
+
+
+def test_an_error_of_the_servers_own_is_told(loaded, capsys):
+    def broken():
+        raise RuntimeError("a bug")
+
+    assert "RuntimeError: a bug" in told_of(loaded, broken, capsys)

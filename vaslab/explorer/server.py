@@ -6,6 +6,7 @@ import hmac
 import json
 import secrets
 import struct
+import sys
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -50,6 +51,11 @@ class ExplorerServer(ThreadingHTTPServer):
         """Listen, without asking the network for this machine's name as the parent does."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.port
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell an error as the parent does, unless it is that the page was closed before its answer was there."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def port(self) -> int:
