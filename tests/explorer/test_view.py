@@ -191,7 +191,7 @@ def test_two_runs_are_paired_by_item_and_tested_as_the_compare_figure_does(runs)
         ["wide.png", "tall.png", "wide.png"], dims="item", coords={"item": ["wide", "tall", "two"]}
     )
     table = compare_table(one.capture, two.capture, "user", cluster=pictures)
-    assert "bootstrap over pictures" in told["map"]["note"]
+    assert "jackknife t over pictures" in told["map"]["note"]
     np.testing.assert_allclose(floats(told["change"], 8), table["ratio"], rtol=1e-6)
     np.testing.assert_allclose(floats(told["change_low"], 8), table["low"], rtol=1e-6)
     assert np.frombuffer(told["significant"], np.uint8).tolist() == table["changed"].astype(int).tolist()
@@ -230,7 +230,7 @@ def test_pictures_that_items_share_are_resampled_whole():
         source.entries = [replace(entry, picture=str(entry.at // 2)) for entry in source.entries]
     view = View(sources)
     told = view.numbers(State(0, "user", "run", (0, 0)))
-    assert "bootstrap over pictures" in told["map"]["note"]
+    assert "jackknife t over pictures" in told["map"]["note"]
     assert told["map"]["note"].startswith("Mean over 6 items")
 
 

@@ -152,6 +152,17 @@ def test_clusters_widen_what_is_shared() -> None:
     assert "over pictures" in words(compare(first, second, table=clustered))
 
 
+def test_interval_and_test_are_one() -> None:
+    """Student's t of the logarithm gives both: an interval that leaves out 1 has p below .05, and the other way."""
+    first, second = shifted({2: 1.02, 4: 0.98}, items=9)
+    found = compare_table(first, second)
+    for table in (found, found.attrs["layers"]):
+        apart = (table["low"] > 1) | (table["high"] < 1)
+        assert (apart == (table["p"] < 0.05)).all()
+        assert 0 < apart.sum() < len(table)
+        np.testing.assert_allclose(np.sqrt(table["low"] * table["high"]), table["ratio"])
+
+
 def test_runs_of_layers_are_joined_by_direction() -> None:
     first, second = shifted({0: 2.0, 1: 2.0, 2: 0.5, 4: 1.5})
     runs = changed_layers(compare_table(first, second).attrs["layers"])

@@ -128,6 +128,17 @@ def test_unchanged_cells_are_pale_and_the_first_step_too():
     assert pale[:, 1].tolist() == [True, True, False, True, True, True]
 
 
+def test_interval_and_test_of_a_change_are_one():
+    table = training_table(grown({10: {2: 1.02}, 20: {4: 0.98}}, items=9))
+    for rows, part in ((table, ""), (table.attrs["steps"], "vas_ratio_")):
+        rows = rows[rows["step"] > 0]
+        low, high, p = (rows[f"{part}{name}"] for name in ("low", "high", "p"))
+        assert (((low > 1) | (high < 1)) == (p < 0.05)).all()
+        np.testing.assert_allclose(np.sqrt(low * high), rows[part.removesuffix("_") or "ratio"])
+    assert "Pale cells: no significant change (paired, jackknife t over items" in words(training(table))
+    assert "Bars: 95% intervals over 9 items (bootstrap; accuracy Wilson)" in words(training(table))
+
+
 def test_training_onto_the_floor_is_a_bound():
     runs = grown({100: dict.fromkeys(range(6), 2.0)})
     runs[100]["clamped"][:] = 0.3

@@ -98,8 +98,8 @@ def of_run(
         over = "pictures" if cluster is not None else "items"
         traits["map"]["change_limit"] = 2 ** limit_of(grid["ratio"].ravel())
         traits["map"]["note"] = (
-            f"{note}, the same in both; change: ratio of means, paired by item, jackknife t test, FDR 5 % over heads; "
-            f"intervals: paired bootstrap over {over}."
+            f"{note}, the same in both; change: ratio of means, paired by item, jackknife t over {over}, FDR 5 % over "
+            "heads; intervals by the same t."
         )
     return traits
 

@@ -90,7 +90,7 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """Metric, data, n, query set."""
     return dotted(
         [
-            "Change of VAS per layer in its parts, log₂ scale",
+            "Change of VAS (ratio of means and mean of ratios) in its parts, log₂ scale",
             f"{words.get('data') or 'data not named'}, same {counted(int(table['n_items'].max()), 'item')}",
             f"queries: {QUERY_WORDS.get(table.attrs['queries'], table.attrs['queries'])}",
         ]

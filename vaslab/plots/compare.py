@@ -76,7 +76,6 @@ def compare(
     data: str | None = None,
     decoding: str | None = None,
     run: str | None = None,
-    seed: int = 0,
     table: pd.DataFrame | None = None,
 ) -> go.Figure:
     """Three maps with the same axes: VAS per head in the first checkpoint, in the second, and second over first.
@@ -87,7 +86,7 @@ def compare(
     Args:
         first, second: Captures of the same items and heads; alignment is checked.
         names: of the two checkpoints.
-        queries, form, sink, per_token, cluster, seed: as `compare_table`.
+        queries, form, sink, per_token, cluster: as `compare_table`.
         theme: "light" or "dark".
         data, decoding, run: words for subtitle and foot, in place of the captures' attributes.
         table: result of `compare_table` with the same options, where it is at hand already.
@@ -100,7 +99,7 @@ def compare(
     """
     look = themes.named(theme)
     if table is None:
-        table = compare_table(first, second, queries, form, sink, per_token, cluster, seed)
+        table = compare_table(first, second, queries, form, sink, per_token, cluster)
     maps = Maps.of(table)
     given = {"data": data, "decoding": decoding, "run": run}
     words = {k: v if v is not None else first.attrs.get(k) for k, v in given.items()}

@@ -7,7 +7,7 @@ import xarray as xr
 from vaslab.metrics import floored, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
-from vaslab.statistics import product_interval, product_t
+from vaslab.statistics import product_t
 
 
 def compare_table(
@@ -18,23 +18,21 @@ def compare_table(
     sink: str = "include",
     per_token: bool = False,
     cluster: xr.DataArray | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """VAS of each head in two checkpoints, and the change.
 
     Args:
         first, second: Captures of the same items, layers and heads; alignment is checked.
         queries, form, sink, per_token: as `vaslab.metrics.vas`.
-        cluster: picture of each item, dims (item): resampled whole.
-        seed: of the bootstrap over items, paired.
+        cluster: picture of each item, dims (item); its items count together.
 
     Returns:
         Columns layer, head, kv_group (where the captures name their key-value heads), first, second (VAS), ratio
-        (second / first), low, high (95 %), p, p_adjusted (Benjamini-Hochberg over all heads), changed (p_adjusted <=
-        0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of the same, over the heads
-        that have a value in both, with first_floored and second_floored (share of system masses taken as 1e-6);
-        floored, its mean over layers; ratio, the change of VAS over all layers and heads, and ratio_floored, the share
-        of its denominators; clustered.
+        (second / first), low, high (95 %), p (both by `product_t`), p_adjusted (Benjamini-Hochberg over all heads),
+        changed (p_adjusted <= 0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of
+        the same, over the heads that have a value in both, with first_floored and second_floored (share of system
+        masses taken as 1e-6); floored, its mean over layers; ratio, the change of VAS over all layers and heads, and
+        ratio_floored, the share of its denominators; clustered.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -42,7 +40,7 @@ def compare_table(
     """
     form_of = (queries, form, sink, per_token)
     heads = change_terms(first, second, *form_of)
-    change = product_interval(heads, seed=seed, cluster=cluster).transpose("layer", "head")
+    change = product_t(heads, cluster=cluster).transpose("layer", "head")
     levels = [vas_per_head(capture, *form_of) for capture in (first, second)]
     layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
     table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel()})
@@ -55,7 +53,7 @@ def compare_table(
     table.attrs["vas"] = dict(levels[1].attrs)
     over_heads = change_terms(first, second, *form_of, over=("head",))
     layers = pd.DataFrame({"layer": levels[0]["layer"].values})
-    add_change(layers, product_interval(over_heads, seed=seed, cluster=cluster))
+    add_change(layers, product_t(over_heads, cluster=cluster))
     low = [floored(capture, queries, form, sink, ("item", "head")) for capture in (first, second)]
     layers["first_floored"], layers["second_floored"] = (each.values for each in low)
     table.attrs["layers"] = layers

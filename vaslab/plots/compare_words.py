@@ -143,8 +143,8 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     if n > 1:
         over = "pictures" if table.attrs.get("clustered") else f"{n:,} items"
         sentences.append(
-            "Pale cells: no significant change (paired by item, jackknife t test, FDR 5% over heads; intervals in "
-            f"hover and table: paired bootstrap over {over})."
+            f"Pale cells: no significant change (paired, jackknife t over {over}, FDR 5% over heads; intervals in "
+            "hover and table: 95%, by the same t)."
         )
         sentences.append("Title: layers whose mean over heads changed, FDR 5% over layers.")
     else:

@@ -30,7 +30,7 @@ def title_of(table: pd.DataFrame) -> str:
         return f"No head has a correlation of {named} and accuracy over {n} checkpoints"
     rows = strongest(table)
     if rows.empty:
-        return f"No head's {named} clearly tracks accuracy over {n} checkpoints ({tested} tested)"
+        return f"No head's {named} clearly tracks accuracy over {n} checkpoints ({tested:,} tested)"
     up, down = (int((sign * rows["r"] > 0).sum()) for sign in (1, -1))
     best = rows.iloc[0]
     lead = f"{named} of {_heads(up or down, tested)} {'rises' if up else 'falls'} with accuracy"
@@ -39,7 +39,7 @@ def title_of(table: pd.DataFrame) -> str:
 
 
 def _heads(some: int, n: int) -> str:
-    return f"all {n} heads" if some == n and n > 1 else f"{some} of {counted(n, 'head')}"
+    return f"all {n:,} heads" if some == n and n > 1 else f"{some:,} of {counted(n, 'head')}"
 
 
 def head_words(row: Mapping[Any, Any] | pd.Series) -> str:

@@ -12,7 +12,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.forgetting_words import MANY, foot_of, subtitle_of, title_of
 from vaslab.plots.run_key import draw_key, key_height
 from vaslab.plots.strips import band, draw_spread
-from vaslab.plots.text import escape
+from vaslab.plots.text import counted, escape
 
 LEFT, WIDTH, HEIGHT, HEAD = 76, 800, 320, 30
 BETWEEN = 0.8
@@ -175,7 +175,7 @@ def _hover(row: Mapping[Any, Any]) -> str:
     text += f"{100 * row['share']:.1f}%"
     if np.isfinite(row["share_low"]):
         text += f" (95% CI {100 * row['share_low']:.1f} – {100 * row['share_high']:.1f})"
-    return f"{text}<br>n = {row['n']} answers"
+    return f"{text}<br>n = {counted(int(row['n']), 'answer')}"
 
 
 def _parts(

@@ -63,7 +63,7 @@ def draw_legend(canvas: Canvas, place: Cells, grid: Grid) -> None:
         orientation="h",
         marker={"color": colours, "line": {"width": 0.6, "color": themes.faded(look.text, 0.35)}},
         customdata=np.column_stack([2.0 ** edges[:-1], 2.0 ** edges[1:]]),
-        hovertemplate="VAS %{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{x} heads<extra></extra>",
+        hovertemplate="VAS %{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{x:,d} heads<extra></extra>",
         **on,
     )
     figure.update_layout(bargap=0)

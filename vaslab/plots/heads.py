@@ -123,7 +123,7 @@ def _map(canvas: Canvas, place: Cells, grid: Grid, table: pd.DataFrame) -> None:
         hovertemplate=(
             "<b>layer %{customdata[4]}, head %{customdata[5]}</b><br>VAS <b>%{customdata[0]:.3~r}</b>"
             + (interval if np.isfinite(table["ci_low"]).any() else "   (one item: no interval)")
-            + f"<br>rank %{{customdata[3]:d}} of {int(np.isfinite(grid.vas).sum()):,}"
+            + f"<br>rank %{{customdata[3]:,d}} of {int(np.isfinite(grid.vas).sum()):,}"
             + (share if few else "")
             + "<extra></extra>"
         ),

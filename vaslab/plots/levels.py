@@ -67,7 +67,7 @@ def change_terms(
     per_token: bool = False,
     over: tuple[str, ...] = (),
 ) -> Terms:
-    """What `product_interval` multiplies to get VAS of `second` over VAS of `first`: means, each with its power.
+    """What `product_t` multiplies to get VAS of `second` over VAS of `first`: means, each with its power.
 
     Args:
         first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
@@ -90,7 +90,7 @@ def change_terms(
 
 
 def add_change(table: pd.DataFrame, change: xr.Dataset) -> None:
-    """Add the columns ratio, low, high, p, p_adjusted, changed and n_items of a `product_interval` to a table."""
+    """Add the columns ratio, low, high, p, p_adjusted, changed and n_items of a `product_t` to a table."""
     adjusted = fdr(change["p"])
     for column, values in (
         ("ratio", change["estimate"]),

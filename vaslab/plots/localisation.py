@@ -94,7 +94,7 @@ def title_of(table: pd.DataFrame) -> str:
     rows = best(table)
     if rows.empty:
         return f"No head looks most at the region asked for clearly more often than its area gives ({percent(chance)})"
-    some = f"{len(rows)} of {counted(len(table), 'head')} {'looks' if len(rows) == 1 else 'look'}"
+    some = f"{len(rows):,} of {counted(len(table), 'head')} {'looks' if len(rows) == 1 else 'look'}"
     most = pointing_words(rows.iloc[0].to_dict())
     return f"{some} most at the region asked for more often than its area gives ({percent(chance)}); most often {most}"
 

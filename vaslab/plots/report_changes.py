@@ -162,7 +162,7 @@ def _accuracy(first: Checkpoint, others: Sequence[Checkpoint], told: Told) -> li
 def _where(first: Checkpoint, other: Checkpoint, told: Told, several: bool) -> Section:
     """In which layers and heads the checkpoint that differs most does."""
     pair = (first.name, other.name)
-    table = compare_table(first.capture, other.capture, told.queries, cluster=told.cluster, seed=told.seed)
+    table = compare_table(first.capture, other.capture, told.queries, cluster=told.cluster)
     words = []
     if several:
         words.append(
@@ -182,8 +182,8 @@ def _where(first: Checkpoint, other: Checkpoint, told: Told, several: bool) -> S
     ]
     if named:
         words.append(
-            f"The heads whose {vas_words('mean_of_ratios')} changes most: {'; '.join(named)} (95% CI: paired bootstrap "
-            f"over {told.over}; tests: jackknife t)."
+            f"The heads whose {vas_words('mean_of_ratios')} changes most: {'; '.join(named)} (95% CI and "
+            f"tests: jackknife t over {told.over})."
         )
     drawn = compare(first.capture, other.capture, pair, table=table, data=told.data, run=told.run)
     return Section(

@@ -25,8 +25,8 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         "Accuracy is by the benchmark's own rule.",
         f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}; of "
         f"accuracy {'so too' if told.cluster is not None else 'Wilson'}; of VAS against the question's text "
-        f"Student's t. Of changes of VAS and of masses, between checkpoints or system prompts: Student's t, with the "
-        f"error of the jackknife over {told.over}; single heads have a paired bootstrap beside that test. "
+        f"Student's t. Of changes of VAS and of masses, between checkpoints or system prompts, and of single heads: "
+        f"Student's t, with the error of the jackknife over {told.over}. "
         f"Of changes of accuracy: Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along "
         f"answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
         _r_words(0 if table is None else len(table)),

@@ -206,7 +206,7 @@ def draw_histogram(
         words[0] = f"≤ {words[0]}"
     if (known > limit).any():
         words[-1] = f"≥ {words[-1]}"
-    hover = "%{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{y} " + f"{unit}<extra></extra>"
+    hover = "%{customdata[0]:.3~r} – %{customdata[1]:.3~r}: %{y:,d} " + f"{unit}<extra></extra>"
     ends = np.column_stack([2.0 ** edges[:-1], 2.0 ** edges[1:]])
     _scale(canvas, number, place, (shown, edges, ends), stops, {"tickvals": ticks, "ticktext": words}, hover)
 
@@ -222,7 +222,7 @@ def draw_share_bar(
     edges = np.linspace(0, max(highest, 1e-6), 25)
     ends = np.column_stack([edges[:-1], edges[1:]])
     ticks: dict[str, object] = {"nticks": 6, "tickformat": ".0%" if highest > 0.03 else ".1%"}
-    hover = "%{customdata[0]:.1%} – %{customdata[1]:.1%}: %{y} values<extra></extra>"
+    hover = "%{customdata[0]:.1%} – %{customdata[1]:.1%}: %{y:,d} values<extra></extra>"
     _scale(canvas, number, place, (known, edges, ends), themes.SHARE, ticks, hover)
 
 
@@ -236,7 +236,7 @@ def draw_r_bar(
         "tickvals": [-1, -0.5, 0, 0.5, 1],
         "ticktext": ["r = −1", "−0.5", "0", "0.5", "1"],
     }
-    hover = "%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} " + f"{unit}<extra></extra>"
+    hover = "%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y:,d} " + f"{unit}<extra></extra>"
     _scale(canvas, number, place, (values[np.isfinite(values)], edges, ends), themes.CHANGE, ticks, hover)
 
 

@@ -11,6 +11,7 @@ from vaslab.plots.text import (
     bound_words,
     counted,
     dotted,
+    levels_by,
     percent,
     points,
     shortened,
@@ -115,7 +116,8 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         f"Changes against the prompt {shortened(str(table.attrs['reference']), 200, 12.5)} (line), whose levels stand "
         "beside its points.",
         f"Bars: 95% intervals, paired over {over} (jackknife t of VAS; score of accuracy); "
-        "filled: changed at FDR 5% by the same tests."
+        "filled: changed at FDR 5% by the same tests. "
+        f"Intervals of levels, on hover: 95% {levels_by(table.attrs['clustered'], n)}."
         if n > 1
         else "One item: no interval and no test.",
     ]

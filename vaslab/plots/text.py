@@ -205,6 +205,13 @@ def p_text(p: float | int) -> str:
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 
+def levels_by(clustered: bool, n: int) -> str:
+    """How intervals of levels are made, for a foot: VAS by bootstrap, accuracy by Wilson's where items are alone."""
+    return (
+        "bootstrap over pictures" if clustered else f"over {counted(n, 'item')} (bootstrap; accuracy Wilson)"
+    )
+
+
 def vas_words(form: str, per_token: bool | int = False) -> str:
     """VAS as titles and sentences name it, never without its form: VAS (mean of ratios), VAS (ratio of means)."""
     return f"VAS ({form.replace('_', ' ')}{', per token' if per_token else ''})"

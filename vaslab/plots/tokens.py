@@ -14,7 +14,7 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.strips import draw_histogram, draw_share_bar
-from vaslab.plots.text import axis_ticks, counted, dotted, escape, percent, shortened, unbroken
+from vaslab.plots.text import axis_ticks, counted, dotted, escape, percent, shortened, unbroken, vas_words
 from vaslab.plots.tokens_numbers import tokens_table
 
 Floats = NDArray[np.float64]
@@ -110,7 +110,9 @@ def tokens(
     else:
         draw_share_bar(canvas, 10, legend, image.ravel(), float(np.nanmax(image)))
     canvas.text(
-        "VAS of head means, token by layer" if value == "vas" else "attention on the image, token by layer",
+        f"{vas_words('ratio_of_means')}, token by layer"
+        if value == "vas"
+        else "attention on the image, token by layer",
         LEFT + 384,
         legend[1] + BARS - 4,
         color=look.muted,
@@ -155,7 +157,7 @@ def _title(image: Floats) -> str:
 
 def _subtitle(words: dict[str, str | None], item: str, n: int, value: str) -> str:
     what = (
-        "VAS (ratio of means over heads) per answer token and layer"
+        f"{vas_words('ratio_of_means')} per answer token and layer, each mass a mean over heads"
         if value == "vas"
         else "share of attention on the image, per answer token"
     )
@@ -286,7 +288,7 @@ def _mean_line(canvas: Canvas, image: Floats, names: Sequence[str], start: int, 
         line={"color": canvas.theme.text, "width": 2},
         marker={"size": 5, "color": canvas.theme.text},
         customdata=[_neighbours(names, at) for at in range(start, end)],
-        hovertemplate="token %{x}: %{customdata}<br>%{y:.1f}% on the image<extra></extra>",
+        hovertemplate="token %{x:,d}: %{customdata}<br>%{y:.1f}% on the image<extra></extra>",
         **on,
     )
     canvas.text("image", 26, top + LINE / 2, textangle=-90, xanchor="center")
@@ -372,7 +374,7 @@ def _map(
         showscale=False,
         hoverongaps=False,
         hovertemplate=("%{customdata}<br>" if few else "")
-        + f"token %{{x}}, layer %{{y}}<br>{what}<extra></extra>",
+        + f"token %{{x:,d}}, layer %{{y}}<br>{what}<extra></extra>",
         **shown,
         **on,
     )

@@ -163,7 +163,7 @@ def _subtitle(table: pd.DataFrame) -> str:
     what = (
         "VAS of the guided queries, mean of ratios"
         if table.attrs["kind"] == "sft"
-        else "VAS of the tokens drawn"
+        else "VAS of the tokens drawn, mean of ratios"
     )
     return dotted(
         [

@@ -17,7 +17,7 @@ from vaslab.plots.levels import (
     tested,
     vas_level,
 )
-from vaslab.statistics import product_interval
+from vaslab.statistics import product_t
 
 
 def training_table(
@@ -36,15 +36,14 @@ def training_table(
         captures: training step -> Capture of the checkpoint, all of the same items, layers and heads.
         right: training step -> 1 right, 0 wrong, NaN not graded; dims (item).
         queries, form, sink, per_token: as `vaslab.metrics.vas`.
-        cluster: picture of each item; resampled whole.
-        seed: of the bootstrap over items, paired.
+        cluster: picture of each item; its items count together. seed: of the bootstrap of levels.
 
     Returns:
-        One row a step and layer, in their order: step, layer, ratio, low, high (95 %), p, p_adjusted
-        (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1 and no test.
-        `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with vas_ratio_low
-        and so on (as above, over all layers), accuracy_change with _low, _high and _p (paired), and floored, the share
-        of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A head without a value
+        One row a step and layer, in their order: step, layer, ratio, low, high (95 %), p (both by `product_t`),
+        p_adjusted (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1
+        and no test. `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with
+        vas_ratio_low and so on (as above, over all layers), accuracy_change with _low, _high and _p (paired), and
+        floored, the share of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A head without a value
         at one of two steps is left out of both.
 
     Raises:
@@ -65,12 +64,12 @@ def training_table(
             _terms(first, captures[step], form_of, steps[0], step, over)
             for over in (("head",), ("layer", "head"))
         )
-        changes = product_interval(terms, seed=seed, cluster=cluster)
+        changes = product_t(terms, cluster=cluster)
         row = pd.DataFrame({"step": step, "layer": layers})
         add_change(row, changes.transpose("layer"))
         rows.append(row)
         own, base = grades.get(step), grades.get(steps[0])
-        change = product_interval(over_all, seed=seed, cluster=cluster)
+        change = product_t(over_all, cluster=cluster)
         whole.append(
             {
                 "step": step,

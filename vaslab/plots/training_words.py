@@ -8,7 +8,17 @@ import pandas as pd
 
 from vaslab.plots.compare_numbers import changed_layers
 from vaslab.plots.compare_words import layers_words, range_words
-from vaslab.plots.text import FLOORED, bound_words, counted, dotted, fold, percent, unbroken, vas_words
+from vaslab.plots.text import (
+    FLOORED,
+    bound_words,
+    counted,
+    dotted,
+    fold,
+    levels_by,
+    percent,
+    unbroken,
+    vas_words,
+)
 
 CLEAR = 0.05
 
@@ -99,11 +109,12 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any], log: bool) -> str:
         "VAS = attention on image tokens ÷ attention on system tokens. Colour: VAS of a layer (mean over its heads) "
         f"over that at step {first:,}, log₂ scale."
     ]
-    over = "pictures" if table.attrs.get("clustered") else counted(int(steps["n_items"].max()), "item")
-    if int(steps["n_items"].max()) > 1:
+    clustered, n = bool(table.attrs.get("clustered")), int(steps["n_items"].max())
+    if n > 1:
+        over = "pictures" if clustered else "items"
         sentences.append(
-            f"Bars: 95% intervals over {over}. Pale cells: no significant change (paired by item, jackknife t test, "
-            "FDR 5% over all steps and layers)."
+            f"Bars: 95% intervals {levels_by(clustered, n)}. Pale cells: no significant change (paired, jackknife t "
+            f"over {over}, FDR 5% over all steps and layers; intervals on hover: 95%, by the same t)."
         )
     else:
         sentences.append("One item: no interval and no test; every change is pale.")
