@@ -37,7 +37,8 @@ from vaslab.metrics import head_shares, localisation
 from vaslab.plots import CONFIG, heads, heads_table
 from vaslab.prompts.encode import encode
 from vaslab.statistics import correlate
-from vaslab.studies.config import MeasureConfig, read_config
+from vaslab.studies.config import MeasureConfig
+from vaslab.studies.finished import read_told
 from vaslab.studies.measure import load_for, measure
 from vaslab.studies.run import CAPTURE
 
@@ -51,7 +52,7 @@ pio.renderers["plotly_mimetype"].config = CONFIG
 # %%
 scratch = tempfile.TemporaryDirectory()
 folder = Path(RUN) if RUN else measure(MeasureConfig(MODEL, f"{scratch.name}/run", DATA, limit=LIMIT))
-config = MeasureConfig(**read_config(folder / "config.yaml"))
+config = read_told(folder)
 capture = vaslab.load_capture(folder / CAPTURE)
 table = heads_table(capture)
 heads(capture, data=config.data, run=folder.name, table=table)

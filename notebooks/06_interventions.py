@@ -41,19 +41,15 @@ from vaslab.interventions import Region
 from vaslab.organism import glyphs
 from vaslab.plots import CONFIG, lazy
 from vaslab.statistics import paired_accuracy
-from vaslab.studies.config import MeasureConfig, read_config
+from vaslab.studies.config import MeasureConfig
+from vaslab.studies.finished import read_told
 from vaslab.studies.measure import load_for
 
 pio.renderers.default = "plotly_mimetype"
 pio.renderers["plotly_mimetype"].config = CONFIG
 
 # %%
-given = (
-    read_config(Path(RUN) / "config.yaml")
-    if RUN
-    else {"model": MODEL, "data": DATA, "limit": LIMIT, "out": ""}
-)
-config = MeasureConfig(**given)
+config = read_told(Path(RUN)) if RUN else MeasureConfig(MODEL, "", DATA, limit=LIMIT)
 benchmark = config.benchmark()
 items = [item for item in config.selection(benchmark).items if not item.broken]
 pictures = xr.DataArray(

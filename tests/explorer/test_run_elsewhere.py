@@ -5,9 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from vaslab.explorer.pictures import from_data_uri
 from vaslab.explorer.runs import open_run
 from vaslab.explorer.view import State, View
 from vaslab.studies.config import MeasureConfig
@@ -77,6 +80,41 @@ def test_relative_names_start_where_the_run_was_measured(made, elsewhere):
     assert shown["src"].startswith("data:image/png")
 
 
+def test_namesakes_in_the_working_folder_hide_nothing(made, models, elsewhere):
+    """Another model, other data and another picture under the run's own names."""
+    shutil.copytree(models[1], elsewhere / "m")
+    Image.new("RGB", (56, 56), (0, 90, 0)).save(elsewhere / "red.png")
+    row = {"id": "one", "image": "red.png", "question": "what is red?"}
+    (elsewhere / "own.jsonl").write_text(json.dumps(row) + "\n")
+    own = told(made / "run")
+    assert own[0]["agreement"].startswith("agrees")
+    assert np.asarray(from_data_uri(own[1]["src"]))[20, 39].tolist() == [200, 30, 40]
+
+
+@pytest.mark.parametrize("changed", [{"question": "what is green?"}, {"image": "green.png"}])
+def test_data_that_are_not_the_runs_are_said_to_be_none_of_it(mine, elsewhere, changed):
+    """The run's own are gone, and others of their name lie in the working folder."""
+    noted(mine / "run", measured_in="/nowhere/at/all")
+    shutil.copytree(mine / "m", elsewhere / "m")
+    row = {"id": "one", "image": "red.png", "question": "what is red?"} | changed
+    picture(56, 56, elsewhere / row["image"])
+    (elsewhere / "own.jsonl").write_text(json.dumps(row) + "\n")
+    found, shown = told(mine / "run")
+    assert found["state"] == "none"
+    words = "own.jsonl on this disk holds no item one with this question and picture"
+    assert words in found["note"]
+    assert words in shown["name"]
+    assert shown["src"] == ""
+
+
+def test_a_picture_that_was_painted_over_is_told_by_its_masses(mine, elsewhere):
+    Image.new("RGB", (56, 56), (0, 90, 0)).save(mine / "red.png")
+    found, _ = told(mine / "run")
+    assert found["state"] == "full"
+    assert found["differs"]
+    assert found["agreement"].startswith("DIFFERS from the stored mass of this head")
+
+
 def test_a_moved_run_still_finds_them(made, elsewhere):
     shutil.copytree(made / "run", elsewhere / "copy")
     assert told("copy")[0]["state"] == "full"
@@ -130,8 +168,10 @@ def test_names_of_benchmarks_models_and_pictures(tmp_path, monkeypatch):
     assert seen(data="mathvista:table.tsv").data == f"mathvista:{there}/table.tsv"
     assert seen(data="mathvista:hub:a/b").data == "mathvista:hub:a/b"
     assert seen(data="mathvista").data == "mathvista"
-    # what is there from here is meant
-    assert seen(data="own.jsonl").data == "own.jsonl"
+    # what lies where the run was measured is its own, whatever lies here; else what lies here is left as it is
+    assert seen(data="own.jsonl").data == f"{there}/own.jsonl"
+    Path("here.jsonl").touch()
+    assert seen(data="here.jsonl").data == "here.jsonl"
     assert seen(data="glyph", model="m").model == f"{there}/m"
     assert seen(data="glyph", model="a/b").model == "a/b"
     assert seen(image=("a.png", "/b.png"), question="?").image == (f"{there}/a.png", "/b.png")

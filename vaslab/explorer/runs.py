@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
-import yaml
 
 from vaslab.errors import MissingError, UsageError, one_line
 from vaslab.explorer.entries import Entry, NotThereError, Source, Told, shape_of, short_name
 from vaslab.models.located import ORGANISM
 from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
-from vaslab.studies.config import MeasureConfig, read_config
-from vaslab.studies.finished import read_finished
-from vaslab.studies.run import CONFIG, MEASURED_IN, RESOLVED
+from vaslab.studies.config import MeasureConfig
+from vaslab.studies.finished import read_finished, read_resolved, read_told
+from vaslab.studies.run import MEASURED_IN
 
 if TYPE_CHECKING:
     from vaslab.benchmarks import Item
@@ -121,18 +120,12 @@ class _Made:
     @cached_property
     def config(self) -> MeasureConfig:
         """The run's config, offline whatever it was then."""
-        held = read_config(self.folder / CONFIG)
-        lists: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in held.items()
-        }
-        config = replace(MeasureConfig(**lists), offline=True)
-        return config if self.measured_in is None else config.seen_from(Path(self.measured_in))
+        return replace(read_told(self.folder), offline=True)
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """What followed from it."""
-        held = yaml.safe_load((self.folder / CONFIG).read_text(encoding="utf-8")).get(RESOLVED)
-        return held if isinstance(held, dict) else {}
+        return read_resolved(self.folder)
 
     @property
     def measured_in(self) -> str | None:
@@ -175,10 +168,11 @@ class _Made:
 
     def _item(self, row: dict[str, Any]) -> Item:
         item = self._items.get(str(row["id"]))
-        if item is None or (item.question, item.system) != (row["question"], row["system"]):
+        asked = (row["question"], row["system"], row["picture"])
+        if item is None or (item.question, item.system, item.picture_id) != asked:
             raise NotThereError(
-                f"{self.config.data or 'the data'} on this disk holds no item {row['id']} with this question; "
-                "restore the data that the run was made of"
+                f"{self.config.data or 'the data'} on this disk holds no item {row['id']} with this question and "
+                "picture; restore the data that the run was made of"
             )
         return item
 

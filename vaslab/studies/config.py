@@ -118,11 +118,14 @@ class MeasureConfig:
         return Selection(items, chosen.total, chosen.words)
 
     def seen_from(self, folder: Path) -> MeasureConfig:
-        """Return the config with relative paths that lead nowhere from here, but do from `folder`, made absolute."""
+        """Return the config with relative paths that lead somewhere from `folder` made absolute.
+
+        What lies there is what was meant, whatever the working folder holds under the same name.
+        """
 
         def found(path: str) -> str:
             there = folder / path
-            return str(there) if path and not Path(path).exists() and there.exists() else path
+            return str(there) if path and there.exists() else path
 
         model, data = self.model, self.data
         if not model.startswith(ORGANISM):

@@ -1,4 +1,4 @@
-"""Read a finished run folder: its summary, its Capture, and its row of every item that was measured."""
+"""Read a finished run folder: what it was told, its summary, its Capture, and its row of every item."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from vaslab.errors import VaslabError
-from vaslab.studies.run import CAPTURE, ITEMS, read_summary
+from vaslab.studies.config import MeasureConfig, read_config
+from vaslab.studies.run import CAPTURE, CONFIG, ITEMS, MEASURED_IN, RESOLVED, read_summary
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,6 +39,26 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], xr.Dataset, dict[str, d
             f"{folder / ITEMS} has no row of item {lost[0]}; begin the run again with --overwrite"
         )
     return summary, capture, rows
+
+
+def read_told(folder: Path) -> MeasureConfig:
+    """Read what a run was told, with its relative paths as seen from where it was measured.
+
+    Raises:
+        MissingError, UsageError: as `read_config`.
+    """
+    held = read_config(folder / CONFIG)
+    lists: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in held.items()
+    }
+    config, began = MeasureConfig(**lists), read_resolved(folder).get(MEASURED_IN)
+    return config if began is None else config.seen_from(Path(began))
+
+
+def read_resolved(folder: Path) -> dict[str, Any]:
+    """Read what followed from what a run was told; {} for a config.yaml that is no run's."""
+    held = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")).get(RESOLVED)
+    return held if isinstance(held, dict) else {}
 
 
 def _rows(path: Path) -> dict[str, dict[str, Any]]:
