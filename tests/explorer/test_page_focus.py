@@ -92,3 +92,23 @@ def test_loading_the_maps_moves_the_focus_to_the_map(page) -> None:
     shown.evaluate(f"model.put({{attention: {of}}})")
     shown.settle()
     assert shown.evaluate("document.activeElement.className") == "vx-map"
+
+
+def test_a_table_that_grows_keeps_the_focus_and_scrolls_by_keys(page) -> None:
+    shown = page(made.traits(layers=20, heads=16), EVEN)
+    shown.focus(".vx-map")
+    shown.press("t")
+    assert len(shown.texts(".vx-numbers .vx-scroll:first-child tbody tr")) == 100
+    assert pressed(shown, ".vx-numbers .vx-scroll > div button") == "heads, highest VAS first"
+    assert len(shown.texts(".vx-numbers .vx-scroll:first-child tbody tr")) == 320
+    before = shown.evaluate("document.activeElement.scrollTop")
+    shown.press("PageDown")
+    shown.until(f"document.activeElement.scrollTop > {before}")
+    # another head makes the tables anew
+    shown.evaluate("model.put({selected: [3, 2]})")
+    shown.settle()
+    assert focused(shown) == "heads, highest VAS first"
+    # and the key that opened them closes them
+    shown.press("t")
+    assert focused(shown) == "table"
+    assert shown.evaluate("document.querySelector('.vx-numbers').hidden")

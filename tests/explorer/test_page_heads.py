@@ -130,3 +130,28 @@ def test_ends_that_were_clipped_say_so(page) -> None:
     vas = np.ones((1, 6, 8))
     vas[0, 1, 1] = 1 / 32
     assert page(made.traits(vas=vas)).evaluate(first_label) > inside + 5
+
+
+@pytest.mark.parametrize(("layers", "pair"), [(6, False), (6, True), (28, True), (80, False)])
+def test_labels_of_the_legends_stand_apart_inside_the_page(page, layers, pair) -> None:
+    """At every width and limit, clipped at both ends: none over another, none cut off, both ends named."""
+    vas = np.ones((2 if pair else 1, layers, 8))
+    vas[0, 0, :2] = 2.0**-60, 2.0**60
+    shown = page(made.traits(layers=layers, vas=vas, pair=pair))
+    for width in (480, 1280, 1920):
+        shown.resize(width, 900)
+        shown.until(f"document.getElementById('explorer').clientWidth === {width}")
+        for limit in (1, 2, 3, 5, 7, 8, 11, 13, 14, 17, 23):
+            told = made.json.dumps({"limit": 2**limit, "change_limit": 2**limit, "n": 1})
+            shown.evaluate(f"model.put({{map: {told}}})")
+            shown.settle()
+            legends = shown.evaluate(
+                "[...document.querySelectorAll('.vx-legend')]"
+                ".map((e) => [e.clientWidth, JSON.parse(e.dataset.words)])"
+            )
+            assert len(legends) == (3 if pair else 1)
+            for room, labels in legends:
+                ends = [0, *(x for _, *place in labels for x in place), room]
+                assert ends == sorted(ends), (width, limit, labels)
+                assert labels[0][0].startswith("≤ ") or pair
+                assert len(labels) > 2 or room < 260, (width, limit, labels)

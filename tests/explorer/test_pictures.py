@@ -41,6 +41,25 @@ def test_a_small_picture_reaches_the_page_exactly_and_a_large_one_small():
     assert from_data_uri(shown).size == (1024, 512)
 
 
+def photo(width, height):
+    """Soft shapes with grain, as a camera gives them."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize((width, height))
+    grain = rng.normal(0, 6, (height, width, 3))
+    return Image.fromarray(np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("most", "longest"), [(400_000, 1024), (48_000, 384), (8_000, 128)])
+def test_a_bounded_picture_is_the_largest_that_fits(most, longest):
+    shown = data_uri(photo(1600, 1200), most)
+    assert len(shown) <= most
+    assert max(from_data_uri(shown).size) >= longest
+    # what is small anyway stays exact
+    small = Image.new("RGB", (96, 96), (10, 200, 30))
+    assert data_uri(small, most) == data_uri(small)
+    assert data_uri(small).startswith("data:image/png")
+
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 
 

@@ -13,9 +13,12 @@ import vaslab
 from vaslab.errors import MissingError, UsageError
 from vaslab.explorer.maps import AT_ONCE, kept_of
 from vaslab.explorer.packing import pack
+from vaslab.explorer.pictures import from_data_uri
 from vaslab.explorer.recompute import LayerSeen, Rows
 from vaslab.plots import compare
 from vaslab.plots.clicks import clickable
+
+from .test_pictures import photo
 
 
 @pytest.mark.tiny
@@ -115,13 +118,26 @@ def test_a_view_is_small_where_a_notebook_saves_it():
     assert 100_000 < len(saved) < 200_000
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_large_photos_are_small_where_a_notebook_saves_them(count, tmp_path):
+    prompt = vaslab.Prompt(user="what is this?", images=[photo(2000, 1500)] * count)
+    explorer = vaslab.explore(made.realistic(1, 28, 28, model="m"), prompts=[prompt])
+    saved = json.dumps(explorer.get_state(), default=lambda data: base64.b64encode(data).decode())
+    assert len(saved) < 200_000
+    assert [(each["width"], each["height"]) for each in explorer.pictures] == [(2000, 1500)] * count
+    # a page and the server are not bound by a notebook
+    (first, *_) = explorer.view.pictures(0)["pictures"]
+    assert max(from_data_uri(first["src"]).size) == 1024
+    assert max(from_data_uri(explorer.pictures[0]["src"]).size) < 1024
+
+
 def test_large_models_are_packed_in_time():
     """80 layers of 64 heads, 2,000 rows, 1,200 patches: one head's bytes, and a map of all heads."""
     explorer = vaslab.explore(made.realistic(3, 80, 64, kv_heads=8))
-    started = time.perf_counter()
+    started = time.thread_time()
     explorer.item = 1
     explorer.scope = "item"
-    numbers = time.perf_counter() - started
+    numbers = time.thread_time() - started
     assert len(explorer.vas) == 4 * 80 * 64
     rows, cells = 2000, 1200
     assert rows * cells * 64 > AT_ONCE
@@ -130,12 +146,12 @@ def test_large_models_are_packed_in_time():
     asked = Rows(positions, slice(None), slice(None), texts, texts, texts)
     one = np.random.default_rng(0).random((1, rows, cells), dtype=np.float32)
     seen = LayerSeen(one / one.sum(-1, keepdims=True), np.zeros((1, rows, 8), np.float32), ())
-    started = time.perf_counter()
+    started = time.thread_time()
     kept = kept_of(seen, asked, 0)
-    packing = time.perf_counter() - started
+    packing = time.thread_time() - started
     assert kept.packed.cells.shape == (rows, cells)
     assert kept.packed.size == rows * cells + 8 * rows
-    # measured: 0.05 s and 0.02 s on two cores; a slow machine under load has ten times as long
+    # of this thread's processor time, whatever else the machine does; measured: 0.05 s and 0.02 s
     assert packing < 1
     assert numbers < 2
 

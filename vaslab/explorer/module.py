@@ -34,6 +34,10 @@ _EXPORT = re.compile(r"^export (?=(?:class|const|function|let) )", re.MULTILINE)
 
 @cache
 def module_text() -> str:
-    """The parts one after the other, without what they import from each other; exports default `{render}`."""
+    """The parts one after the other, without what they import from each other; exports default `{render}`.
+
+    A notebook saves it with every explorer: indentation and comments of whole lines are left out.
+    """
     texts = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in PARTS]
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+    lines = [line.strip() for text in texts for line in _EXPORT.sub("", _IMPORT.sub("", text)).splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "/**")))

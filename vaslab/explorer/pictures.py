@@ -16,6 +16,8 @@ from vaslab.prompts.images import open_image
 
 LONGEST = 1024
 """Longest side of a picture on a page, in pixels: what is shown, not what the model sees."""
+SMALLER = (768, 640, 512, 384, 256, 128)
+"""Longest sides tried where a data URI is bounded, in pixels."""
 PNG_BYTES = 150_000
 """A larger PNG becomes a JPEG."""
 ACCEPTED = ("PNG", "JPEG", "WEBP")
@@ -23,12 +25,25 @@ MOST_BYTES = 20_000_000
 _GLYPH = 22.0
 
 
-def data_uri(picture: Image.Image) -> str:
-    """A picture as a data URI, PNG or JPEG, at most `LONGEST` pixels long."""
+def data_uri(picture: Image.Image, most: int | None = None) -> str:
+    """A picture as a data URI, PNG or JPEG, at most `LONGEST` pixels long.
+
+    Args:
+        picture: any.
+        most: characters that it may have: of smaller and smaller pictures the first with no more. None is no bound.
+    """
     shown = picture.convert("RGB")
-    shown.thumbnail((LONGEST, LONGEST))
+    for longest in (LONGEST, *(SMALLER if most else ())):
+        shown.thumbnail((longest, longest))
+        uri = _uri(shown, PNG_BYTES if most is None else most * 3 // 4)
+        if most is None or len(uri) <= most:
+            break
+    return uri
+
+
+def _uri(shown: Image.Image, png_bytes: int) -> str:
     data, kind = _encoded(shown, "PNG"), "png"
-    if len(data) > PNG_BYTES:
+    if len(data) > png_bytes:
         data, kind = _encoded(shown, "JPEG", quality=85), "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 

@@ -14,8 +14,10 @@ from vaslab.prompts.images import open_image
 from vaslab.prompts.roles import QUERY_ROLES
 
 Traits: TypeAlias = dict[str, Any]
-KEPT_TEXT = 40_000
+KEPT_TEXT = 20_000
 """Bytes of item texts that a notebook saves with a view."""
+KEPT_PICTURES = 48_000
+"""Bytes of pictures that a notebook saves with a view."""
 _SIDE = 28
 """Pixels a patch gets where the picture itself is not there."""
 
@@ -51,8 +53,8 @@ def kept_items(items: Sequence[Traits], chosen: int) -> Sequence[Traits]:
     return items
 
 
-def shown_pictures(entry: Entry, grids: Sequence[tuple[int, int]]) -> list[Traits]:
-    """An item's pictures as data URIs; plain grounds where they are not there."""
+def shown_pictures(entry: Entry, grids: Sequence[tuple[int, int]], most: int | None = None) -> list[Traits]:
+    """An item's pictures as data URIs, of `most` bytes together; plain grounds where they are not there."""
     try:
         pictures = [open_image(each) for each in entry.prompt().images]
     except (VaslabError, OSError) as error:
@@ -67,7 +69,7 @@ def shown_pictures(entry: Entry, grids: Sequence[tuple[int, int]]) -> list[Trait
     return [
         {
             "name": " ".join(filter(None, (entry.picture, f"picture {number}" if many else ""))),
-            "src": data_uri(picture),
+            "src": data_uri(picture, most and most // len(pictures)),
             "width": picture.width,
             "height": picture.height,
             "boxes": boxes,

@@ -61,7 +61,7 @@ class View:
         self.shape = first.shape[:2]
         self.maps = Maps(self.sources)
         self._runs: dict[str, Traits] = {}
-        self._pictures: OrderedDict[int, list[Traits]] = OrderedDict()
+        self._pictures: OrderedDict[tuple[int, int | None], list[Traits]] = OrderedDict()
         self._measured: dict[tuple[int, str, str], xr.Dataset] = {}
         self.items = self._items()
 
@@ -184,18 +184,19 @@ class View:
         order = [int(at) for at in np.argsort(-best, kind="stable")[:count] if np.isfinite(best[at])]
         return {divmod(at, self.shape[1]) for at in order}
 
-    def pictures(self, item: int) -> Traits:
-        """The pictures of an item, with their grids where these are known."""
+    def pictures(self, item: int, most: int | None = None) -> Traits:
+        """The pictures of an item, of `most` bytes together, with their grids where these are known."""
         if item < 0:
             return {"pictures": []}
         entry = self.entries(item)[0]
         grids = self.maps.grids(0, entry)
-        if item not in self._pictures:
-            self._pictures[item] = shown_pictures(entry, grids)
+        key = (item, most)
+        if key not in self._pictures:
+            self._pictures[key] = shown_pictures(entry, grids, most)
             while len(self._pictures) > 16:
                 self._pictures.popitem(last=False)
         out, first = [], 0
-        for number, picture in enumerate(self._pictures[item]):
+        for number, picture in enumerate(self._pictures[key]):
             rows, cols = grids[number] if number < len(grids) else (0, 0)
             out.append({**picture, "rows": rows, "cols": cols, "first_cell": first})
             first += rows * cols

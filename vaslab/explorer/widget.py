@@ -13,7 +13,7 @@ from vaslab.errors import UsageError
 from vaslab.explorer import live
 from vaslab.explorer.module import module_text
 from vaslab.explorer.page import write_page
-from vaslab.explorer.shown import kept_items
+from vaslab.explorer.shown import KEPT_PICTURES, kept_items
 from vaslab.explorer.view import State, View
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class HeadExplorer(anywidget.AnyWidget):
             live=live.idle(view),
             **view.numbers(state),
             **view.attention(state, load=False),
-            **view.pictures(state.item),
+            **view.pictures(state.item, KEPT_PICTURES),
         )
         self.observe(self._changed, ["item", "queries", "scope", "selected"])
         self.on_msg(self._heard)
@@ -146,7 +146,7 @@ class HeadExplorer(anywidget.AnyWidget):
         if name == "item":
             if self.n_items > len(self.items):
                 self.items = list(kept_items(self.view.items, state.item))
-            self._set({"token": -1, "picture": 0, "region": {}, **self.view.pictures(state.item)})
+            self._set({"token": -1, "picture": 0, "region": {}, **self._pictures(state)})
         if name != "scope":
             self._look(state)
 
@@ -159,7 +159,7 @@ class HeadExplorer(anywidget.AnyWidget):
             )
             self.attention = [_waiting(f"loading {names} …") for _ in self.view.sources]
         self._set(self.view.attention(state))
-        self._set(self.view.pictures(state.item))
+        self._set(self._pictures(state))
         if state.scope == "item":
             # numbers that the run does not hold can be measured now
             self._set(self.view.numbers(state))
@@ -176,6 +176,9 @@ class HeadExplorer(anywidget.AnyWidget):
             self._look(self.state)
         else:
             self.selected = best
+
+    def _pictures(self, state: State) -> dict[str, Any]:
+        return self.view.pictures(state.item, KEPT_PICTURES)
 
     def _set(self, traits: dict[str, Any]) -> None:
         with self.hold_sync():

@@ -22,7 +22,7 @@ export const fill = (node, ...children) => (
 export function keepFocus(node, redraw) {
   const root = node.getRootNode(),
     now = root.activeElement;
-  const all = () => [...node.querySelectorAll("button, select, input, textarea")].filter((e) => e.offsetParent !== null),
+  const all = () => [...node.querySelectorAll("button, select, input, textarea, [tabindex='0']")].filter((e) => e.offsetParent !== null),
     name = (e) => e.getAttribute("aria-label") || e.textContent;
   const before = node.contains(now) ? all() : [],
     at = before.indexOf(now),

@@ -1,7 +1,7 @@
 // One map of heads: cells, medians per layer, a histogram as legend.
 
 import { CHANGE, LEVEL, PALE, css, hex, mixed, sampled } from "./colours.js";
-import { changeWord, counted, finite, quartiles, ratioWord } from "./numbers.js";
+import { changeWord, counted, finite, quartiles, ratioWord, ticks } from "./numbers.js";
 import { frame, line, make, offscreen, sheet } from "./elements.js";
 
 export const LEVELS = { stops: LEVEL, word: ratioWord };
@@ -246,16 +246,19 @@ export class HeadMap {
     });
     g.fillStyle = look.text;
     g.textAlign = "center";
-    const widest = 8 + g.measureText(`≤ ${this.kind.word(-this.limit)}`).width,
-      fits = (k) => this.limit % k === 0 && (k * room) / (2 * this.limit) >= Math.max(36, widest);
-    const every = [1, 2, 3, 4, 5, 6, 7, 8].find(fits) || this.limit;
-    for (let power = -this.limit; power <= this.limit; power += every) {
-      const ends = power === -this.limit && under ? "≤ " : power === this.limit && over ? "≥ " : "";
-      const word = power === 0 && room < 200 ? "1" : this.kind.word(power);
-      const half = g.measureText(ends + word).width / 2,
-        x = left + ((power / this.limit + 1) / 2) * room;
-      g.fillText(ends + word, Math.max(half + 1, Math.min(x, left + room + 17 - half)), base + 21);
-    }
+    const word = (power) =>
+      `${power === -this.limit && under ? "≤ " : power === this.limit && over ? "≥ " : ""}${power === 0 && room < 200 ? "1" : this.kind.word(power)}`;
+    const wide = (power) => g.measureText(word(power)).width,
+      widest = Math.max(...Array.from({ length: 2 * this.limit + 1 }, (_, i) => wide(i - this.limit)));
+    // the ends are moved inwards where they would be cut off
+    const apart = Math.max(36, widest + 8 + Math.max(0, widest / 2 - 17));
+    const words = ticks(this.limit, room / apart).map((power) => {
+      const half = wide(power) / 2,
+        x = Math.max(half + 1, Math.min(left + ((power / this.limit + 1) / 2) * room, left + room + 17 - half));
+      g.fillText(word(power), x, base + 21);
+      return [word(power), x - half, x + half];
+    });
+    this.legend.dataset.words = JSON.stringify(words);
     g.fillStyle = look.muted;
     const clipped = under + over ? `, ${under + over} beyond the ends` : "";
     if (room > (this.kind === CHANGES ? 420 : 190))

@@ -13,19 +13,21 @@ export function tableOf(caption, columns, rows, room = 100) {
         text: typeof value === "number" ? (Number.isInteger(value) ? value : value.toPrecision(6)) : value,
       });
     fill(body, ...rows.slice(0, room).map((row) => make("tr", {}, ...row.map(cell))));
-    fill(
-      more,
-      rows.length > room
-        ? button(`show all ${rows.length.toLocaleString("en")}`, () => ((room = rows.length), draw()))
-        : null,
-    );
+    fill(more, rows.length > room ? button(`show all ${rows.length.toLocaleString("en")}`, all) : null);
   };
-  draw();
+  const all = () => {
+    room = rows.length;
+    // the button goes: keys scroll on from where it was
+    node.focus({ preventScroll: true });
+    draw();
+  };
   const head = make("tr", {}, ...columns.map((text) => make("th", { scope: "col", text })));
-  return make(
+  const node = make(
     "div",
-    { class: "vx-scroll" },
+    { class: "vx-scroll", tabindex: "0", role: "region", "aria-label": caption },
     make("table", { class: "vx-table" }, make("caption", { text: caption }), make("thead", {}, head), body),
     more,
   );
+  draw();
+  return node;
 }

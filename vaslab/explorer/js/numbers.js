@@ -9,8 +9,20 @@ export function number(x) {
 export const percent = (x) =>
   finite(x) ? `${(100 * x).toFixed(x >= 0.1 ? 1 : x >= 0.0005 || x === 0 ? 2 : 4)}%` : "undefined";
 export const counted = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-export const ratioWord = (power) => (power < 0 ? `1/${2 ** -power}` : `${2 ** power}`);
-export const changeWord = (power) => (power < 0 ? `÷${2 ** -power}` : power > 0 ? `×${2 ** power}` : "no change");
+const raised = (power) => `2${[...String(power)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
+/** 2 to a power, as it is read: 64, 4096, 2¹⁷. */
+const twos = (power) => (power > 13 ? raised(power) : String(2 ** power));
+export const ratioWord = (power) => (power < 0 ? `1/${twos(-power)}` : twos(power));
+export const changeWord = (power) => (power < 0 ? `÷${twos(-power)}` : power > 0 ? `×${twos(power)}` : "no change");
+/** Whole numbers to label from -limit to limit where `room` words have room: the ends, 0, and even steps from it. */
+export function ticks(limit, room) {
+  const unit = room / (2 * limit),
+    found = room >= 2 ? [-limit, 0, limit] : [-limit, limit];
+  let step = 1;
+  while (step < limit && step * unit < 1) step++;
+  for (let power = step; (limit - power) * unit >= 1; power += step) found.push(-power, power);
+  return found.sort((a, b) => a - b);
+}
 export const times = (ratio) =>
   !finite(ratio) ? "undefined" : ratio >= 1 ? `×${number(ratio)}` : `÷${number(1 / ratio)}`;
 /** The nearest plain number: 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten. */

@@ -191,7 +191,10 @@ export class Page extends Panels {
   }
 
   drawTable() {
+    const left = !this.opened.table && this.numbers.contains(this.el.getRootNode().activeElement);
     this.numbers.hidden = !this.opened.table;
+    // its own keys close it too
+    if (left) this.tabler.focus();
     if (!this.opened.table) return;
     const band = this.data.floats("low").length ? ["low", "high"] : [];
     const { data } = this,
@@ -256,7 +259,7 @@ export class Page extends Panels {
         ),
       );
     });
-    fill(this.numbers, ...tables);
+    keepFocus(this.numbers, () => fill(this.numbers, ...tables));
   }
 
   drawFoot() {

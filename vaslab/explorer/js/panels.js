@@ -286,7 +286,12 @@ export class Panels {
       (said.sinks || []).length ? `× ${said.sinks_words || "sink patch"}` : null,
       clipped ? "◥ beyond the scale" : null,
     ];
-    view.words.textContent = fits ? keys.filter(Boolean).join(" · ") : "";
+    const { natural } = view.picture;
+    const reduced =
+      natural && natural[0] < picture.width
+        ? `picture shown with ${natural.join(" × ")} of its ${picture.width} × ${picture.height} pixels`
+        : null;
+    view.words.textContent = (fits ? [...keys, reduced] : [reduced]).filter(Boolean).join(" · ");
     const exact = said.n_rows === 1 || this.shownRow(r) >= 0;
     view.peak.textContent = fits ? this.tellPeak(pictures, shares, peak, exact) : "";
     if (data.pair) (fill(view.name, data.label(r)), (view.name.style.color = look.runs[r]));

@@ -52,6 +52,7 @@ export class Picture {
       window.devicePixelRatio,
     ].join("|");
     const image = decoded(picture.src, ready);
+    this.natural = image ? [image.naturalWidth, image.naturalHeight] : null;
     if (this.painted === key && image) return;
     const g = sheet(this.ground, this.width, this.height);
     this.painted = image ? key : "";

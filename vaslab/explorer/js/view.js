@@ -256,7 +256,7 @@ class View extends Pointer {
         data.get("scope", "item"),
         (scope) => this.set({ scope }),
       ),
-      toggle("table", "table", "the numbers of what is shown (T)"),
+      (this.tabler = toggle("table", "table", "the numbers of what is shown (T)")),
       meta.live ? toggle("live", "ask", "ask the model a question of your own") : null,
       button("export PNG", () => this.exported(), { title: "save this view as a picture (E)" }),
     );
