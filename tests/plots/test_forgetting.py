@@ -57,6 +57,21 @@ def test_the_title_is_what_the_answers_do(told: dict, expected: str) -> None:
     assert expected in title(fig)
 
 
+def test_no_line_runs_from_thinking_to_the_answer() -> None:
+    table = forgetting_table({"a": answers(curves(0.6, 0.2)), "b": answers(curves(0.5, 0.2))})
+    measured = table[table["share"].notna()]
+    for line, name in zip(
+        (t for t in forgetting_figure(table).data if t.mode == "lines+markers"), "ab", strict=True
+    ):
+        places = measured[measured["checkpoint"] == name]
+        turn = int((places["part"] == "think").sum())
+        drawn = np.array(line.y, dtype=float)
+        assert np.flatnonzero(np.isnan(drawn)).tolist() == [turn]
+        np.testing.assert_allclose(np.delete(drawn, turn), 100 * places["share"])
+        assert len(line.x) == len(line.customdata) == len(drawn)
+        assert line.x[turn - 1] < line.x[turn] < line.x[turn + 1]
+
+
 def test_of_many_checkpoints_the_median_and_the_outermost_slopes_are_drawn() -> None:
     ends = 0.6 - 0.02 * np.arange(13)
     flat = {f"run-{i}": [np.linspace(0.6, end, len(TEXTS))] * 3 for i, end in enumerate(ends)}

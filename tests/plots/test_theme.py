@@ -100,6 +100,7 @@ def test_checkpoints_are_told_apart_without_colour() -> None:
     names = ["base", "multimodal cold start", "text-only cold start", "+VARD", "+AGTO", "+VARS"]
     styles = themes.run_styles(names, themes.named("light"))
     assert len({(s.dash, s.symbol) for s in styles.values()}) == len(names)
+    assert len({s.marker for s in styles.values()}) == len(names)
     assert (styles["base"].line, styles["base"].dash) == ("#66717f", "dot")
     assert styles["multimodal cold start"].line == "#0b7a75"
     assert styles["text-only cold start"].line == "#c2255c"

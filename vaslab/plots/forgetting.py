@@ -158,13 +158,18 @@ def _line(
                 hoverinfo="skip",
                 **on,
             )
+    x, share, rows = x[there], share[there], rows[there]
+    # the parts have scales of their own: no line runs from the one into the other
+    parts = rows["part"].to_numpy()
+    turn = np.flatnonzero(parts[1:] != parts[:-1]) + 1
+    hover = [_hover(row) for row in rows.to_dict("records")]
     canvas.figure.add_scatter(
-        x=x[there],
-        y=share[there],
+        x=np.insert(x, turn, (x[turn - 1] + x[turn]) / 2),
+        y=np.insert(share, turn, np.nan),
         mode="lines+markers",
         line={"color": style.line, "width": 2.4, "dash": style.dash},
-        marker={"symbol": style.symbol or "circle", "size": 7, "color": style.line},
-        customdata=[_hover(row) for row in rows[there].to_dict("records")],
+        marker={"symbol": style.marker, "size": 7, "color": style.line},
+        customdata=np.insert(np.array(hover, dtype=object), turn, ""),
         hovertemplate="%{customdata}<extra></extra>",
         **on,
     )

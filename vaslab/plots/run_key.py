@@ -43,7 +43,7 @@ def draw_key(canvas: Canvas, number: int, styles: dict[str, themes.RunStyle]) ->
 def filled_marker(style: themes.RunStyle, filled: list[bool], look: themes.Theme) -> dict[str, object]:
     """Markers of a checkpoint: filled where something is found, open where it is not."""
     return {
-        "symbol": style.symbol or "circle",
+        "symbol": style.marker,
         "size": 10,
         "color": [style.line if each else look.background for each in filled],
         "line": {"width": 1.8, "color": style.line},

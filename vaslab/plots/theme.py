@@ -189,6 +189,11 @@ class RunStyle:
     dash: str
     symbol: str | None
 
+    @property
+    def marker(self) -> str:
+        """Its marker where points stand alone; one that has none on a line gets a plus."""
+        return self.symbol or "cross"
+
 
 _KINDS = (
     (r"vars", ("#6b4400", "solid", "star")),

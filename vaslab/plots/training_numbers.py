@@ -43,8 +43,8 @@ def training_table(
         p_adjusted (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1
         and no test. `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with
         vas_ratio_low and so on (as above, over all layers), accuracy_change with _low, _high and _p (paired), and
-        floored, the share of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A head without a value
-        at one of two steps is left out of both.
+        floored, the share of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A
+        head without a value at one of two steps is left out of both.
 
     Raises:
         UsageError: no checkpoint, a negative step, or captures that do not align.
