@@ -162,6 +162,24 @@ def grouped(rows: Floats, labels: NDArray[np.int64]) -> Floats:
     return out
 
 
+def degrees(held: Floats) -> Floats:
+    """Degrees of freedom of an error over clusters: their effective number less 1, and at least 1.
+
+    A cluster that holds most entries makes most of the error, and the number of clusters would promise more than they
+    tell: (sum n)^2 / sum n^2 equal ones would tell as much (Carter, Schnepel and Steigerwald 2017, for entries of a
+    cluster that move alike). Of equal clusters that is their number.
+
+    Args:
+        held: how many entries of each cluster are used, (cluster, column).
+
+    Returns:
+        One number a column.
+    """
+    squares = (held**2).sum(0)
+    effective = np.divide(held.sum(0) ** 2, squares, out=np.ones_like(squares), where=squares > 0)
+    return np.asarray(np.maximum(effective - 1, 1.0), dtype=np.float64)
+
+
 # a figure asks for the same resamples many times over
 @lru_cache(maxsize=2)
 def resample(n: int, resamples: int, seed: int) -> NDArray[np.float32]:

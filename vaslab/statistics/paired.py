@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
-from vaslab.statistics.bootstrap import grouped, labels_of
+from vaslab.statistics.bootstrap import degrees, grouped, labels_of
 from vaslab.statistics.paired_shares import share_change
 
 
@@ -91,8 +91,9 @@ def mean_t(
 ) -> xr.Dataset:
     """Mean over `dim` with Student's t interval and the two-sided p of "the mean is 0", for every other axis at once.
 
-    The error comes from sums over clusters (Liang and Zeger 1986; factor c / (c - 1) for c clusters), with c - 1
-    degrees of freedom; without clusters, it is the one-sample t test.
+    The error is that of the jackknife which leaves out one cluster at a time; for clusters of equal size that is the
+    sandwich of Liang and Zeger (1986) with the factor c / (c - 1), and unequal ones count as fewer (`degrees`). Without
+    clusters, it is the one-sample t test.
 
     Returns:
         Dataset over the other axes: estimate, low, high, p, n. NaN is left out; no interval and no p for fewer than 2
@@ -106,9 +107,12 @@ def mean_t(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(there, flat, 0.0).sum(0) / n
         sums = grouped(np.where(there, flat - mean, 0.0), labels)
-        groups = (grouped(there.astype(float), labels) > 0).sum(0)
-        free = np.maximum(groups - 1, 1)
-        se = np.sqrt((sums**2).sum(0) * groups / (groups - 1)) / n
+        held = grouped(there.astype(float), labels)
+        groups, free = (held > 0).sum(0), degrees(held)
+        # what the mean would be without each cluster, less what it is
+        off = np.where(held > 0, -sums / (n - held), 0.0)
+        off = np.where(held > 0, off - off.sum(0) / groups, 0.0)
+        se = np.sqrt((off**2).sum(0) * (groups - 1) / groups)
         t = np.abs(mean) / se
         half = scipy.stats.t.ppf((1 + level) / 2, free) * se
     t = np.where((se <= 1e-12 * np.abs(mean)) & (mean != 0), np.inf, t)

@@ -52,7 +52,7 @@ def share_change(
     """Change of a share, paired on items: Tango's score interval (1998, Statistics in Medicine 17, 891) and its test.
 
     Items of one cluster count as fewer (`design_effect`; Rao and Scott 1992, Biometrics 48, 577), and the quantile is
-    Student's with clusters - 1 degrees of freedom, as in `mean_t`. Where no item changed, c clusters of one item leave
+    Student's with clusters - 1 degrees of freedom. Where no item changed, c clusters of one item leave
     t^2 / (c + t^2) open either way, somewhat more than the exact bound of Clopper and Pearson.
 
     Args:

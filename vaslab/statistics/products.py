@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
-from vaslab.statistics.bootstrap import grouped, labels_of, resample
+from vaslab.statistics.bootstrap import degrees, grouped, labels_of, resample
 
 Floats = NDArray[np.float64]
 Terms = Sequence[tuple[xr.DataArray, int]]
@@ -75,7 +75,8 @@ def product_t(
 ) -> xr.Dataset:
     """Product of means with Student's t of its logarithm: the error is that of the jackknife which leaves out one
     entry, or one cluster, at a time (Efron 1982), and holds its level better than the delta method where a few entries
-    are large. Interval and p agree: the interval leaves out 1 where p < 1 - level.
+    are large; unequal clusters count as fewer (`degrees`). Interval and p agree: the interval leaves out 1 where
+    p < 1 - level.
 
     Args:
         terms, dim, cluster: as `product_interval`. level: of the interval.
@@ -91,7 +92,7 @@ def product_t(
     groups = (held > 0).sum(0)
     totals, n = [table.sum(0) for table, _ in tables], held.sum(0)
     there = held > 0
-    free = np.maximum(groups - 1, 1)
+    free = degrees(held)
     with np.errstate(divide="ignore", invalid="ignore"):
         change = _log_product(totals, tables, n)
         left = [total - table for total, (table, _) in zip(totals, tables, strict=True)]
