@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vaslab.attention import CustomEdit, Edit, Request, attached, editing, steps
+from vaslab.attention import CustomEdit, Edit, Request, attached, editing, grouped, steps
 from vaslab.attention.mass import attention_and_mass
 from vaslab.attention.visibility import Visibility
 
@@ -54,7 +54,7 @@ def weights_of(query, key, seen):
 
 
 def attend(edit, query, key, value, mask, causal, request=None):
-    visible = Visibility(mask, causal, N, N)
+    visible = Visibility(mask, causal, query.shape[2], N)
 
     def kernel(q, k, v, n):
         q, k, v, part = visible.leading(q, k, v, n)
@@ -114,6 +114,68 @@ def test_factors_of_each_row_equal_those_on_whole_maps(mask, rows, grad):
         keys = (GROUPS.clamp(min=0) + 1 == number)[:, None, None]
         held = (weights * keys).sum(-1)
         assert torch.allclose(mass[..., number].double(), held, atol=1e-6)
+
+
+def shifted(weights, groups, rows):
+    """What `Shifted` asks of one item's weights, row by row."""
+    for h in range(H):
+        for i in range(weights.shape[2]):
+            row = weights[0, h, i]
+            first, second = row[groups == 0].sum(), row[groups == 1].sum()
+            if rows[i] and second > 0:
+                row[groups == 1] *= 1 + 0.5 * first / second
+                row[groups == 0] *= 0.5
+    return weights
+
+
+PARTS = {
+    "apart before the rows": ([-1, 0, 1, 1, 0, 1, 1, 1, -1, 0, 0, -1], 8, True),
+    "nothing else before": ([1, 1, 1, 1, 1, 1, 1, 1, 0, -1, -1, 0], 8, True),
+    "no small group": ([-1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1], 8, True),
+    "apart reaches the rows": ([-1, 0, 1, 1, 0, 1, 1, 1, 1, -1, 0, -1], 8, False),
+    "every row": ([-1, 0, 1, 1, 0, 1, 1, 1, -1, -1, 0, -1], 0, False),
+}
+
+
+@pytest.mark.parametrize("sharp", [1.0, 10.0], ids=["soft", "sharp"])
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_of_the_keys_join_to_the_whole_map(case, sharp, monkeypatch):
+    """One item without a mask. Sharp: masses of 1e-20, which get half of what others hold."""
+    labels, first, splits = PARTS[case]
+    groups = torch.tensor([labels])
+    rows = torch.arange(N)[None] >= first
+    monkeypatch.setattr(Shifted, "groups", lambda self, layer, n_keys: groups)
+    taken = []
+    sound = grouped.attention_by_parts
+    monkeypatch.setattr(grouped, "attention_by_parts", lambda *given: taken.append(1) or sound(*given))
+    query, key, value = (each[:1] for each in drawn())
+    query = query * sharp
+    given, causal, seen = MASKS["causal"]
+    weights = shifted(weights_of(query, key, seen[:1]), groups[0], rows[0])
+    want = (weights @ value.double().repeat_interleave(H // KV, 1)).transpose(1, 2)
+    with torch.no_grad():
+        out, _ = attend(Shifted(rows), query, key, value, given, causal)
+    assert bool(taken) == splits
+    assert torch.allclose(out.double(), want, atol=1e-6 * sharp)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_single_query_is_edited_by_its_weights(grad):
+    """A decoding step: the second item is padded, and is left alone in its turn."""
+    query, key, value = drawn()
+    query = query[:, :, -1:]
+    open_keys = torch.ones(B, 1, 1, N, dtype=torch.bool)
+    open_keys[1, ..., :3] = False
+    for on in ([True, True], [True, False]):
+        weights = weights_of(query, key, open_keys[:, 0])
+        for b in range(B):
+            weights[b : b + 1] = shifted(weights[b : b + 1], GROUPS[b], on[b : b + 1])
+        want = (weights @ value.double().repeat_interleave(H // KV, 1)).transpose(1, 2)
+        rows = torch.tensor(on)[:, None].expand(B, N)
+        for mask in (open_keys, torch.zeros(B, 1, 1, N).masked_fill(~open_keys, float("-inf"))):
+            with torch.set_grad_enabled(grad):
+                out, _ = attend(Shifted(rows), query, key, value, mask, True)
+            assert torch.allclose(out.double(), want, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -9,7 +9,7 @@ import torch
 from transformers import LogitsProcessor
 
 import vaslab
-from vaslab.attention import text_decoder
+from vaslab.attention import grouped, text_decoder
 from vaslab.interventions import Region, head_means
 from vaslab.interventions.sparc import Sparc
 from vaslab.prompts.encode import encode
@@ -304,7 +304,14 @@ def test_adaptvis_scales_by_confidence(vlm, encoded):
     check(vlm, encoded, reference, "adaptvis", unsure=0.5, sure=2.0, threshold=threshold)
 
 
-def test_var_moves_weight_from_sinks(vlm, encoded):
+@pytest.mark.parametrize("alone", [False, True], ids=["padded batch", "one prompt"])
+def test_var_moves_weight_from_sinks(vlm, encoded, processor, prompts, monkeypatch, alone):
+    """One prompt needs no mask, and its prefill is done by parts of the keys."""
+    if alone:
+        encoded = encode(processor, prompts[:1])
+    by_parts = []
+    sound = grouped.attention_by_parts
+    monkeypatch.setattr(grouped, "attention_by_parts", lambda *given: by_parts.append(given) or sound(*given))
     at = places(encoded)
     n = encoded.roles.shape[1]
     rho, least, p = 0.6, 0.05, 0.3
@@ -366,6 +373,7 @@ def test_var_moves_weight_from_sinks(vlm, encoded):
                 handle.remove()
 
     check(vlm, encoded, reference, "var", tau=tau, rho=rho, least=least, p=p)
+    assert bool(by_parts) == alone
     assert moved
     assert any(row >= n for *_, row in moved)
 

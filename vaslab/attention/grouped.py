@@ -1,7 +1,9 @@
 """Edits by which each row multiplies the weights of groups of keys, without those weights.
 
 With m the mass of a group in a row and o the attention of the row over that group alone, the edited output is the
-plain one + sum over groups of (factor - 1) m o. The masses ride in columns of the plain kernel.
+plain one + sum over groups of (factor - 1) m o. Where the kernel tells log-sum-exps, one group is a part of the keys of
+its own (`key_parts`); elsewhere the masses ride in columns of the plain kernel, and o is computed beside it. A single
+query has few enough weights to multiply them as they are.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,8 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vaslab.attention.edits import CHUNK, kernel_attention, spread
+from vaslab.attention.edits import CHUNK, kernel_attention, masked, spread
+from vaslab.attention.key_parts import attention_by_parts, split_of
 from vaslab.attention.request import CustomEdit, indicators, padded_to_eight
 from vaslab.attention.steps import LayerEdit, Step
 from vaslab.attention.visibility import Visibility, take_rows
@@ -34,10 +37,10 @@ def with_columns(
 
 
 def by_groups(edit: LayerEdit, dropout: float) -> bool:
-    """Whether all of an edit is one step of factors on groups, of more than one query."""
+    """Whether all of an edit is one step of factors on groups."""
     step = edit.steps[0]
     grouped = isinstance(step.edit, CustomEdit) and step.edit.n_groups > 0
-    return grouped and len(edit.steps) == 1 and step.on.shape[1] > 1 and not dropout
+    return grouped and len(edit.steps) == 1 and not dropout
 
 
 def grouped_attention(
@@ -65,6 +68,12 @@ def grouped_attention(
     assert isinstance(edit, CustomEdit)
     width, n_groups = value.shape[-1], edit.n_groups
     groups = edit.groups(step.layer, visible.n_keys).to(query.device)
+    if query.shape[2] == 1:
+        return _one_row(step, query, key, value, groups, visible, scaling)
+    split = split_of(groups, n_groups, step.on, visible, query, value)
+    if split is not None:
+        out = attention_by_parts(split, step, query, key, value, groups, scaling)
+        return torch.cat([kernel(query, key, value, split.first), out], dim=1) if split.first else out
     wide = kernel(*with_columns(query, key, value, groups, n_groups), query.shape[2])
     rows = _as_slice(step.on.any(0).nonzero()[:, 0])
     mass = wide[:, rows, :, width : width + n_groups].transpose(1, 2).float()
@@ -81,6 +90,32 @@ def grouped_attention(
         out = out.clone()
     out[:, rows] = edited
     return out
+
+
+def _one_row(
+    step: Step,
+    query: Shaped[Tensor, "batch head 1 dim"],
+    key: Tensor,
+    value: Tensor,
+    groups: Int[Tensor, "batch key"],
+    visible: Visibility,
+    scaling: float,
+) -> Shaped[Tensor, "batch 1 head width"]:
+    """Attention of a single query: its weights are few, and are multiplied as they are."""
+    edit, (batch, n_heads, _, dim) = step.edit, query.shape
+    assert isinstance(edit, CustomEdit)
+    packed = query.reshape(batch, key.shape[1], -1, dim)
+    scores = (packed @ key.transpose(-1, -2)).float().mul(scaling).view(batch, n_heads, 1, -1)
+    if visible.mask is not None:
+        scores = masked(scores, visible.mask, in_place=not scores.requires_grad)
+    # without the axis of rows: a product of every head with the groups would copy these for each
+    weights = scores.softmax(-1)[:, :, 0]
+    belongs = indicators(groups, edit.n_groups)
+    factors = edit.factors(step.layer, (weights @ belongs)[:, :, None])[:, :, 0]
+    change = torch.where(step.on[..., None], factors - 1, 0.0)
+    weights = weights + weights * (change @ belongs.transpose(1, 2))
+    out = weights.to(value.dtype).view(batch, key.shape[1], -1, visible.n_keys) @ value
+    return out.reshape(batch, 1, n_heads, -1)
 
 
 def _as_slice(rows: Int[Tensor, " row"]) -> slice | Int[Tensor, " row"]:

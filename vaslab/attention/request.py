@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from vaslab.errors import UsageError
 
@@ -27,7 +26,7 @@ def padded_to_eight(n: int) -> int:
 
 def indicators(groups: Int[Tensor, "batch key"], n_groups: int) -> Float32[Tensor, "batch key group"]:
     """1 where a key belongs to a group; a key of group -1 belongs to none."""
-    return one_hot(groups.clamp(min=0).long(), n_groups).float() * (groups >= 0)[..., None]
+    return (groups[..., None] == torch.arange(n_groups, device=groups.device)).float()
 
 
 def _check_groups(groups: Tensor, n_groups: int, owner: str) -> None:

@@ -5,8 +5,9 @@ row of a head is image-centric if its visual mass is at least `least` and sinks 
 (of text and picture) keep p of their weight, and the rest is shared out over the other visual tokens in
 proportion to their weights.
 
-That asks for masses before the weights: where a layer has sinks in a picture, the scores of the edited rows are taken
-once more, in the prefill for all rows after the picture.
+That asks for masses before the weights are final. In the prefill of one prompt on the CPU the keys are taken in parts
+and joined by their log-sum-exps, which tell the masses (`vaslab.attention.key_parts`); elsewhere the edited rows meet
+the rest of the picture once more. A decoding step has its weights at hand.
 """
 
 from __future__ import annotations
@@ -72,25 +73,20 @@ class Var(OnKeys):
     @contextmanager
     def live(self, model: PreTrainedModel) -> Iterator[Begin]:
         """Watch hidden states before each layer for sinks."""
-        sinks: dict[int, Tensor] = {}
         decoder: Any = text_decoder(model)[1]
+        watched: list[_Redistributed] = []
 
         def begin(batch: Batch) -> Sequence[AnyEdit]:
-            sinks.clear()
+            watched.clear()
             if self.p == 1:
                 return []
-            batch.moved.append(move)
-            return [_Redistributed(self, batch, sinks)]
-
-        def move(rows: Int[Tensor, " batch"]) -> None:
-            sinks.update({index: found[rows.to(found.device)] for index, found in sinks.items()})
+            watched.append(_Redistributed(self, batch))
+            return list(watched)
 
         def watch(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                hidden = args[0] if args else kwargs["hidden_states"]
-                found = sink_tokens(hidden, self.tau, self.dims)
-                before = sinks.get(index)
-                sinks[index] = found if before is None else torch.cat([before, found], dim=1)
+                for edit in watched:
+                    edit.see(index, args[0] if args else kwargs["hidden_states"])
 
             return hook
 
@@ -109,12 +105,9 @@ def sink_tokens(
     hidden: Shaped[Tensor, "batch token width"], tau: int | float, dims: Sequence[int] | None
 ) -> Bool[Tensor, "batch token"]:
     """Tokens one of whose dimensions stands out of the hidden state by more than `tau` root mean squares."""
-    hidden = hidden.float()
-    spread = hidden.pow(2).mean(-1, keepdim=True).add(1e-6).rsqrt()
-    outstanding = (hidden * spread).abs()
-    if dims is not None:
-        outstanding = outstanding[..., list(dims)]
-    return outstanding.amax(-1) > tau
+    squares = hidden.float().square()
+    looked = squares if dims is None else squares[..., list(dims)]
+    return looked.amax(-1) > tau**2 * (squares.mean(-1) + 1e-6)
 
 
 class _Redistributed(CustomEdit):
@@ -122,25 +115,37 @@ class _Redistributed(CustomEdit):
 
     n_groups = 3
 
-    def __init__(self, settings: Var, batch: Batch, sinks: dict[int, Tensor]) -> None:
-        self.settings, self.sinks = settings, sinks
+    def __init__(self, settings: Var, batch: Batch) -> None:
+        self.settings = settings
         self.keys, self.later_keys = settings.chosen_keys(batch)
+        self.n_visual = self.keys.sum(1)[:, None, None]
         self.touched = settings.touched(batch)
         self.chosen, self.later = settings.edited(batch)
+        self.labels: dict[int, Tensor] = {}
+        batch.moved.append(self._move)
+
+    def see(self, layer: int, hidden: Shaped[Tensor, "batch token width"]) -> None:
+        """Tell the sinks among the tokens that reach a layer."""
+        sinks = sink_tokens(hidden, self.settings.tau, self.settings.dims)
+        before = self.labels.get(layer)
+        passed = 0 if before is None else before.shape[1]
+        visual = fits(self.keys, passed + sinks.shape[1], self.later_keys)[:, passed:].to(sinks.device)
+        found = torch.where(sinks, visual.int(), torch.where(visual, 2, -1))
+        self.labels[layer] = found if before is None else torch.cat([before, found], dim=1)
+
+    def _move(self, rows: Int[Tensor, " batch"]) -> None:
+        self.labels = {layer: found[rows.to(found.device)] for layer, found in self.labels.items()}
 
     def queries(self, layer: int, n_positions: int) -> Bool[Tensor, "batch query"] | None:
         """See `CustomEdit`. Items without a visual sink are left alone."""
         if not bool(self.touched[layer].any()):
             return None
-        visual = fits(self.keys, n_positions, self.later_keys)
-        sinks = self.sinks[layer][:, :n_positions].to(visual.device)
-        return fits(self.chosen, n_positions, self.later) & (sinks & visual).any(1, keepdim=True)
+        some = (self.labels[layer] == 1).any(1, keepdim=True)
+        return fits(self.chosen, n_positions, self.later).to(some.device) & some
 
     def groups(self, layer: int, n_keys: int) -> Int[Tensor, "batch key"]:
         """See `CustomEdit`."""
-        visual = fits(self.keys, n_keys, self.later_keys)
-        sinks = self.sinks[layer][:, :n_keys].to(visual.device)
-        return torch.where(sinks, visual.int(), torch.where(visual, 2, -1))
+        return self.labels[layer][:, :n_keys]
 
     def factors(
         self, layer: int, mass: Float[Tensor, "batch head row group"]
@@ -149,9 +154,9 @@ class _Redistributed(CustomEdit):
         settings = self.settings
         text, held, left = mass.unbind(-1)
         # The released code adds 1e-6 to every visual weight before it sums them.
-        n_visual = self.keys.sum(1).to(mass.device)[:, None, None]
-        centric = (held / (held + left + 1e-6 * n_visual) <= settings.rho) & (held + left >= settings.least)
-        centric &= (left > 0) & chosen_heads(self.touched, layer, mass)[..., 0]
-        kept = torch.where(centric, settings.p, 1.0)
-        gained = (1 - settings.p) * (text + held) / left.clamp(min=1e-30)
-        return torch.stack([kept, kept, torch.where(centric, 1 + gained, 1.0)], dim=-1)
+        visual = held + left
+        share = held / (visual + 1e-6 * self.n_visual.to(mass.device))
+        centric = (share <= settings.rho) & (visual >= settings.least) & (left > 0)
+        given = (1 - settings.p) * (centric & chosen_heads(self.touched, layer, mass)[..., 0])
+        gained = given * (text + held) / left.clamp(min=1e-30)
+        return torch.stack([1 - given, 1 - given, 1 + gained], dim=-1)
