@@ -139,7 +139,7 @@ def _foot(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     sentences = [
         "Attention of the last measured query of each question, on the patches of its picture. By area: share of the "
         "picture's patches that lie in the region.",
-        f"Pale: not told from that (t over {over} against each item's own area, FDR 5% over heads).",
+        f"Pale: not told from that (score test over {over} against each item's own area, FDR 5% over heads).",
         "A head that looks at any object, whatever is asked, exceeds the area too: hits alone do not prove a search.",
     ]
     if len(table) > MANY:

@@ -9,7 +9,7 @@ from vaslab.statistics.fdr import correlation_map, fdr
 from vaslab.statistics.item_noise import r_over_items
 from vaslab.statistics.line import Line, fit_line
 from vaslab.statistics.paired import PairedAccuracy, mcnemar_p, mean_p, mean_t, paired_accuracy
-from vaslab.statistics.paired_shares import ShareChange, share_change, share_interval
+from vaslab.statistics.paired_shares import ShareChange, share_against, share_change, share_interval
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
 from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
@@ -50,6 +50,7 @@ __all__ = [
     "ratio_interval",
     "ratio_p",
     "reliability",
+    "share_against",
     "share_change",
     "share_interval",
     "two_level",

@@ -106,10 +106,72 @@ def share_interval(
     if clusters < 2:
         return share, np.nan, np.nan
     n = told.size / design_effect(told.values, labels)
-    t2 = float(scipy.stats.t.ppf((1 + level) / 2, clusters - 1)) ** 2
+    quantile = scipy.stats.t.ppf((1 + level) / 2, clusters - 1)
+    low, high = _wilson(*(np.atleast_1d(np.float64(each)) for each in (share, n, quantile)))
+    return share, float(low[0]), float(high[0])
+
+
+def share_against(
+    values: xr.DataArray,
+    expected: xr.DataArray,
+    cluster: xr.DataArray | None = None,
+    dim: str = "item",
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Shares of the items, and whether they are what is expected of each: Wilson's interval, and the score test, whose
+    variance is that under the expectation, so that a few items that all agree prove little.
+
+    Args:
+        values: 1, 0, or NaN, which is left out; axis `dim` and others.
+        expected: how likely each item is 1, in parts of one; dims (dim).
+        cluster, level: as in `share_change`, whose quantile this has.
+
+    Returns:
+        Dataset over the other axes: estimate, low, high (as `share_interval`), excess (estimate less what is expected
+        of the same items) and its p (two-sided). No interval and no p for fewer than 2 clusters, and no p where nothing
+        but one outcome is expected.
+
+    Raises:
+        UsageError: a value is neither 0, 1 nor NaN, or clusters that do not name the items.
+    """
+    ordered = values.transpose(dim, ...)
+    flat = ordered.values.reshape(ordered.sizes[dim], -1).astype(float)
+    if not np.isin(flat[np.isfinite(flat)], (0, 1)).all():
+        raise UsageError("a value is neither 1 nor 0")
+    labels, chance = labels_of(ordered, dim, cluster), expected.sel({dim: ordered[dim].values}).values
+    share, excess, score, size, clusters = (np.full(flat.shape[1], np.nan) for _ in range(5))
+    for column, told in enumerate(flat.T):
+        there = np.isfinite(told)
+        if not there.any():
+            continue
+        names, own = np.unique(labels[there], return_inverse=True)
+        hits, likely = told[there], chance[there]
+        off, variance = hits - likely, float((likely * (1 - likely)).sum())
+        share[column], excess[column], clusters[column] = hits.mean(), off.mean(), len(names)
+        size[column] = len(hits) / design_effect(hits, own)
+        if variance > 0:
+            score[column] = abs(off.sum()) / sqrt(design_effect(off, own) * variance)
+    free = np.where(clusters > 1, clusters - 1, np.nan)
+    low, high = _wilson(share, size, np.asarray(scipy.stats.t.ppf((1 + level) / 2, free)))
+    rest = ordered.isel({dim: 0}, drop=True).astype(float)
+    found = {
+        "estimate": share,
+        "low": low,
+        "high": high,
+        "excess": excess,
+        "p": 2 * scipy.stats.t.sf(score, free),
+    }
+    return xr.Dataset({name: rest.copy(data=each.reshape(rest.shape)) for name, each in found.items()})
+
+
+def _wilson(share: Floats, n: Floats, quantile: Floats) -> tuple[Floats, Floats]:
+    """Wilson (1927), for shares of `n` items."""
+    t2 = quantile**2
     middle = (share + t2 / (2 * n)) / (1 + t2 / n)
-    half = sqrt(t2 * (share * (1 - share) / n + t2 / (4 * n * n))) / (1 + t2 / n)
-    return share, middle - half if share > 0 else 0.0, middle + half if share < 1 else 1.0
+    half = np.sqrt(t2 * (share * (1 - share) / n + t2 / (4 * n * n))) / (1 + t2 / n)
+    held = np.isfinite(quantile)
+    low, high = np.where(share > 0, middle - half, 0.0), np.where(share < 1, middle + half, 1.0)
+    return np.where(held, low, np.nan), np.where(held, high, np.nan)
 
 
 def design_effect(values: Floats, labels: NDArray[np.int64]) -> float:
