@@ -78,6 +78,30 @@ def test_a_click_selects_the_head_under_the_mouse(page) -> None:
     assert shown.evaluate("model.get('selected')") == [4, 6]
 
 
+def test_a_press_on_the_head_shown_first_asks_for_its_maps_once(page) -> None:
+    nothing = {"state": "none", "note": "choose a head", "n_rows": 0, "n_cells": 0}
+    shown = page(made.traits(selected=[4, 2]), {"4,2": [nothing]})
+    shown.click(MAP, place(shown, 4, 2))
+    assert shown.evaluate("model.sent") == [{"type": "load"}]
+    assert shown.evaluate("model.get('selected')") == [4, 2]
+    shown = page(made.traits(selected=[4, 2]), {"any": [made.attention(np.full((7, 16), 0.01))]})
+    shown.click(MAP, place(shown, 4, 2))
+    assert shown.evaluate("model.sent") == []
+
+
+def test_a_vas_on_the_floor_is_called_a_bound(page) -> None:
+    vas, floored = known(), np.zeros((1, 6, 8))
+    floored[0, 3, 5], floored[0, 3, 6] = 0.963, 0.005
+    shown = page(made.traits(vas=vas, selected=[3, 5], floored=made.b64(floored)))
+    words = f"VAS ≥ {vas[0, 3, 5]:#.3g}, a bound: 96.3% of rows have a system mass below 1e-6 · rank"
+    assert words in shown.text(".vx-head")
+    shown.hover(MAP, place(shown, 3, 5))
+    assert words in shown.text(".vx-tip")
+    shown.evaluate("model.set('selected', [3, 6])")
+    shown.settle()
+    assert "bound" not in shown.text(".vx-head")
+
+
 def test_arrow_keys_move_the_head_and_wrap(page) -> None:
     shown = page(made.traits(selected=[0, 0]))
     shown.focus(MAP)

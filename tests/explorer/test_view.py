@@ -221,6 +221,19 @@ def test_runs_of_other_items_are_refused(runs, models, data, tmp_path):
         View([open_capture(made.realistic(2, 2, 4)), other])
 
 
+def test_rows_on_the_floor_of_the_system_mass_are_told_by_head():
+    capture = made.realistic(4, 2, 4)
+    capture["clamped"][:] = 0.0
+    capture["clamped"][{"item": 1, "layer": 1, "head": 2}] = 0.8
+    view = View([open_capture(capture)])
+    expected = np.zeros((2, 4))
+    expected[1, 2] = 0.8 / 4
+    state = State(1, "user", "run", (0, 0))
+    np.testing.assert_allclose(floats(view.numbers(state)["floored"], 2, 4), expected, atol=1e-7)
+    one = view.numbers(replace(state, scope="item"))
+    np.testing.assert_allclose(floats(one["floored"], 2, 4), 4 * expected, atol=1e-7)
+
+
 def test_pictures_that_items_share_are_resampled_whole():
     capture = made.realistic(6, 2, 4)
     other = made.realistic(6, 2, 4, lift=0.5)

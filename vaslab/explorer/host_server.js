@@ -6,7 +6,7 @@
   const waiting = (note) => start.meta.runs.map(() => ({ state: "waiting", note, seconds: 0, n_rows: 0, n_cells: 0, sinks: [], of: [] }));
   const values = { ...start, token: -1, picture: 0, pinned: [], region: {}, looks: {}, pictures: [], rows: start.meta.runs.map(() => []), attention: waiting("") };
   values.map = { limit: 2, n: 0, unit: "", band: "", note: "loading …" };
-  for (const name of ["vas", "low", "high", "shares", "change", "change_low", "change_high", "significant"]) values[name] = new Uint8Array(0);
+  for (const name of ["vas", "low", "high", "floored", "shares", "change", "change_low", "change_high", "significant"]) values[name] = new Uint8Array(0);
   for (const run of [0, 1]) for (const name of ["share", "scale", "cells"]) values[`${name}_${run}`] = new Uint8Array(0);
 
   const fire = (event, ...told) => [...(listeners.get(event) || [])].forEach((listener) => listener(...told));

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaslab.errors import VaslabError
 from vaslab.explorer.entries import Entry, Source
 from vaslab.explorer.packing import float_bytes
-from vaslab.metrics import masses, vas, vas_per_head
+from vaslab.metrics import floored, masses, vas, vas_per_head
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.head_grid import limit_of
 from vaslab.statistics import mean_interval
@@ -38,6 +38,7 @@ def of_item(entries: Sequence[Entry], queries: str, shape: tuple[int, int]) -> T
         "vas": float_bytes(np.stack(levels)),
         "low": b"",
         "high": b"",
+        "floored": float_bytes(np.stack([_floored(part, queries, shape) for part in parts])),
         "shares": float_bytes(np.stack([_shares(part, queries, shape) for part in parts])),
         "map": _map(levels, 1, "", note),
         **_unchanged(len(levels) == 2, shape),
@@ -81,6 +82,7 @@ def of_run(
         "vas": float_bytes(np.stack(levels)),
         "low": float_bytes(np.stack(lows)),
         "high": float_bytes(np.stack(highs)),
+        "floored": float_bytes(np.stack([_floored(capture, queries, shape) for capture in there])),
         "shares": float_bytes(np.stack([_shares(capture, queries, shape) for capture in there])),
         "map": _map(levels, n, "95 % CI" if n > 1 else "", f"{note}."),
         **_unchanged(len(there) == 2, shape),
@@ -98,8 +100,8 @@ def of_run(
         over = "pictures" if cluster is not None else "items"
         traits["map"]["change_limit"] = 2 ** limit_of(grid["ratio"].ravel())
         traits["map"]["note"] = (
-            f"{note}, the same in both; change: ratio of means, paired by item, jackknife t over {over}, FDR 5 % over "
-            "heads; intervals by the same t."
+            f"{note}, the same in both; change: mean VAS of the second over that of the first, paired by item, "
+            f"jackknife t over {over}, FDR 5 % over heads; intervals by the same t."
         )
     return traits
 
@@ -114,6 +116,7 @@ def _nothing(levels: Sequence[Floats], shape: tuple[int, int], note: str) -> Tra
         "vas": float_bytes(np.stack(levels)),
         "low": b"",
         "high": b"",
+        "floored": b"",
         "shares": float_bytes(np.full((len(levels), *shape, 4), np.nan)),
         "map": _map(levels, 0, "", note),
         **_unchanged(len(levels) == 2, shape),
@@ -139,6 +142,17 @@ def _vas(part: xr.Dataset | None, queries: str, shape: tuple[int, int]) -> Float
         return np.asarray(vas_per_head(part, queries).values, dtype=np.float64)
     except VaslabError:
         # this item has none: no picture, no system turn, no such query
+        return np.full(shape, np.nan)
+
+
+def _floored(part: xr.Dataset | None, queries: str, shape: tuple[int, int]) -> Floats:
+    """(layer, head): share of rows whose system mass is below 1e-6 and taken as that, so that VAS is a bound."""
+    if part is None:
+        return np.full(shape, np.nan)
+    try:
+        return np.asarray(floored(part, queries, over=("item",)).values, dtype=np.float64)
+    except VaslabError:
+        # as of VAS: this item has none
         return np.full(shape, np.nan)
 
 

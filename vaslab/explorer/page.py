@@ -20,7 +20,7 @@ from vaslab.explorer.stored import stored
 from vaslab.explorer.view import State, View
 
 HERE = Path(__file__).parent
-_NUMBERS = ("vas", "low", "high", "shares", "change", "change_low", "change_high", "significant")
+_NUMBERS = ("vas", "low", "high", "floored", "shares", "change", "change_low", "change_high", "significant")
 
 _PAGE = """<!doctype html>
 <html lang="en">

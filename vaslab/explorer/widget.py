@@ -51,6 +51,7 @@ class HeadExplorer(anywidget.AnyWidget):
     vas = _synced(traitlets.Bytes())
     low = _synced(traitlets.Bytes())
     high = _synced(traitlets.Bytes())
+    floored = _synced(traitlets.Bytes())
     shares = _synced(traitlets.Bytes())
     change = _synced(traitlets.Bytes())
     change_low = _synced(traitlets.Bytes())

@@ -111,8 +111,8 @@ export class Page extends Panels {
       map = data.get("map", {});
     this.title.textContent = meta.title || "Where the heads look";
     const runs = data.runs
-      .map((run, r) => [data.pair ? data.label(r) : null, run.model].filter(Boolean).join(": "))
-      .join(" against ");
+      .map((run, r) => [...new Set([data.pair ? data.label(r) : null, run.model])].filter(Boolean).join(": "))
+      .join(" and ");
     const scope = data.get("scope", "item") === "run" ? `mean over ${counted(map.n || 0, "item")}` : "this item";
     const fresh = (words) => words && !this.title.textContent.includes(words);
     this.sub.textContent = [data.pair ? runs : data.runs[0].model, data.runs[0].data]

@@ -6,6 +6,8 @@ import { button, fill, keepFocus, make } from "./elements.js";
 import { drawScale } from "./picture.js";
 import { WINDOW, drawTrace } from "./rows.js";
 
+/** Share of rows on the floor of the system mass from which a VAS is called a bound, as in the figures. */
+const FLOORED = 0.01;
 export const SHARE_NAMES = ["picture", "system", "user text", "other"];
 
 /** Draws what belongs to the selected head, into elements that a View has built. */
@@ -24,14 +26,10 @@ export class Panels {
   }
 
   tellVas(r, index) {
-    const low = this.data.perHead("low", r)[index],
-      high = this.data.perHead("high", r)[index];
-    return (
-      number(this.data.perHead("vas", r)[index]) +
-      (finite(low) && finite(high)
-        ? ` (${this.data.get("map", {}).band || "95 % CI"} ${number(low)}–${number(high)})`
-        : "")
-    );
+    const [value, low, high, floored] = ["vas", "low", "high", "floored"].map((name) => this.data.perHead(name, r)[index]);
+    const band = finite(low) && finite(high) ? ` (${this.data.get("map", {}).band || "95 % CI"} ${number(low)}–${number(high)})` : "";
+    if (!(floored > FLOORED)) return number(value) + band;
+    return `≥ ${number(value)}${band}, a bound: ${percent(floored)} of rows have a system mass below 1e-6`;
   }
 
   tellChange(index) {

@@ -58,7 +58,7 @@ export const STYLE = `
 .vx-ranks button { position: relative; display: inline-flex; gap: 8px; padding: 2px 8px 6px; font-variant-numeric: tabular-nums; }
 .vx-share { position: absolute; left: 0; bottom: 0; height: 4px; background: #0b7a75; border-radius: 0 2px 2px 4px; }
 .vx-body { display: grid; gap: 14px 26px; align-items: start; }
-.vx-maps { display: flex; gap: 18px; align-items: flex-start; }
+.vx-maps { display: flex; gap: 18px; align-items: flex-end; }
 .vx-maps > div { min-width: 0; }
 .vx-map { cursor: crosshair; touch-action: manipulation; }
 .vx-name { font-weight: 600; }

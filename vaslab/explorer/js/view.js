@@ -36,6 +36,7 @@ const REDRAWS = {
   vas: "maps",
   low: "head table",
   high: "head table",
+  floored: "head",
   shares: "head table",
   change: "maps",
   change_low: "head table",
@@ -53,7 +54,7 @@ class View extends Pointer {
     this.el = el;
     this.data = new Data(model);
     this.opened = { items: this.data.pair, table: false, live: false };
-    this.options = { opacity: 0.95, spot: false, grid: true, own: false };
+    this.options = { opacity: 0.8, spot: false, grid: true, own: false };
     this.hover = { head: null, row: -1, cell: -1 };
     this.pinned = this.data.get("pinned", []).map(([l, h]) => [l, h]);
     this.waiting = new Set();
@@ -268,7 +269,11 @@ class View extends Pointer {
   }
 
   select(head) {
-    this.set({ selected: head });
+    const same = head.every((at, i) => at === this.data.selected[i]);
+    // the head shown first has no maps until somebody asks for them
+    if (same && this.data.meta.kernel && this.data.runs.some((_, r) => this.data.stateOf(r) === "none"))
+      this.model.send({ type: "load" });
+    else this.set({ selected: head });
   }
 
   choose(index) {
