@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vaslab.errors import MissingError, UsageError
+from vaslab.cli.exits import fail
+from vaslab.errors import MissingError, UsageError, VaslabError
 from vaslab.organism import glyphs, questions
 from vaslab.organism.glyphs import Scene
 from vaslab.organism.questions import Question
@@ -41,7 +42,14 @@ class Chain:
 
 
 def read_chain(response: str, scene: Scene, question: Question, answered: bool) -> Chain:
-    """Compare a response's chain with the scene and with the steps of its question."""
+    """Compare a response's chain with the scene and with the steps of its question.
+
+    Args:
+        response: what the model wrote, tags included.
+        scene: what is on the picture.
+        question: what was asked about it.
+        answered: whether the graded answer is right.
+    """
     told = response.partition("<think>")[2].partition("</think>")[0]
     described = None
     if any(word in told for word in _ANCHORED):
@@ -81,7 +89,14 @@ def _share(right: list[bool]) -> dict[str, float | int]:
 
 
 def main(runs: list[str]) -> None:
-    """Print the report of each run."""
+    """Print the report of each run, a JSON line each.
+
+    Raises:
+        MissingError: a folder that holds no run.
+        UsageError: no run, or one of another benchmark than `glyph`.
+    """
+    if not runs:
+        raise UsageError("no run is named; give folders of vaslab measure --data glyph")
     for run in runs:
         path = Path(run) / "items.jsonl"
         if not path.is_file():
@@ -91,4 +106,7 @@ def main(runs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except VaslabError as error:
+        sys.exit(fail(str(error), error.exit_code))

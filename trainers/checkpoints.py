@@ -48,12 +48,23 @@ class Resuming:
         network.load_state_dict(saved.state_dict())
 
 
-def accumulation(batch: int, per_device: int, processes: int) -> int:
-    """Forwards of one optimiser step on one device. Raises UsageError where the batch cannot be split so."""
+def accumulation(batch: int, per_device: int, processes: int, told: str = "batch") -> int:
+    """Forwards of one optimiser step on one device.
+
+    Args:
+        batch: rows of the step, over all processes.
+        per_device: rows of one forward.
+        processes: how many there are.
+        told: what the message calls the rows of the step.
+
+    Raises:
+        UsageError: the batch cannot be split so.
+    """
     at_once = per_device * processes
     if batch < 1 or per_device < 1 or batch % at_once:
         raise UsageError(
-            f"batch {batch} is no multiple of per_device {per_device} times {processes} process(es); change one of them"
+            f"{told} is {batch}, no multiple of per_device {per_device} times {processes} process(es); change one of "
+            "them"
         )
     return batch // at_once
 

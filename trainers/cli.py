@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from trainers.commands.options import command
+from trainers.commands.panels import GRPO, SFT, STAGES, SYNTHESIZE
 from trainers.commands.stages import stages
 from trainers.commands.synthesize import synthesize
 from trainers.commands.train import grpo, sft
-from trainers.config import keep_to
-from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
+from trainers.config import keep_to, occupied
+from trainers.runs import GrpoRun, PretrainConfig, SftRun, StagesRun, SynthesizeRun
 from vaslab.cli.exits import INTERRUPTED, fail, run
 
 app = typer.Typer(
@@ -28,7 +29,65 @@ app = typer.Typer(
 
 @app.callback()
 def root() -> None:
-    """Train models, the organism first."""
+    """Train vision-language models to look; what is written, `vaslab measure` takes as it is."""
+
+
+app.command("synthesize")(
+    command(
+        SynthesizeRun,
+        synthesize,
+        SYNTHESIZE,
+        """Write records to train on: exact ones of the glyph world, or VARD chains by a model.
+
+        avar synthesize --kind vard --count 64 --out data/vard
+
+        avar synthesize --data PROMPTS.parquet --model MODEL_FOLDER --out data/chains
+
+        Killed or interrupted, the same command asks no model twice.
+        """,
+    )
+)
+app.command("sft")(
+    command(
+        SftRun,
+        sft,
+        SFT,
+        """Train on chats, with guided attention (AGTO) or, at --alpha 0 --beta 0, without.
+
+        avar sft --model organism:base --data data/vard --out runs/agto --batch 16 --per-device 16 --max-steps 4
+
+        The defaults are the paper's. Killed or interrupted, the same command goes on from the last state.
+        """,
+    )
+)
+app.command("grpo")(
+    command(
+        GrpoRun,
+        grpo,
+        GRPO,
+        """Train by reinforcement on prompts, with the visual-anchored reward (VARS).
+
+        avar grpo --model runs/agto/checkpoint --data data/rl --out runs/vars --prompts 2 --max-steps 2
+
+        The defaults are the paper's. Killed or interrupted, the same command goes on from the last state.
+        """,
+    )
+)
+app.command("stages")(
+    command(
+        StagesRun,
+        stages,
+        STAGES,
+        """Run stages one after another on the glyph world's records, and measure each.
+
+        avar stages --config trainers/configs/organism.yaml --out runs/stages --workers 2
+
+        The file lists the stages (name, method, kind of records, parent, and any option of the method) and, under
+        study, what they are measured on. All is checked before the first stage begins. Killed or interrupted, the same
+        command goes on.
+        """,
+    )
+)
 
 
 @app.command()
@@ -36,48 +95,32 @@ def organism(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the run; its checkpoint/ is the model.")
     ],
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Lessons in a step.")] = None,
-    lr: Annotated[float | None, typer.Option(min=0, help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and lessons.")] = None,
-    exam_every: Annotated[int | None, typer.Option(min=1, help="Steps between exams.")] = None,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = PretrainConfig.steps,
+    batch: Annotated[int, typer.Option(help="Chats of one step.")] = PretrainConfig.batch,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = PretrainConfig.lr,
+    seed: Annotated[int, typer.Option(help="Seed of first weights and chats.")] = PretrainConfig.seed,
+    exam_every: Annotated[
+        int, typer.Option(help="Steps between exams; a killed run goes on from the last.")
+    ] = PretrainConfig.exam_every,
 ) -> int:
-    """Train the organism's base from nothing, on one CPU thread; the same command goes on after a kill."""
-    from trainers.organism import PretrainConfig, Pretraining
+    """Train the organism's base from nothing, on one CPU thread.
 
-    given: dict[str, Any] = {"steps": steps, "batch": batch, "lr": lr, "seed": seed, "exam_every": exam_every}
-    config = replace(PretrainConfig(), **{name: value for name, value in given.items() if value is not None})
+    avar organism --out runs/base
+
+    Killed or interrupted, the same command goes on from the last exam.
+    """
+    config = PretrainConfig(steps=steps, batch=batch, lr=lr, seed=seed, exam_every=exam_every)
+    from trainers.organism import Pretraining
+
     keep_to(out, asdict(config))
     try:
         # the log is for people; stdout carries the path alone
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), occupied(out):
             checkpoint = Pretraining(out, config).run()
     except KeyboardInterrupt:
         return fail(f"interrupted; the same command goes on from the last state in {out}", INTERRUPTED)
     print(checkpoint)
     return 0
-
-
-app.command("sft")(
-    command(
-        SftRun, sft, "Train on chats with guided attention (AGTO): cold starts, VARD; goes on after a kill."
-    )
-)
-app.command("grpo")(
-    command(GrpoRun, grpo, "Train on prompts with the visual-anchored reward (VARS); goes on after a kill.")
-)
-app.command("stages")(
-    command(
-        StagesRun, stages, "Run the paper's stages on the organism, and measure each; goes on after a kill."
-    )
-)
-app.command("synthesize")(
-    command(
-        SynthesizeRun,
-        synthesize,
-        "Write records of the glyph world: description, reasoning, anchors, answer.",
-    )
-)
 
 
 def main() -> None:

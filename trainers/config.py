@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -65,8 +67,14 @@ def _fitted(value: Any, hint: Any, where: str) -> Any:
             and (plain is bool or not isinstance(value, bool))
         ):
             return value
-    names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise UsageError(f"{where} is {value!r}; expected {names}")
+    raise UsageError(f"{where} is {value!r}; expected {' or '.join(map(_named, options))}")
+
+
+def _named(option: Any) -> str:
+    """A type as people call it."""
+    if get_origin(option) is tuple:
+        return f"a list of {_named(get_args(option)[0])}"
+    return "nothing" if option is type(None) else str(getattr(option, "__name__", option))
 
 
 def _number(value: Any) -> float | None:
@@ -107,9 +115,27 @@ def keep_to(out: Path, config: Mapping[str, Any]) -> None:
                 f"{out} holds a run of another config: {'; '.join(differing)}; choose another --out"
             )
         return
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == config:
+        return
     if out.is_dir() and any(each != path for each in out.iterdir()):
         raise UsageError(f"{out} holds other files; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+@contextmanager
+def occupied(out: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder that `keep_to` has written to; the system ends it with this one.
+
+    Raises UsageError where another trains in it.
+    """
+    with (out / ASKED).open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another process trains in {out}; wait until it has ended, or choose another --out"
+            ) from error
+        yield

@@ -15,6 +15,7 @@ from trl.models.utils import disable_gradient_checkpointing
 
 from trainers.atrl import AtrlConfig, atrl_weights
 from trainers.methods import CREDITS, Credit
+from trainers.refusals import refuse_conflicts
 from trainers.vppo import (
     VppoConfig,
     black_patch,
@@ -24,7 +25,6 @@ from trainers.vppo import (
     sampled_kl,
     vppo_weights,
 )
-from vaslab.errors import UsageError
 
 _PIXELS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
 _TOKEN_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo")
@@ -173,6 +173,4 @@ def refuse_credit(credit: Credit, args: GRPOConfig) -> None:
             "an answer left out would count as one that perceives nothing; set it to False",
         ),
     }
-    for setting, (set_, reason) in conflicts.items():
-        if set_:
-            raise UsageError(f"{setting}={getattr(args, setting)!r} does not go with {name}: {reason}")
+    refuse_conflicts(args, name, conflicts)

@@ -15,8 +15,10 @@ from trl.models.utils import disable_gradient_checkpointing
 
 from trainers.checkpoints import Resuming
 from trainers.credit import Credited, refuse_credit
-from trainers.looking import Looks, watching
+from trainers.looking import Looks, refuse_dropout, watching
 from trainers.methods import Credit
+from trainers.reference import is_policy, reference_on_disk
+from trainers.refusals import other_forwards, refuse_conflicts, refuse_unloaded
 from trainers.rewards import VarsConfig, accuracy_reward, format_reward, gated, visual_reward
 from trainers.sets import Sets, paper_sets
 from vaslab.attention import text_decoder
@@ -60,21 +62,19 @@ class AvarGRPOTrainer(Resuming, Credited, GRPOTrainer):
         refuse_credit(credit, args)
         args.reward_weights = [1.0, self.shaping.lambda_v, self.shaping.lambda_f]
         rewards: list[Any] = [self.accuracy, self.visual, self.format]
-        super().__init__(model, reward_funcs=rewards, args=args, **options)
+        with reference_on_disk(model, args.beta, options.get("peft_config") is not None):
+            super().__init__(model, reward_funcs=rewards, args=args, **options)
         self.network = cast(Any, self.model)
         self.processor = cast(Any, self.processing_class)
         self.template_options = cast(dict[str, Any], self.chat_template_kwargs)
-        n_layers = text_decoder(self.network)[1].config.num_hidden_layers
-        self.layers = self.shaping.layers or tuple(range(n_layers))
-        if not all(0 <= layer < n_layers for layer in self.layers):
-            raise UsageError(f"layers are {self.layers}; the decoder has layers 0 to {n_layers - 1}")
+        self.layers = self.shaping.layers_of(text_decoder(self.network)[1].config.num_hidden_layers)
         self._looks: dict[str, Tensor] | None = None
         self._asked: list[Any] | None = None
 
     # -- rewards, in the order of their weights
 
     def accuracy(self, completion_ids: list[list[int]], answer: list[str], **_: Any) -> list[float]:
-        """r_accuracy of each completion."""
+        """r_accuracy of each completion, 0 or 1, against the `answer` of its record."""
         texts = [self._text(ids) for ids in completion_ids]
         pairs = zip(texts, answer, strict=True)
         return [accuracy_reward(text, right, self.shaping.grader) for text, right in pairs]
@@ -82,7 +82,10 @@ class AvarGRPOTrainer(Resuming, Credited, GRPOTrainer):
     def visual(
         self, completion_ids: list[list[int]], answer: list[str], log_metric: Any, **_: Any
     ) -> list[float]:
-        """r_visual of each completion; logs the paper's raw ratio, and the two masses, before any gate or bound."""
+        """r_visual of each completion; logs the paper's raw ratio, and the two masses, before any gate or bound.
+
+        Raises VaslabError where no pass has measured them.
+        """
         if self._looks is None:
             raise VaslabError(
                 "no pass has measured these completions; call the trainer's own train or evaluate"
@@ -93,7 +96,7 @@ class AvarGRPOTrainer(Resuming, Credited, GRPOTrainer):
         return gated(self._looks["reward"].cpu(), right, self.shaping).tolist()
 
     def format(self, completion_ids: list[list[int]], **_: Any) -> list[float]:
-        """r_format of each completion."""
+        """r_format of each completion, 0 or 1."""
         return [format_reward(self._text(ids)) for ids in completion_ids]
 
     def _text(self, ids: Sequence[int]) -> str:
@@ -124,7 +127,8 @@ class AvarGRPOTrainer(Resuming, Credited, GRPOTrainer):
         """TRL's pass over the completions; the first without a gradient, by the policy, is watched."""
         plain = cast(Any, super()._get_per_token_logps_and_entropies)
         asked = self._asked
-        if asked is None or self._looks is not None or torch.is_grad_enabled() or model is not self.model:
+        watch = self._looks is None and not torch.is_grad_enabled() and is_policy(model, self.model)
+        if asked is None or not watch:
             return plain(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
         sets, rows = self._sets_of_pass(asked, input_ids, attention_mask, logits_to_keep)
         parts: list[dict[str, Tensor]] = []
@@ -269,14 +273,8 @@ def _prompt(messages: Any) -> Prompt:
 
 def _refuse(model: Any, args: GRPOConfig, options: dict[str, Any]) -> None:
     """Raise UsageError for what GRPOTrainer would take, and rewards, pictures or a kill would not survive."""
-    if isinstance(model, str):
-        raise UsageError(f"model is the name {model!r}; pass a loaded model (load_model(name).model)")
-    processor = options.get("processing_class")
-    if processor is None:
-        raise UsageError(
-            "processing_class is missing; pass the model's processor (load_model(...).processor)"
-        )
-    side = tokenizer_of(processor).padding_side
+    refuse_unloaded(model, options.get("processing_class"))
+    side = tokenizer_of(options["processing_class"]).padding_side
     if side != "left":
         raise UsageError(
             f"the processor pads on the {side}: TRL would give shorter prompts of a batch the positions of others; set "
@@ -286,25 +284,8 @@ def _refuse(model: Any, args: GRPOConfig, options: dict[str, Any]) -> None:
         raise UsageError(
             "reward_funcs or reward_weights are given; the reward is VarsConfig's: set lambda_v and lambda_f"
         )
-    conflicts = {
-        "use_liger_kernel": "it replaces the forward that is measured",
-        "torch_compile": "hooks in compiled layers are not supported",
-    }
-    for name, reason in conflicts.items():
-        if getattr(args, name):
-            raise UsageError(f"{name}=True does not go with VARS: {reason}; set it to False")
-    text = model.config.get_text_config()
-    if getattr(text, "attention_dropout", 0.0) > 0:
-        raise UsageError(
-            f"attention_dropout is {text.attention_dropout}, and the masses would be those of dropped weights; "
-            "set attention_dropout=0 in the model's config"
-        )
-    own_reference = options.get("peft_config") is not None or hasattr(model, "peft_config")
-    if args.beta > 0 and not own_reference and not model.config._name_or_path:
-        raise UsageError(
-            f"beta is {args.beta}, and the model was made in memory, where TRL cannot read the reference again; load "
-            "it from a folder, or set beta=0"
-        )
+    refuse_conflicts(args, "VARS", other_forwards(args))
+    refuse_dropout(model.config.get_text_config())
     period = (args.steps_per_generation or 1) * args.num_iterations
     strategy = str(SaveStrategy(args.save_strategy).value)
     if strategy not in ("no", "steps"):

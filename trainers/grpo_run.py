@@ -24,7 +24,7 @@ def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
 
     `parent` is what the card says of the model it started from; None names `config.model`. Raises what `train` raises.
     """
-    shaping, credit = shaping_of(config), credit_of(config)
+    shaping, credit, arguments = shaping_of(config), credit_of(config), grpo_arguments(config)
 
     def make(vlm: Vlm, records: Sequence[Record]) -> AvarGRPOTrainer:
         if len({bool(record.images) for record in records}) > 1:
@@ -34,7 +34,7 @@ def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
             )
         return AvarGRPOTrainer(
             vlm.model,
-            grpo_arguments(config),
+            arguments,
             shaping,
             config.text_tokens,
             credit,
@@ -47,9 +47,9 @@ def run_grpo(config: GrpoRun, parent: dict[str, Any] | None = None) -> Path:
 
 
 def grpo_arguments(config: GrpoRun) -> GRPOConfig:
-    """TRL's config of a run."""
+    """TRL's config of a run. Raises UsageError for a batch that the processes cannot split."""
     return GRPOConfig(
-        **shared_arguments(config, config.prompts * config.rollouts),
+        **shared_arguments(config, config.prompts * config.rollouts, "prompts x rollouts"),
         num_generations=config.rollouts,
         num_iterations=config.iterations,
         max_completion_length=config.max_new_tokens,

@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainers.looking import refuse_dropout
 from trainers.losses import AgtoConfig, layer_losses
 from trainers.sets import N_GROUPS, Sets, on_sets
 from vaslab.attention import Request, attached, requesting, require_mass, text_decoder
-from vaslab.errors import UsageError, VaslabError
+from vaslab.errors import VaslabError
 from vaslab.prompts.roles import MASS_FLOOR
 
 
@@ -73,11 +74,7 @@ class Guidance:
         self.layers: Any = decoder.layers
         text = decoder.config
         self.heads = config.heads_by_layer(text.num_hidden_layers, text.num_attention_heads)
-        if getattr(text, "attention_dropout", 0.0) > 0:
-            raise UsageError(
-                f"attention_dropout is {text.attention_dropout}, and the masses would be those of dropped weights; "
-                "set attention_dropout=0 in the model's config"
-            )
+        refuse_dropout(text)
         self._step: _Step | None = None
 
     @contextmanager

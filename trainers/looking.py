@@ -13,7 +13,17 @@ from torch import Tensor, nn
 
 from trainers.sets import N_GROUPS, Sets, on_sets
 from vaslab.attention import Request, attached, requesting, require_mass, text_decoder
-from vaslab.errors import VaslabError
+from vaslab.errors import UsageError, VaslabError
+
+
+def refuse_dropout(text_config: Any) -> None:
+    """Raise UsageError for a text decoder that drops attention weights: masses would be those of what is left."""
+    rate = getattr(text_config, "attention_dropout", 0.0)
+    if rate > 0:
+        raise UsageError(
+            f"attention_dropout is {rate}, and the masses would be those of dropped weights; set attention_dropout=0 "
+            "in the model's config"
+        )
 
 
 @dataclass(eq=False)

@@ -55,8 +55,9 @@ class AgtoConfig:
     variant: str = "paper"
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(weight) and weight >= 0 for weight in (self.alpha, self.beta)):
-            raise UsageError(f"alpha is {self.alpha} and beta {self.beta}; expected numbers of at least 0")
+        for name, weight in (("alpha", self.alpha), ("beta", self.beta)):
+            if not (math.isfinite(weight) and weight >= 0):
+                raise UsageError(f"{name} is {weight}; give a number of at least 0")
         if self.queries not in QUERIES:
             raise UsageError(f"queries is {self.queries!r}; expected one of {', '.join(QUERIES)}")
         if self.variant not in VARIANTS:
@@ -66,6 +67,8 @@ class AgtoConfig:
                 "the released code guides one set of rows, from the user's turn to the response; leave queries "
                 "at 'user', or take variant 'paper'"
             )
+        for name in self.heads:
+            parse_head(name)
         if self.layers and self.heads:
             raise UsageError(
                 "layers and heads exclude each other: a head's name holds its layer; leave one out"
@@ -88,16 +91,18 @@ class AgtoConfig:
             pairs = sorted({parse_head(name) for name in self.heads})
             found = {layer: tuple(h for each, h in pairs if each == layer) for layer, _ in pairs}
         for layer, heads in found.items():
-            if not 0 <= layer < n_layers or not all(0 <= head < n_heads for head in heads):
-                raise UsageError(
-                    f"layer {layer} with heads {', '.join(map(str, heads))} is not in the model, which has layers 0 "
-                    f"to {n_layers - 1} of {n_heads} heads"
-                )
+            for head in heads:
+                if not (0 <= layer < n_layers and head < n_heads):
+                    absent = f"L{layer}H{head}" if self.heads else f"layer {layer}"
+                    raise UsageError(
+                        f"there is no {absent}; the model has layers 0 to {n_layers - 1}, each of heads 0 to "
+                        f"{n_heads - 1}"
+                    )
         return found
 
 
 def parse_head(name: str) -> tuple[int, int]:
-    """Layer and head of a name such as "L3H1". Raises UsageError for another form."""
+    """Layer and head, counted from 0, of a name such as "L3H1". Raises UsageError for another form."""
     match = re.fullmatch(r"L(\d+)H(\d+)", name)
     if match is None:
         raise UsageError(f"{name!r} names no head; write it as L3H1 (layer 3, head 1)")
@@ -107,7 +112,7 @@ def parse_head(name: str) -> tuple[int, int]:
 def mean_weight(
     mass: Float[Tensor, "batch head row"], queries: Bool[Tensor, "batch row"], n_keys: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch head"]:
-    """Mean attention weight of queries on keys, for each sample and head of one layer.
+    """Mean attention weight of queries on keys, for each sample and head of one layer: what AGTO's logarithms are of.
 
     Numerator: mass of the sample's queries on the keys, summed over the queries. Denominator: |Q| times the number of
     keys, at least 1.
@@ -170,7 +175,14 @@ def agto_losses(
     heads: Mapping[int, Sequence[int]],
     variant: str = "paper",
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """L_enh and L_sup: the mean of `layer_losses` over the layers of `heads`; `masses` holds (S, V) of each."""
+    """L_enh and L_sup of a batch: the mean of `layer_losses` over the guided layers.
+
+    Args:
+        masses: for each guided layer the mass of every position on S, and on V.
+        sets: Q, S and V.
+        heads: the guided heads of each guided layer.
+        variant: as in `AgtoConfig`.
+    """
     found = [layer_losses(*masses[layer], sets, chosen, variant) for layer, chosen in heads.items()]
     enhanced, suppressed = zip(*found, strict=True)
     return torch.stack(enhanced).mean(), torch.stack(suppressed).mean()

@@ -42,6 +42,8 @@ def estimate(
         processes: devices.
         bf16: whether DeepSpeed keeps weights and gradients in bfloat16, beside float32 copies in its optimiser.
         reference: the model of a KL term, which is sharded like the other.
+
+    The optimiser is AdamW: two moments for each weight that is trained, and under DeepSpeed in bfloat16 a float32 copy.
     """
     held_weights = [p for each in (model, reference) if each is not None for p in each.parameters()]
     weights = sum(p.numel() * p.element_size() for p in held_weights)
@@ -73,7 +75,14 @@ def note_memory(trainer: Any) -> None:
 
 
 def told(found: Memory, processes: int, trained: int, device: torch.device) -> str:
-    """The note, with what a GPU has where there is one."""
+    """The note, with what a GPU has where there is one.
+
+    Args:
+        found: bytes on each device.
+        processes: devices.
+        trained: parameters that are trained, over all devices.
+        device: this process's own.
+    """
     parts = [each / 1e9 for each in (found.total, found.weights, found.gradients, found.optimiser)]
     text = (
         "note: each of {} device(s) will hold {:.3g} GB, {:.3g} of weights, {:.3g} of gradients and {:.3g} of "

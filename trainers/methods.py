@@ -1,4 +1,4 @@
-"""The methods' own settings, read off the fields of a run; what cannot be is told before anything is loaded."""
+"""The methods' own settings, read off the fields of a run."""
 
 from __future__ import annotations
 
@@ -16,21 +16,6 @@ Credit: TypeAlias = VppoConfig | AtrlConfig | None
 """How a completion's tokens share its advantage; None gives every token the whole."""
 
 CREDITS: dict[str, type[VppoConfig] | type[AtrlConfig]] = {"vppo": VppoConfig, "atrl": AtrlConfig}
-
-
-def check_run(run: SftRun | GrpoRun, records: int) -> None:
-    """Raise UsageError for settings that a method does not have, and for a run that would train nothing on so many
-    records."""
-    if isinstance(run, SftRun):
-        agto_of(run)
-        return
-    shaping_of(run)
-    credit_of(run)
-    if run.prompts > records:
-        raise UsageError(
-            f"prompts is {run.prompts} and there are {records} records: not one batch would be full, and nothing "
-            f"trained; set prompts to {records} or fewer, or give more records"
-        )
 
 
 def agto_of(run: SftRun) -> AgtoConfig:

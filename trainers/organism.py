@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +20,11 @@ from transformers.masking_utils import sdpa_mask
 from trainers.batches import IGNORE, Batcher
 from trainers.exam import ExamQuestion, easy_exam, glyph_exam, sit
 from trainers.lessons import Teacher, phase_at
+from trainers.runs import PretrainConfig
 from vaslab.organism.build import build_model, build_processor
 
 SHORT = 8
 """Answers of at most so many tokens, their end token included, are short ones."""
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """How the base is trained. Every field is written to the checkpoint's card."""
-
-    steps: int = 3600
-    batch: int = 64
-    lr: float = 2e-3
-    warmup: int = 200
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    turns: int = 2
-    short_weight: float = 3.0
-    seed: int = 0
-    pool: int = 4
-    log_every: int = 50
-    exam_every: int = 500
 
 
 def _single_precision_sdpa(module, query, key, value, attention_mask, **kwargs):  # type: ignore[no-untyped-def]

@@ -64,11 +64,17 @@ class VarsConfig:
         if self.grader not in GRADERS:
             raise UsageError(f"grader is {self.grader!r}; expected one of {', '.join(GRADERS)}")
         if not (math.isfinite(self.cap) and self.cap > 0):
-            raise UsageError(f"cap is {self.cap}; expected a number, more than 0")
-        if not all(math.isfinite(weight) for weight in (self.lambda_v, self.lambda_f)):
-            raise UsageError(
-                f"lambda_v is {self.lambda_v} and lambda_f {self.lambda_f}; expected finite numbers"
-            )
+            raise UsageError(f"cap is {self.cap}; give a number, more than 0")
+        for name, weight in (("lambda_v", self.lambda_v), ("lambda_f", self.lambda_f)):
+            if not math.isfinite(weight):
+                raise UsageError(f"{name} is {weight}; give a number")
+
+    def layers_of(self, n_layers: int) -> tuple[int, ...]:
+        """The layers of a decoder that are read. Raises UsageError for one that it does not have."""
+        absent = [layer for layer in self.layers if not 0 <= layer < n_layers]
+        if absent:
+            raise UsageError(f"there is no layer {absent[0]}; the model has layers 0 to {n_layers - 1}")
+        return self.layers or tuple(range(n_layers))
 
 
 def visual_reward(
@@ -141,14 +147,21 @@ def total_reward(
     form: Float[Tensor, " batch"],
     config: VarsConfig,
 ) -> Float[Tensor, " batch"]:
-    """r of the paper from its three parts, `visual` before the gate."""
+    """r = r_accuracy + lambda_v r_visual + lambda_f r_format of each sample (arXiv 2603.03825).
+
+    Args:
+        accuracy: 1 for a right answer, 0 for a wrong one.
+        visual: what `visual_reward` gives, before the gate.
+        form: 1 for an answer of the right form, else 0.
+        config: the weights and the gate.
+    """
     return accuracy + config.lambda_v * gated(visual, accuracy, config) + config.lambda_f * form
 
 
 def gated(
     visual: Float[Tensor, " batch"], accuracy: Float[Tensor, " batch"], config: VarsConfig
 ) -> Float[Tensor, " batch"]:
-    """r_visual: 0 for a wrong answer, where the config gates."""
+    """r_visual of each sample: `visual`, or 0 for a wrong answer where the config gates."""
     if not config.gated or config.form == "as_released":
         return visual
     return torch.where(accuracy > 0, visual, torch.zeros_like(visual))

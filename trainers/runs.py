@@ -7,7 +7,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainers.data.record import KINDS
 from vaslab.errors import UsageError
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How the organism's base is trained (`avar organism`). Every field is written to the checkpoint's card.
+
+    Args:
+        steps: optimiser steps.
+        batch: chats of one step.
+        lr: highest learning rate.
+        warmup: steps over which the learning rate rises.
+        weight_decay: of AdamW.
+        clip: greatest norm of the gradient.
+        turns: questions of one chat.
+        short_weight: weight in the loss of tokens of short answers.
+        seed: seed of first weights and chats.
+        pool: steps whose chats are drawn together and sorted by length.
+        log_every: steps between lines of the log.
+        exam_every: steps between exams, whose state a killed run goes on from.
+
+    Raises:
+        UsageError: values that no training can have.
+    """
+
+    steps: int = 3600
+    batch: int = 64
+    lr: float = 2e-3
+    warmup: int = 200
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    turns: int = 2
+    short_weight: float = 3.0
+    seed: int = 0
+    pool: int = 4
+    log_every: int = 50
+    exam_every: int = 500
+
+    def __post_init__(self) -> None:
+        counts = dict.fromkeys(("steps", "batch", "turns", "pool", "log_every", "exam_every"), 1)
+        _check(
+            self, {**counts, "lr": 0, "warmup": 0, "weight_decay": 0, "seed": 0}, ("clip", "short_weight"), {}
+        )
 
 
 @dataclass(frozen=True)
@@ -16,31 +59,33 @@ class SftRun:
 
     Args:
         model: `organism:NAME`, a folder, or a hub id.
-        data: a file of records, or a folder with records.jsonl.
+        data: chats to train on: a .jsonl, .json or .parquet file, or a folder with records.jsonl.
         out: the run folder; its checkpoint/ is the model.
-        alpha: weight of L_enh; with `beta` 0 too, plain supervised training.
-        beta: weight of L_sup.
-        layers: guided decoder layers; () takes all.
-        heads: guided heads, as L3H1; () takes all.
-        queries: `user`, `response` or `both`.
-        variant: `paper` or `as_released`.
-        text_tokens: special tokens that texts may use, as <think> in a model that has it.
+        alpha: weight of L_enh, which raises attention to the picture; 0 leaves it out.
+        beta: weight of L_sup, which lowers attention to the system message; 0 leaves it out.
+        layers: decoder layers that are guided, counted from 0. Left out: all.
+        heads: heads that are guided, as L3H1, in place of `layers`. Left out: all of the layers.
+        queries: tokens whose attention is guided: `user`, `response` or `both`.
+        variant: `paper`, or `as_released`: the token sets and epsilons of the authors' code.
+        text_tokens: special tokens that texts may hold, such as <think> in a model that has it.
         lr: highest learning rate.
         epochs: passes over the data.
-        max_steps: optimiser steps, in place of `epochs`; -1 leaves it to these.
-        batch: rows of one optimiser step, over all devices.
-        per_device: rows of one forward.
-        warmup: share of the steps that the learning rate rises over.
-        schedule: `cosine`, `linear` or `constant`.
-        lora_rank: rank of LoRA on the text decoder; 0 trains every weight. The checkpoint is merged.
+        max_steps: optimiser steps, in place of `epochs`; -1 goes by these.
+        batch: rows of one optimiser step, over all devices and forwards.
+        per_device: rows of one forward on one device.
+        warmup: share of the steps over which the learning rate rises.
+        schedule: how the learning rate goes on: `cosine`, `linear` or `constant`.
+        lora_rank: rank of LoRA on the text decoder; 0 trains every weight. The adapter is left in adapter/, merged in
+            checkpoint/.
         freeze_vision: leave the vision tower and its projector as they are.
-        checkpointing: recompute activations in the backward pass.
-        dtype: of the weights; bfloat16 autocast is on where there is a GPU.
-        seed: of data order and new weights.
-        save_steps: steps between states to go on from.
-        keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
+        checkpointing: recompute activations in the backward pass: less memory, more time.
+        dtype: type of the weights: `auto` (as stored), `float32`, `float16` or `bfloat16`. On a GPU forwards are
+            autocast to bfloat16.
+        seed: seed of the order of the data and of new weights.
+        save_steps: steps between states, from the last of which a killed run goes on.
+        keep: states that stay: `all`, each a model that can be measured, or the `last` two. Left out: last.
         log_steps: steps between lines of the log.
-        online: a hub id may be downloaded.
+        online: allow the download of a hub id.
 
     Raises:
         UsageError: values that no training can have.
@@ -86,45 +131,47 @@ class GrpoRun:
 
     Args:
         model: `organism:NAME`, a folder, or a hub id.
-        data: a file of records, or a folder with records.jsonl: prompts with an answer.
+        data: prompts with answers: a .jsonl, .json or .parquet file, or a folder with records.jsonl.
         out: the run folder; its checkpoint/ is the model.
-        lambda_v: weight of r_visual.
-        lambda_f: weight of r_format.
-        form: of r_visual: `ratio` (the paper, unbounded), `clip`, `log`, `share` or `as_released`.
-        cap: of the form `clip`.
-        gated: no visual reward for a wrong answer.
-        grader: `exact` or `math`.
-        layers: decoder layers that r_visual reads; () takes all.
-        credit: how tokens share an answer's advantage: `vppo`, `atrl`, or all alike where it is left out.
-        vppo_tokens: share of an answer's tokens that VPPO trains; left out, 0.4.
-        vppo_low: VPPO's least weight of an answer; left out, 0.9.
-        vppo_high: VPPO's highest; left out, such that the mean weight is 1.
-        vppo_masked: probability that a patch of the picture is blackened; left out, 0.5.
-        vppo_kl: `sampled` or `exact`; left out, sampled.
-        atrl_clusters: clusters of an answer's tokens; left out, 8.
-        atrl_sharpness: power of a cluster's connectivity in its weight; left out, 1.
-        text_tokens: special tokens that texts may use.
+        lambda_v: weight of r_visual in the reward.
+        lambda_f: weight of r_format in the reward.
+        form: form of r_visual: `ratio` (the paper's, unbounded), `clip`, `log`, `share` or `as_released`.
+        cap: where the form `clip` cuts a ratio.
+        gated: give no visual reward for a wrong answer.
+        grader: how an answer is compared with the record's: `exact`, or `math` (by value).
+        layers: decoder layers that r_visual reads, counted from 0. Left out: all.
+        credit: how tokens share an answer's advantage: `vppo` or `atrl`. Left out: all alike.
+        vppo_tokens: share of an answer's tokens that VPPO trains. Left out: 0.4.
+        vppo_low: VPPO's least weight of an answer. Left out: 0.9.
+        vppo_high: VPPO's greatest weight of an answer. Left out: such that the mean weight is 1.
+        vppo_masked: probability that VPPO blackens a patch of the picture. Left out: 0.5.
+        vppo_kl: VPPO's divergence: `sampled` or `exact`. Left out: sampled.
+        atrl_clusters: clusters into which AT-RL parts an answer's tokens. Left out: 8.
+        atrl_sharpness: power of a cluster's connectivity in AT-RL's weight. Left out: 1.
+        text_tokens: special tokens that texts may hold, such as <think> in a model that has it.
         lr: highest learning rate.
         epochs: passes over the prompts.
-        max_steps: optimiser steps, in place of `epochs`; -1 leaves it to these.
-        prompts: prompts of one optimiser step, over all devices.
-        rollouts: answers to each prompt.
-        per_device: answers in one forward.
-        iterations: times that each answer is trained on.
-        max_new_tokens: longest answer.
-        temperature: of the answers.
-        kl: weight of the KL term; 0 needs no reference model.
-        schedule: `cosine`, `linear` or `constant`.
-        lora_rank: rank of LoRA on the text decoder; 0 trains every weight. The checkpoint is merged.
+        max_steps: optimiser steps, in place of `epochs`; -1 goes by these.
+        prompts: prompts of one optimiser step, over all devices and forwards.
+        rollouts: answers to each prompt (num_generations in TRL).
+        per_device: answers in one forward on one device.
+        iterations: times that each answer is trained on (num_iterations in TRL).
+        max_new_tokens: longest answer, in tokens (max_completion_length in TRL).
+        temperature: temperature at which answers are drawn.
+        kl: weight of the KL term to the first weights (beta in TRL); 0 needs no reference model.
+        schedule: how the learning rate goes on: `cosine`, `linear` or `constant`.
+        lora_rank: rank of LoRA on the text decoder; 0 trains every weight. The adapter is left in adapter/, merged in
+            checkpoint/.
         freeze_vision: leave the vision tower and its projector as they are.
-        checkpointing: recompute activations in the backward pass.
-        dtype: of the weights; bfloat16 autocast is on where there is a GPU.
-        vllm: generate with vLLM, in the same process.
-        seed: of the order of prompts, the answers and new weights.
-        save_steps: steps between states to go on from.
-        keep: `all` states, each a model that can be measured, or the `last` two; left out, last.
+        checkpointing: recompute activations in the backward pass: less memory, more time.
+        dtype: type of the weights: `auto` (as stored), `float32`, `float16` or `bfloat16`. On a GPU forwards are
+            autocast to bfloat16.
+        vllm: draw answers with vLLM, in the same process.
+        seed: seed of the order of prompts, of the answers and of new weights.
+        save_steps: steps between states, from the last of which a killed run goes on.
+        keep: states that stay: `all`, each a model that can be measured, or the `last` two. Left out: last.
         log_steps: steps between lines of the log.
-        online: a hub id may be downloaded.
+        online: allow the download of a hub id.
 
     Raises:
         UsageError: values that no training can have.
@@ -187,22 +234,22 @@ class SynthesizeRun:
 
     Args:
         out: a folder for records.jsonl and its images/.
-        kind: of the glyph world's records: `text-cold-start`, `multimodal-cold-start`, `vard` or `rl`.
-        count: how many of them, each about a scene of its own.
-        seed: of scenes and questions; the three cold starts of a seed ask the same questions about the same scenes.
-        data: prompts with answers, to be made into VARD chains by `model`; "" draws from the glyph world.
+        kind: what the records teach: `text-cold-start`, `multimodal-cold-start`, `vard` or `rl`.
+        count: records that are drawn, each about a scene of its own.
+        seed: seed of scenes and questions; the three cold starts of a seed ask the same about the same scenes.
+        data: prompts with answers, of which a model makes VARD chains. Left out: records of the glyph world are drawn.
         endpoint: an OpenAI-compatible address, such as http://localhost:8000/v1; its key is read from AVAR_API_KEY.
-        model: the model's name there; without an endpoint a model of this machine: a folder, `organism:NAME` or a hub
-            id that is on disk.
-        grader: how a chain's answer is compared with the record's: `exact` or `math`.
-        anchors: fewest anchors of a chain.
+        model: what the model is called at the endpoint; without one a model of this machine: a folder, `organism:NAME`
+            or a hub id.
+        grader: how a chain's answer is compared with the record's: `exact`, or `math` (by value).
+        anchors: fewest phrases of a chain that send back to the picture.
         words: most words of a chain.
         workers: calls at once.
-        temperature: of the replies.
-        max_tokens: longest reply.
-        price_in: of a million prompt tokens, to show the cost.
-        price_out: of a million tokens written.
-        online: a hub id may be downloaded.
+        temperature: temperature of the replies; 0 takes the most likely token.
+        max_tokens: longest reply, in tokens.
+        price_in: price of a million prompt tokens, to show the cost.
+        price_out: price of a million tokens written.
+        online: allow the download of a hub id.
 
     Raises:
         UsageError: values that no chain can be made with.
@@ -226,8 +273,18 @@ class SynthesizeRun:
     online: bool = False
 
     def __post_init__(self) -> None:
-        least = {"anchors": 0, "words": 1, "workers": 1, "temperature": 0, "max_tokens": 1}
-        _check(self, {**least, "price_in": 0, "price_out": 0}, (), {"grader": ("exact", "math")})
+        least = {
+            "count": 1,
+            "seed": 0,
+            "anchors": 0,
+            "words": 1,
+            "workers": 1,
+            "temperature": 0,
+            "max_tokens": 1,
+        }
+        _check(
+            self, {**least, "price_in": 0, "price_out": 0}, (), {"kind": KINDS, "grader": ("exact", "math")}
+        )
 
 
 @dataclass(frozen=True)
@@ -236,15 +293,18 @@ class StagesRun:
 
     Args:
         out: the folder; a stage is out/seed-N/NAME, its model in checkpoint/.
-        base: where stages without a parent start.
-        seeds: a run of all stages for each: of records, their order and the answers.
+        base: model from which stages without a parent start.
+        seeds: seeds for each of which all stages run: of records, their order and the answers.
         records: chats of each cold start.
         prompts: prompts of reinforcement learning.
-        workers: processes at once: stages whose parents are done, then measurements.
+        workers: processes at once: of stages whose parents are done, then of measuring.
         study: what the base and every stage are measured on, as in a file of `vaslab study`, less `models` and `out`;
             without it nothing is measured.
         stages: the stages, as a list of `name`, `method` (sft or grpo), `parent` (an earlier stage, or base), `kind`
             of records, and any field of the method's own run.
+
+    Raises:
+        UsageError: values that no stages can have.
     """
 
     out: str
@@ -255,6 +315,11 @@ class StagesRun:
     workers: int = 1
     study: dict[str, object] | None = None
     stages: tuple[dict[str, object], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self, {"records": 1, "prompts": 1, "workers": 1}, (), {})
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UsageError(f"seeds are {list(self.seeds)}; give at least one, each once")
 
 
 _LEAST = {"lr": 0, "per_device": 1, "lora_rank": 0, "save_steps": 1, "log_steps": 1, "seed": 0}

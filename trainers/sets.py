@@ -73,6 +73,14 @@ def released_sets(
     tenth of the prompt (at least 10 tokens). S is everything before it; Q everything from there to the response,
     pictures included; V is the first of four guessed tokens that the vocabulary has, which for Qwen2.5-VL is
     `<|vision_start|>`, one token a picture.
+
+    Args:
+        ids: token ids.
+        texts: the rendered text of each row.
+        response: the tokens of its answer.
+        vision_start: id of `<|vision_start|>`.
+
+    Source: github.com/lrlbbzl/Qwen-AVAR at e61de75.
     """
     system, queries = torch.zeros_like(response), torch.zeros_like(response)
     for item, text in enumerate(texts):

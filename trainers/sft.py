@@ -14,6 +14,7 @@ from trainers.checkpoints import Resuming
 from trainers.data.collate import SETS, Collator
 from trainers.guidance import NUMBERS, Guidance
 from trainers.losses import AgtoConfig
+from trainers.refusals import other_forwards, refuse_conflicts, refuse_unloaded
 from trainers.sets import Sets
 from vaslab.errors import UsageError
 
@@ -45,11 +46,7 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
     ) -> None:
         self.agto = agto or AgtoConfig(alpha=0.0, beta=0.0)
         _refuse(model, args, options)
-        processor = options.get("processing_class")
-        if processor is None:
-            raise UsageError(
-                "processing_class is missing; pass the model's processor (load_model(...).processor)"
-            )
+        processor = options["processing_class"]
         options["data_collator"] = Collator(processor, self.agto.queries, self.agto.variant, text_tokens)
         super().__init__(model=model, args=args, **options)
         self.network = cast(Any, self.model)
@@ -107,11 +104,6 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
 
 def _refuse(model: Any, args: SFTConfig, options: dict[str, Any]) -> None:
     """Raise UsageError for what SFTTrainer would take and AGTO, or pictures, would not survive."""
-    if isinstance(model, str):
-        raise UsageError(
-            f"model is the name {model!r}; pass a loaded model (load_model(name).model), whose text decoder can be "
-            "measured before training starts"
-        )
     if options.get("data_collator") is not None:
         raise UsageError(
             "data_collator is given, and the roles of tokens come from this trainer's own; leave it out"
@@ -124,20 +116,12 @@ def _refuse(model: Any, args: SFTConfig, options: dict[str, Any]) -> None:
             "a cut could go through the visual tokens; set max_length=None, and leave long rows out of the data",
         ),
         "assistant_only_loss": (args.assistant_only_loss, "labels are the response already; set it to False"),
-        "use_liger_kernel": (
-            args.use_liger_kernel,
-            "it replaces the forward that is measured; set it to False",
-        ),
-        "torch_compile": (
-            args.torch_compile,
-            "hooks in compiled layers are not supported; set torch_compile=False",
-        ),
+        **other_forwards(args),
     }
-    for name, (set_, reason) in conflicts.items():
-        if set_:
-            raise UsageError(f"{name}={getattr(args, name)} does not go with AGTO: {reason}")
+    refuse_conflicts(args, "AGTO", conflicts)
     if options.get("compute_loss_func") is not None:
         raise UsageError("compute_loss_func is given, and its loss would go unguided; leave it out")
+    refuse_unloaded(model, options.get("processing_class"))
 
 
 def freeze_vision(model: torch.nn.Module) -> int:

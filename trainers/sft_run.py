@@ -23,12 +23,12 @@ def run_sft(config: SftRun, parent: dict[str, Any] | None = None) -> Path:
 
     `parent` is what the card says of the model it started from; None names `config.model`. Raises what `train` raises.
     """
-    agto = agto_of(config)
+    agto, arguments = agto_of(config), sft_arguments(config)
 
     def make(vlm: Vlm, records: Sequence[Record]) -> AvarSFTTrainer:
         return AvarSFTTrainer(
             vlm.model,
-            sft_arguments(config),
+            arguments,
             agto,
             config.text_tokens,
             train_dataset=to_dataset(records),
@@ -40,5 +40,6 @@ def run_sft(config: SftRun, parent: dict[str, Any] | None = None) -> Path:
 
 
 def sft_arguments(config: SftRun) -> SFTConfig:
-    """TRL's config of a run."""
-    return SFTConfig(**shared_arguments(config, config.batch), warmup_steps=config.warmup, max_length=None)
+    """TRL's config of a run. Raises UsageError for a batch that the processes cannot split."""
+    shared = shared_arguments(config, config.batch, "batch")
+    return SFTConfig(**shared, warmup_steps=config.warmup, max_length=None)

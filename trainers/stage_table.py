@@ -68,6 +68,13 @@ def stage_table(study: pd.DataFrame, models: Sequence[Measured]) -> pd.DataFrame
     Each of COLUMNS stands with `_low` and `_high`, its 95 % interval: of a seed's row over the items (as the study has
     it), of a row over the seeds by Student's t over their values: where the mean over many seeds may lie. Other masses
     that the study holds follow without intervals.
+
+    Args:
+        study: a study's table, one row a run.
+        models: what it measured, in the order of the rows.
+
+    Raises:
+        VaslabError: a model whose run is not there or not complete.
     """
     parts = []
     for data in study["data"].drop_duplicates():

@@ -18,10 +18,11 @@ from trainers.checkpoints import CARD, accumulation
 from trainers.config import build, held, keep_to, plain
 from trainers.data.glyph import glyph_records
 from trainers.data.record import write_records
-from trainers.methods import check_run
+from trainers.refusals import check_model, check_records, check_settings, refuse_model, require_packages
 from trainers.runs import GrpoRun, SftRun, StagesRun
 from trainers.stage_table import Measured, write_stage_table
 from vaslab.errors import UsageError, VaslabError
+from vaslab.models import load_model
 from vaslab.studies.study_config import StudyConfig
 from vaslab.studies.study_file import study_of
 
@@ -52,7 +53,17 @@ class Stage:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def run(self, model: str, data: Path, out: Path, seed: int) -> SftRun | GrpoRun:
-        """The stage's own run. Raises UsageError for a field that it does not have."""
+        """The stage's own run.
+
+        Args:
+            model: where it starts.
+            data: the folder of its records.
+            out: its run folder.
+            seed: of its order of records and, for `grpo`, its answers.
+
+        Raises:
+            UsageError: a field that the method does not have, or that is set here.
+        """
         where = f"stage {self.name}"
         taken = [name for name in _SET_HERE if name in self.fields]
         if taken:
@@ -77,13 +88,12 @@ class Job:
 
 
 def read_stages(config: StagesRun) -> list[Stage]:
-    """Check the stages of a config, in order, before any of them runs. Raises UsageError naming what is wrong."""
+    """Check the stages of a config, in order, all but what their models decide (`check_models`).
+
+    Raises UsageError naming the stage and what is wrong.
+    """
     if not config.stages:
         raise UsageError("there are no stages; list them under `stages` in the --config file")
-    if config.workers < 1 or not config.seeds or len(set(config.seeds)) < len(config.seeds):
-        raise UsageError(
-            f"workers is {config.workers} and seeds {list(config.seeds)}; expected at least 1, and each seed once"
-        )
     found: dict[str, Stage] = {}
     for number, given in enumerate(config.stages, start=1):
         own = {name: value for name, value in given.items() if name in ("name", "method", "kind", "parent")}
@@ -111,13 +121,43 @@ def read_stages(config: StagesRun) -> list[Stage]:
 
 def _check(stage: Stage, config: StagesRun) -> None:
     """Raise UsageError, naming the stage, for a run that could not begin, or would train nothing."""
-    run = stage.run("model", Path("data"), Path("out"), 0)
+    run = _bare_run(stage)
     try:
-        check_run(run, _count(stage, config))
-        rows = run.batch if isinstance(run, SftRun) else run.prompts * run.rollouts
-        accumulation(rows, run.per_device, processes=1)
+        check_settings(run)
+        check_records(run, _count(stage, config))
+        for seed in config.seeds:
+            glyph_records(stage.kind, _count(stage, config), seed)
+        if isinstance(run, SftRun):
+            accumulation(run.batch, run.per_device, 1, "batch")
+        else:
+            accumulation(run.prompts * run.rollouts, run.per_device, 1, "prompts x rollouts")
     except UsageError as error:
         raise UsageError(f"stage {stage.name}: {error}") from error
+
+
+def _bare_run(stage: Stage) -> SftRun | GrpoRun:
+    """The stage's run, of no model and in no folder: its fields."""
+    return stage.run("model", Path("data"), Path("out"), 0)
+
+
+def check_models(stages: Sequence[Stage], base: str) -> None:
+    """Hold every stage against the base's config and tokenizer, which all stages share; no weight is read.
+
+    Raises:
+        UsageError: a base that cannot be trained, or a layer, head or text token of a stage that it does not have.
+        MissingError: a base that is not there, or a package that a stage needs.
+    """
+    refuse_model(base)
+    runs = {stage.name: _bare_run(stage) for stage in stages}
+    for run in runs.values():
+        require_packages(run)
+    vlm = load_model(base, device_map="meta", offline=not any(run.online for run in runs.values()))
+    for name, run in runs.items():
+        try:
+            check_model(run, vlm)
+        except UsageError as error:
+            told = str(error).rstrip(".")
+            raise UsageError(f"stage {name}: {told} ({base})") from error
 
 
 def _count(stage: Stage, config: StagesRun) -> int:
@@ -132,10 +172,13 @@ def run_stages(config: StagesRun) -> Path:
     not reach the next.
 
     Raises:
-        UsageError: stages or a study that cannot be, or a folder that holds stages of another config.
+        UsageError: stages or a study that cannot be, or a folder that holds stages of another config; before any
+            stage begins.
+        MissingError: a base, package or data of the study that is not there; before any stage begins.
         VaslabError: a stage or measurement that failed; what was done stays.
     """
     stages = read_stages(config)
+    check_models(stages, config.base)
     models = _models(config, stages)
     study = _study(config, models)
     jobs = [_job(config, stage, seed) for seed in config.seeds for stage in stages]
@@ -232,7 +275,7 @@ def _models(config: StagesRun, stages: Sequence[Stage]) -> list[Measured]:
 
 
 def _study(config: StagesRun, models: Sequence[Measured]) -> StudyConfig | None:
-    """What is measured, as a study. Raises UsageError for a study that cannot be."""
+    """What is measured, as a study. Raises UsageError for one that cannot be, MissingError for data that it lacks."""
     if config.study is None:
         return None
     taken = [name for name in ("models", "out") if name in config.study]
@@ -240,7 +283,11 @@ def _study(config: StagesRun, models: Sequence[Measured]) -> StudyConfig | None:
         raise UsageError(f"study: {taken[0]} is set by avar stages; leave it out")
     entries = [{"name": model.name, "label": model.label} for model in models]
     whole = {**config.study, "models": entries, "out": str(Path(config.out) / "study")}
-    return study_of(whole, Path("study"))
+    study = study_of(whole, Path("study"))
+    for run in study.runs():
+        if run.model == models[0].label:  # every model is asked the same
+            run.config.selection(run.config.benchmark())
+    return study
 
 
 def _measure(path: Path, workers: int) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,13 +15,11 @@ from trainers.config import held
 from trainers.data.readers import read_records
 from trainers.data.record import Record, digest
 from trainers.memory import note_memory
-from trainers.methods import check_run
+from trainers.refusals import check_model, check_records, check_settings, refuse_model
 from trainers.runs import GrpoRun, SftRun
 from trainers.sft import freeze_vision
-from vaslab.errors import UsageError
 from vaslab.models import Vlm, load_model
 
-_MLLAMA = re.compile(r"llama-3\.2-\d+b-vision", re.IGNORECASE)
 _KEPT = {None: 2, "last": 2, "all": None}
 """States that stay on disk: the last two, for the newest may be half written."""
 
@@ -48,11 +44,18 @@ def train(
         UsageError, MissingError, RecordError: a run that cannot start; nothing has been written but the folder.
     """
     refuse_model(config.model)
+    check_settings(config)
+    check_model(config, load_model(config.model, device_map="meta", offline=not config.online))
     out = Path(config.out)
     # one process decodes the pictures for all
     first = int(os.environ.get("RANK", "0")) == 0
     records = read_records(Path(config.data), pictures=first).require(needs)
-    check_run(config, len(records))
+    check_records(config, len(records))
+    if isinstance(config, SftRun) and config.batch > len(records) and first:
+        print(
+            f"note: batch is {config.batch} and there are {len(records)} records: a step is made of these, once",
+            file=sys.stderr,
+        )
     vlm = load_model(config.model, dtype=config.dtype, offline=not config.online)
     if config.freeze_vision:
         freeze_vision(vlm.model)
@@ -68,31 +71,16 @@ def train(
     return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
 
 
-def refuse_model(name: str) -> None:
-    """Raise UsageError for a model that cannot be trained, before anything of it is read or fetched."""
-    folder = Path(name).expanduser()
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
-        raise UsageError(
-            f"{name} is a LoRA adapter, whose base would stay as it is; train on from the merged model (the "
-            "checkpoint/ beside an adapter/ that avar wrote)"
-        )
-    try:
-        held = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
-    except (OSError, ValueError, AttributeError):
-        held = ""
-    if held == "mllama" or _MLLAMA.search(name):
-        raise UsageError(
-            f"{name} is refused: Llama-3.2-Vision sees the picture in cross-attention layers of its own, so that "
-            "visual and system tokens never share a softmax: AGTO's losses and the reward of VARS have no meaning "
-            "there, and TRL's GRPO drops its picture inputs. What works: a Qwen-VL model, as in "
-            "trainers/configs/qwen2.5-vl-7b-sft.yaml; or plain supervised training of it with TRL's own SFTTrainer"
-        )
+def shared_arguments(config: SftRun | GrpoRun, batch: int, told: str) -> dict[str, Any]:
+    """What TRL's configs of both methods are told.
 
+    Args:
+        config: the run.
+        batch: rows of one optimiser step, over all devices.
+        told: what the run's fields call them.
 
-def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
-    """What TRL's configs of both methods are told; `batch` is the rows of one optimiser step, over all devices.
-
-    Raises UsageError for a batch that cannot be split so.
+    Raises:
+        UsageError: a batch that cannot be split over forwards and processes.
     """
     from accelerate import PartialState
 
@@ -105,7 +93,7 @@ def shared_arguments(config: SftRun | GrpoRun, batch: int) -> dict[str, Any]:
         "num_train_epochs": config.epochs,
         "max_steps": config.max_steps,
         "per_device_train_batch_size": config.per_device,
-        "gradient_accumulation_steps": accumulation(batch, config.per_device, processes),
+        "gradient_accumulation_steps": accumulation(batch, config.per_device, processes, told),
         "lr_scheduler_type": config.schedule,
         "gradient_checkpointing": config.checkpointing,
         "bf16": gpu,

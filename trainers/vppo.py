@@ -93,7 +93,14 @@ def blackened(
     share: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "patch value"]:
-    """Pixel values with each patch black with probability `share`, drawn on the CPU so that devices agree."""
+    """Pixel values with each patch black with probability `share`.
+
+    Args:
+        pixels: patches as the image processor cuts them.
+        black: a black one.
+        share: the probability.
+        generator: of the draws, on the CPU so that devices agree.
+    """
     chosen = torch.rand(len(pixels), generator=generator) < share
     return torch.where(chosen.to(pixels.device)[:, None], black.to(pixels), pixels)
 
@@ -111,9 +118,13 @@ def pivotal(
 def trajectory_weight(
     own: Float[Tensor, " batch"], batch: Float[Tensor, " all"], low: float, high: float | None
 ) -> Float[Tensor, " batch"]:
-    """alpha of completions from their mean perception, against that of the whole batch, on all devices.
+    """alpha of completions from their mean perception (arXiv 2510.09285); 1 where all of the batch perceive alike.
 
-    1 where all of the batch perceive alike. With `high` None the mean of alpha over the batch is 1.
+    Args:
+        own: mean perception of these completions.
+        batch: that of the completions of all devices.
+        low: b_min.
+        high: b_max; None finds it such that the mean of alpha over the batch is 1.
     """
     least, spread = batch.min(), batch.max() - batch.min()
     if spread == 0:

@@ -15,9 +15,9 @@ from tests.trainers.test_config import CONFIGS
 from trainers.cli import app
 from trainers.grpo_run import grpo_arguments
 from trainers.memory import Memory, estimate, told
+from trainers.refusals import refuse_model
 from trainers.runs import GrpoRun, SftRun
 from trainers.sft_run import sft_arguments
-from trainers.training import refuse_model
 from vaslab.cli.exits import run
 from vaslab.errors import UsageError
 from vaslab.models import load_model

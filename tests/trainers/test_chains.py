@@ -2,9 +2,9 @@
 
 import pytest
 
-from trainers.chains import Chain, chains_of, read_chain, report
+from trainers.chains import Chain, chains_of, main, read_chain, report
 from trainers.data.glyph import anchored
-from vaslab.errors import UsageError
+from vaslab.errors import MissingError, UsageError
 from vaslab.organism import glyphs, questions
 
 SCENE = glyphs.scene(glyphs.TEST_SEEDS[0])
@@ -59,3 +59,10 @@ def test_rows_are_of_the_glyph_benchmark():
     assert chains_of([row]) == [Chain(None, True, True)]
     with pytest.raises(UsageError, match="easy-vqa-test-0001 is no item of glyph"):
         chains_of([{**row, "id": "easy-vqa-test-0001"}])
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    with pytest.raises(UsageError, match="no run is named"):
+        main([])
+    with pytest.raises(MissingError, match=f"there is no run at {tmp_path}"):
+        main([str(tmp_path)])

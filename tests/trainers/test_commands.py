@@ -71,9 +71,7 @@ def test_training_never_loads_nnsight(tiny_folder, tmp_path, monkeypatch, capfd)
 def test_a_package_that_is_not_there_is_named_before_anything_is_written(
     tmp_path, monkeypatch, capfd, command, absent, told
 ):
-    monkeypatch.setattr(
-        "trainers.commands.train.find_spec", lambda name: None if name == absent else object()
-    )
+    monkeypatch.setattr("trainers.refusals.find_spec", lambda name: None if name == absent else object())
     out = tmp_path / "out"
     assert run(app, [*command, "--model", "m", "--data", "d", "--out", str(out)], "avar") == 3
     assert re.search(told, capfd.readouterr().err)

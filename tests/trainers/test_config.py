@@ -32,7 +32,8 @@ def test_lists_become_tuples_and_numbers_fit():
         ({"batch": 1.5}, "x.yaml: batch is 1.5; expected int"),
         ({"batch": True}, "x.yaml: batch is True; expected int"),
         ({"freeze_vision": 1}, "x.yaml: freeze_vision is 1; expected bool"),
-        ({"layers": 3}, "x.yaml: layers is 3"),
+        ({"layers": 3}, "x.yaml: layers is 3; expected a list of int"),
+        ({"keep": 3}, "x.yaml: keep is 3; expected str or nothing"),
         ({"layers": ["a"]}, "x.yaml: layers is 'a'; expected int"),
     ],
 )
@@ -58,12 +59,12 @@ def test_files_that_hold_no_fields(tmp_path):
 
 
 def test_flags_win_over_the_file(tmp_path, capfd):
-    (tmp_path / "run.yaml").write_text("model: gone/here\ndata: d\nalpha: 0.3\nlayers: [1]\n")
+    (tmp_path / "run.yaml").write_text("model: organism:base\ndata: d\nalpha: 0.3\nlayers: [1]\n")
     words = ["sft", "--config", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "out"), "--alpha", "0.4"]
     assert run(app, [*words, "--layers", "2", "--layers", "0"], "avar") == 3
     assert "no records at d" in capfd.readouterr().err
     asked = json.loads((tmp_path / "out" / "asked.json").read_text())
-    assert (asked["model"], asked["alpha"], asked["layers"]) == ("gone/here", 0.4, [2, 0])
+    assert (asked["model"], asked["alpha"], asked["layers"]) == ("organism:base", 0.4, [2, 0])
 
 
 def test_a_required_flag_is_asked_for(capfd):

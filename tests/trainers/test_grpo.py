@@ -161,7 +161,7 @@ def test_a_processor_that_pads_right_is_refused_for_it_would_move_positions(make
         (None, {"reward_weights": [1.0]}, {}, "set lambda_v and lambda_f"),
         (None, {}, {"reward_funcs": [len]}, "set lambda_v and lambda_f"),
         (None, {}, {"processing_class": None}, "pass the model's processor"),
-        (None, {"beta": 0.1}, {}, "made in memory, .* set beta=0"),
+        (None, {"beta": 0.1}, {}, "made in memory, .* set kl to 0"),
         (None, {"save_strategy": "epoch"}, {}, "'epoch' may cut through a generation"),
         (VarsConfig(layers=(2,)), {}, {}, "layers 0 to 1"),
         (None, {"save_strategy": "steps", "save_steps": 3, "num_iterations": 2}, {}, "a multiple of 2"),

@@ -8,7 +8,8 @@ from PIL import Image
 from trainers.batches import IGNORE, Batcher
 from trainers.exam import ExamQuestion, blank, easy_exam, glyph_exam, sit
 from trainers.lessons import CURRICULUM, Lesson, Teacher
-from trainers.organism import PretrainConfig, Pretraining, answer_weights
+from trainers.organism import Pretraining, answer_weights
+from trainers.runs import PretrainConfig
 from vaslab.organism import easy_vqa, glyphs
 from vaslab.organism.build import build_model
 

@@ -1,19 +1,22 @@
 """Runs that would train nothing or cannot begin: refused by name, before a model is read or a stage begins."""
 
 import math
+import re
 
 import pytest
 
+import trainers.training
 from tests.trainers.chats import ASKED, RECORDS
 from tests.trainers.conftest import SHORT_GRPO
 from tests.trainers.test_commands import words
 from tests.trainers.test_config import CONFIGS
 from tests.trainers.test_grpo import arguments
 from trainers.cli import app
-from trainers.config import build, held, keep_to, plain
+from trainers.config import build, held, keep_to, occupied, plain
 from trainers.data.collate import to_prompts
 from trainers.data.record import write_records
 from trainers.grpo import AvarGRPOTrainer
+from trainers.refusals import check_launch
 from trainers.runs import GrpoRun, SftRun, StagesRun, SynthesizeRun
 from trainers.stages import read_stages
 from vaslab.cli.exits import run
@@ -61,6 +64,9 @@ def fail_with(words):
         (GrpoRun, {"max_new_tokens": 0}),
         (GrpoRun, {"temperature": 0.0}),
         (GrpoRun, {"kl": -0.1}),
+        (SynthesizeRun, {"kind": "vrd"}),
+        (SynthesizeRun, {"count": 0}),
+        (SynthesizeRun, {"seed": -1}),
         (SynthesizeRun, {"workers": 0}),
         (SynthesizeRun, {"max_tokens": 0}),
         (SynthesizeRun, {"temperature": -1.0}),
@@ -83,13 +89,129 @@ def test_a_command_refuses_a_value_in_one_line_and_writes_nothing(tmp_path, capf
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            ["--kind", "vrd"],
+            "kind is 'vrd'; expected one of text-cold-start, multimodal-cold-start, vard, rl",
+        ),
+        (["--count", "0"], "count is 0; give at least 1"),
+        (["--count", "10000001"], "count is 10000001; expected 1 to 10,000,000"),
+        (["--seed", "10000"], "seed is 10000; expected 0 to 9,999"),
+        (["--model", "organism:base"], "give --data, or leave both out"),
+        (
+            ["--data", "d", "--kind", "rl", "--model", "m"],
+            "--kind is rl, and --data makes records of kind vard",
+        ),
+        (["--data", "d"], "--data needs --model"),
+    ],
+)
+def test_records_that_cannot_be_made_leave_nothing_behind(tmp_path, capfd, given, told):
+    out = tmp_path / "out"
+    assert run(app, ["synthesize", "--out", str(out), *given], "avar") == 2
+    assert told in capfd.readouterr().err
+    assert not out.exists()
+
+
+def test_records_are_not_written_over(tmp_path, capfd):
+    (tmp_path / "file").write_text("mine")
+    write_records(ASKED, tmp_path / "asked")
+    for name, taken in (("file", "file"), ("asked", "asked/records.jsonl")):
+        words = ["synthesize", "--kind", "rl", "--count", "1", "--out", str(tmp_path / name)]
+        assert run(app, words, "avar") == 2
+        assert f"{tmp_path / taken} is there already; choose another --out" in capfd.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({}, None),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, None),
+        (
+            {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"},
+            "MASTER_ADDR is not set, MASTER_PORT is not set",
+        ),
+        ({"RANK": "1"}, "LOCAL_RANK is not set, WORLD_SIZE is not set"),
+        (
+            {"RANK": "a", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"},
+            "RANK is 'a'; start them with accelerate launch",
+        ),
+    ],
+)
+def test_one_of_several_processes_that_no_launcher_started_is_refused(told, wrong):
+    if wrong is None:
+        check_launch(told)
+    else:
+        with pytest.raises(UsageError, match=wrong):
+            check_launch(told)
+
+
+def test_the_command_looks_at_its_environment(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    out = tmp_path / "out"
+    assert run(app, words("sft", GIVEN, out=out), "avar") == 2
+    assert "this is one of several processes" in capfd.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "told"),
+    [
+        ("sft", {"alpha": "-1"}, "alpha is -1.0; give a number of at least 0"),
+        ("sft", {"heads": "3.1"}, "'3.1' names no head; write it as L3H1"),
+        ("sft", {"queries": "users"}, "queries is 'users'; expected one of user, response, both"),
+        ("grpo", {"form": "rato"}, "form is 'rato'; expected one of ratio"),
+        ("grpo", {"lambda-v": "nan"}, "lambda_v is nan; give a number"),
+    ],
+)
+def test_settings_are_refused_before_a_folder_is_made(tmp_path, capfd, command, given, told):
+    out = tmp_path / "out"
+    assert run(app, words(command, {**GIVEN, "model": "organism:base"}, out=out, **given), "avar") == 2
+    assert told in capfd.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"layers": "6"}, r"there is no layer 6; the model has layers 0 to 5"),
+        ({"text-tokens": "<thnk>"}, r"'<thnk>', which is no token of the tokenizer"),
+        ({"per-device": "7"}, r"no multiple of per_device 7 times 1 process"),
+    ],
+)
+def test_what_the_model_or_the_machine_lacks_is_told_before_records_are_read(
+    tmp_path, capfd, command, given, told
+):
+    asked = words(command, {**GIVEN, "model": "organism:base"}, out=tmp_path / "out", **given)
+    assert run(app, asked, "avar") == 2
+    assert re.search(told, capfd.readouterr().err)  # and not that there are no records at d
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, capfd):
+    out = tmp_path / "out"
+    keep_to(out, held(SftRun("organism:base", "d", str(out))))
+    with occupied(out):
+        assert run(app, words("sft", {**GIVEN, "model": "organism:base"}, out=out), "avar") == 2
+        assert f"another process trains in {out}; wait until it has ended" in capfd.readouterr().err
+    assert run(app, words("sft", {**GIVEN, "model": "organism:base"}, out=out), "avar") == 3
+    assert "no records at d" in capfd.readouterr().err
+
+
 def test_fewer_prompts_than_a_step_takes_are_refused_before_a_model_is_read(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("trainers.training.load_model", lambda *_, **__: pytest.fail("a model is read"))
+    load_model = trainers.training.load_model
+
+    def unread(name, **given):
+        return load_model(name, **given) if "device_map" in given else fail_with("as far as the model")
+
+    monkeypatch.setattr("trainers.training.load_model", unread)
     write_records(ASKED, tmp_path / "asked")
     given = {"model": "organism:base", "data": tmp_path / "asked", "out": tmp_path / "out"}
     assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=3, per_device=2), "avar") == 2
     # the fix goes into the same folder, in which nothing has begun
-    monkeypatch.setattr("trainers.training.load_model", lambda *_, **__: fail_with("as far as the model"))
     said = capfd.readouterr().err
     assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=2), "avar") == 1
     assert "as far as the model" in capfd.readouterr().err
@@ -121,7 +243,7 @@ def test_no_checkpoint_is_written_of_a_training_that_took_no_step(sft, tmp_path,
         ({**RL, "credit": "foo"}, "credit is 'foo'"),
         ({**RL, "vppo_low": 0.5}, "vppo_low is given and credit is None"),
         ({**RL, "temperature": 0.0}, "temperature is 0.0; give more than 0"),
-        ({**RL, "per_device": 3}, "batch 16 is no multiple of per_device 3"),
+        ({**RL, "per_device": 3}, "prompts x rollouts is 16, no multiple of per_device 3"),
         ({**RL, "save_steps": 3, "iterations": 2}, "save_steps is 3 and iterations 2"),
         ({**COLD, "name": "rl", "queries": "usr"}, "queries is 'usr'"),
     ],
@@ -136,7 +258,7 @@ def test_a_later_stage_that_cannot_run_is_named_before_the_first_begins(stage, t
 def test_a_hub_id_may_be_downloaded_only_where_that_is_asked_for(
     tmp_path, monkeypatch, capfd, command, online
 ):
-    def load(name, *, dtype, offline):
+    def load(name, *, device_map, offline):
         raise VaslabError(f"asked for {name}, offline {offline}")
 
     monkeypatch.setattr("trainers.training.load_model", load)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.trainers.killed import cut_at, same_weights
 from tests.trainers.test_config import CONFIGS
 from trainers import stages
 from trainers.cli import app as avar
@@ -25,7 +26,7 @@ from trainers.runs import StagesRun
 from trainers.stages import read_stages, run_stages
 from vaslab.cli.app import app as vaslab_app
 from vaslab.cli.exits import run
-from vaslab.errors import UsageError, VaslabError
+from vaslab.errors import MissingError, UsageError, VaslabError
 from vaslab.models import load_model
 
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
@@ -100,6 +101,7 @@ def test_the_ablations_differ_from_agto_in_one_loss_alone():
         ([], "there are no stages"),
         ([{**COLD, "method": "dpo"}], "expected sft or grpo"),
         ([{**COLD, "kind": "rl"}], "sft does not train on records of kind 'rl'"),
+        ([{**COLD, "kind": "vrd"}], "stage cold: kind is 'vrd'; expected one of text-cold-start"),
         ([{**COLD, "parent": "later"}], "no stage 'later' before it"),
         ([COLD, COLD], "a name of its own"),
         ([{**COLD, "name": "a/b"}], "a plain word"),
@@ -117,16 +119,64 @@ def test_wrong_stages_are_named_before_anything_runs(tmp_path, given, told):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"workers": 0}, "workers is 0"),
-        ({"seeds": [1, 1]}, "each seed once"),
+        ({"workers": 0}, "workers is 0; give at least 1"),
+        ({"records": 0}, "records is 0; give at least 1"),
+        ({"prompts": -1}, "prompts is -1; give at least 1"),
+        ({"seeds": [1, 1]}, "each once"),
+        ({"seeds": []}, "give at least one"),
+        ({"seeds": [0, 10000]}, "stage cold: seed is 10000; expected 0 to 9,999"),
         ({"study": {"data": ["glyph"], "models": ["m"]}}, "models is set by avar stages"),
         ({"study": {"dta": ["glyph"]}}, "study: unknown key 'dta'; did you mean 'data'"),
         ({"study": {}}, "no data"),
+        ({"study": {"data": ["gliph"]}}, "gliph"),
+        ({"base": "organism:bse"}, "there is no organism:bse"),
+        ({"base": "meta-llama/Llama-3.2-11B-Vision-Instruct"}, "never share a softmax"),
     ],
 )
 def test_wrong_fields_are_named_before_anything_runs(tmp_path, fields, told):
     with pytest.raises(UsageError, match=told):
         run_stages(config(tmp_path / "out", COLD, **fields))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({**RL, "layers": [1, 9]}, "there is no layer 9; the model has layers 0 to 1"),
+        ({**RL, "form": "share", "layers": [-1]}, "there is no layer -1"),
+        (
+            {**COLD, "heads": ["L1H3", "L1H4"]},
+            "there is no L1H4; the model has layers 0 to 1, each of heads 0 to 3",
+        ),
+        ({**COLD, "heads": ["1.3"]}, "'1.3' names no head"),
+        (
+            {**COLD, "text_tokens": ["<thnk>"]},
+            "text_tokens holds '<thnk>', which is no token of the tokenizer",
+        ),
+    ],
+)
+def test_what_the_model_does_not_have_is_named_before_the_first_stage_begins(
+    tmp_path, tiny_folder, monkeypatch, fields, told
+):
+    """Of the last stage too, from the base's config alone."""
+    monkeypatch.setattr(stages, "_started", lambda *_, **__: pytest.fail("a stage begins"))
+    last = {**fields, "name": "last", "parent": "cold"}
+    with pytest.raises(UsageError, match=f"^stage last: {told}"):
+        run_stages(config(tmp_path / "out", COLD, last, base=str(tiny_folder)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_stage_needs_and_is_not_there_is_named_before_the_first_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "_started", lambda *_, **__: pytest.fail("a stage begins"))
+    for asked, told in (
+        (config(tmp_path / "out", COLD, base=str(tmp_path / "gone")), "there is no model folder"),
+        (config(tmp_path / "out", COLD, {**RL, "vllm": True}), "vllm is not installed; give --no-vllm"),
+        (config(tmp_path / "out", COLD, study={"data": [str(tmp_path / "gone.jsonl")]}), "gone.jsonl"),
+    ):
+        monkeypatch.setattr("trainers.refusals.find_spec", lambda name: None if name == "vllm" else object())
+        with pytest.raises(MissingError, match=told):
+            run_stages(asked)
     assert not (tmp_path / "out").exists()
 
 
@@ -180,8 +230,9 @@ def test_a_folder_keeps_to_its_stages_and_records(tmp_path, begun):
     assert len(begun) == 1
 
 
-def test_a_stage_that_fails_ends_the_run_with_its_name_and_its_last_words(tmp_path):
-    """The base is not there: the real command says so, and the stage that would follow does not begin."""
+def test_a_stage_that_fails_ends_the_run_with_its_name_and_its_last_words(tmp_path, monkeypatch):
+    """The base has gone since it was checked: the real command says so, and what would follow does not begin."""
+    monkeypatch.setattr(stages, "check_models", lambda *_: None)
     asked = config(tmp_path / "out", COLD, RL, base=str(tmp_path / "gone"))
     with pytest.raises(VaslabError, match=r"seed 0, stage cold ended with exit code 3: .*there is no model"):
         run_stages(asked)
@@ -194,10 +245,10 @@ def test_a_command_starts_where_stderr_is_no_file(monkeypatch):
     assert stages._started("vaslab.cli.app", ["--version"]).wait() == 0
 
 
-@pytest.mark.tiny
-def test_stages_leave_checkpoints_with_cards_and_a_table(tmp_path, tiny_folder, monkeypatch):
-    """One step of each method on a tiny model, in this process; then measured, and not trained again."""
-    calls = []
+@pytest.fixture
+def calls(monkeypatch):
+    """Commands that were called, which run in this process."""
+    called = []
 
     class Ended:
         def __init__(self, code):
@@ -207,10 +258,39 @@ def test_stages_leave_checkpoints_with_cards_and_a_table(tmp_path, tiny_folder, 
             return self.code
 
     def started(module, words, **_):
-        calls.append(words[0])
+        called.append(words[0])
         return Ended(run({"trainers.cli": avar, "vaslab.cli.app": vaslab_app}[module], words))
 
     monkeypatch.setattr(stages, "_started", started)
+    return called
+
+
+@pytest.mark.tiny
+def test_a_killed_stage_goes_on_to_the_same_bits(tmp_path, tiny_folder, calls, monkeypatch):
+    """Cut off in its second step, the last stage ends with the weights of one that was not; the first is kept."""
+    from trainers.grpo import AvarGRPOTrainer
+
+    given = (SHORT_COLD, {**SHORT_RL, "max_steps": 2, "gated": False})
+    whole, cut = (config(tmp_path / name, *given, base=str(tiny_folder)) for name in ("whole", "cut"))
+    run_stages(whole)
+    with monkeypatch.context() as patched:
+        cut_at(patched, AvarGRPOTrainer, "_generate", 2)
+        with pytest.raises(VaslabError, match="seed 0, stage rl ended with exit code 130"):
+            run_stages(cut)
+    assert (tmp_path / "cut" / "seed-0" / "rl" / "state" / "checkpoint-1").is_dir()
+    run_stages(cut)
+    assert calls == ["sft", "grpo", "sft", "grpo", "grpo"]
+    folders = [
+        [tmp_path / run / "seed-0" / stage / "checkpoint" for stage in ("cold", "rl")]
+        for run in ("whole", "cut")
+    ]
+    assert all(same_weights(*pair) for pair in zip(*folders, strict=True))
+    assert not same_weights(*folders[0])
+
+
+@pytest.mark.tiny
+def test_stages_leave_checkpoints_with_cards_and_a_table(tmp_path, tiny_folder, calls):
+    """One step of each method on a tiny model, in this process; then measured, and not trained again."""
     asked = config(tmp_path / "out", SHORT_COLD, SHORT_RL, base=str(tiny_folder), study=STUDY)
     out = run_stages(asked)
     assert calls == ["sft", "grpo", "study"]

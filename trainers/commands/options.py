@@ -12,62 +12,86 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
+from trainers.commands.panels import Panels
 from trainers.config import build, read_yaml
 from vaslab.errors import UsageError
 
 Config = TypeVar("Config")
+_CONFIG = "YAML file of these options; flags win."
+_SHORT = ("model", "data", "out")
 
 
-def command(kind: type[Config], run: Callable[[Config], int], summary: str) -> Callable[..., int]:
-    """Make a typer command that builds a config of `--config` and flags (flags win) and runs it."""
-    told = _helps(kind)
-    hints = get_type_hints(kind)
+def command(
+    kind: type[Config], run: Callable[[Config], int], panels: Panels, told: str
+) -> Callable[..., int]:
+    """Make a typer command that builds a config of `--config` and flags (flags win) and runs it.
+
+    Args:
+        kind: the run's config, a dataclass whose docstring tells each field under `Args:`.
+        run: what is done with it; returns the exit code.
+        panels: under which heading each field's option stands, in the order of the help.
+        told: the command's own help; its first paragraph is shown in the list of commands.
+
+    Raises:
+        KeyError: at start-up, for a field that the docstring does not tell.
+    """
+    helps, hints = _helps(kind), get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
 
     def filled(config: Path | None = None, **given: Any) -> int:
         values = read_yaml(config) if config is not None else {}
         values |= {name: value for name, value in given.items() if value not in (None, [])}
         where = str(config) if config is not None else "options"
-        for field in fields(kind):  # type: ignore[arg-type]
-            if field.default is MISSING and field.name not in values:
+        for name, field in known.items():
+            if field.default is MISSING and name not in values:
                 raise UsageError(
-                    f"--{field.name.replace('_', '-')} is missing; give it, or a --config that holds it"
+                    f"--{name.replace('_', '-')} is missing; give it, or a --config that holds it"
                 )
         return run(build(kind, values, where))
 
-    parameters = [
-        inspect.Parameter(
-            "config",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                Path | None, typer.Option("--config", help="YAML file of the fields below.")
-            ],
-        )
-    ]
-    for field in fields(kind):  # type: ignore[arg-type]
-        if _holds_mappings(hints[field.name]):  # for the file alone
-            continue
-        flags = [f"--{field.name.replace('_', '-')}"]
-        if hints[field.name] is bool:
-            flags[0] += f"/--no-{flags[0][2:]}"
-        shown = "" if field.default in (MISSING, (), "", None) else f" Default: {field.default}."
-        option = typer.Option(*flags, help=told[field.name] + shown, show_default=False)
-        parameters.append(
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[_flag(hints[field.name]), option],
+    parameters = [_parameter("config", Path | None, typer.Option("--config", "-C", help=_CONFIG))]
+    for panel, names in panels.items():
+        for name in names:
+            option = typer.Option(
+                *_flags(name, hints[name]),
+                help=f"{helps[name]}{_more(known[name].default, hints[name], name)}",
+                show_default=False,
+                rich_help_panel=panel,
             )
-        )
+            parameters.append(_parameter(name, _flag(hints[name]), option))
     filled.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     filled.__annotations__ = {each.name: each.annotation for each in parameters}
-    filled.__doc__ = summary
+    paragraphs = inspect.cleandoc(told).split("\n\n")
+    filled.__doc__ = "\n\n".join(" ".join(each.split()) for each in paragraphs)
     return filled
 
 
-def _holds_mappings(hint: Any) -> bool:
-    return get_origin(hint) is dict or any(map(_holds_mappings, get_args(hint)))
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _flags(name: str, hint: Any) -> list[str]:
+    flag = name.replace("_", "-")
+    if hint is bool:
+        return [f"--{flag}/--no-{flag}"]
+    return [f"--{flag}", *([f"-{name[0]}"] if name in _SHORT else [])]
+
+
+def _more(default: Any, hint: Any, name: str) -> str:
+    """What a help says after the words of the docstring; brackets are no markup."""
+    if get_origin(hint) is tuple:
+        default = " ".join(map(str, default))
+        several = " May be given several times."
+    else:
+        several = ""
+    if default is MISSING:
+        return f"{several} \\[required, here or in --config]"
+    if default in ("", None):
+        return several
+    if hint is bool:
+        default = name.replace("_", "-") if default else f"no-{name.replace('_', '-')}"
+    return f"{several} \\[default: {default}]"
 
 
 def _flag(hint: Any) -> Any:
@@ -87,5 +111,10 @@ def _helps(kind: type) -> dict[str, str]:
     """Help of each field, from the Args of the docstring. Raises KeyError at start-up where a field has none."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2].partition("\nRaises:")[0]
     found = re.findall(r"^ {4}(\w+): (.*?)(?=^ {4}\w|\Z)", text, re.DOTALL | re.MULTILINE)
-    helps = {name: " ".join(words.split()) for name, words in found}
+    helps = {name: _sentence(" ".join(words.split())) for name, words in found}
     return {field.name: helps[field.name] for field in fields(kind)}
+
+
+def _sentence(text: str) -> str:
+    """With a capital, but for what is typed as it stands, and without marks of code, which a terminal does not have."""
+    return (text if text.startswith("`") else f"{text[0].upper()}{text[1:]}").replace("`", "")

@@ -12,7 +12,13 @@ from vaslab.errors import UsageError
 
 
 def synthesize(config: SynthesizeRun) -> int:
-    """Run `avar synthesize`."""
+    """Run `avar synthesize`.
+
+    Raises UsageError or MissingError for what cannot be made, before anything is written.
+    """
+    from trainers.data.record import new_records
+
+    new_records(Path(config.out))
     print(_by_model(config) if config.data else _drawn(config))
     return 0
 
@@ -22,7 +28,9 @@ def _drawn(config: SynthesizeRun) -> Path:
     from trainers.data.record import write_records
 
     if config.endpoint or config.model:
-        raise UsageError("--endpoint and --model need prompts; add --data FILE, or leave both out")
+        raise UsageError(
+            "--endpoint and --model need prompts to make chains of; give --data, or leave both out"
+        )
     return write_records(glyph_records(config.kind, config.count, config.seed), Path(config.out))
 
 
@@ -30,9 +38,11 @@ def _by_model(config: SynthesizeRun) -> Path:
     from trainers.data.readers import read_records
     from trainers.vard.synthesis import Limits, run_synthesis
 
-    if not config.model or config.kind != "vard":
+    if config.kind != "vard":
+        raise UsageError(f"--kind is {config.kind}, and --data makes records of kind vard; leave --kind out")
+    if not config.model:
         raise UsageError(
-            "--data needs --model (and --endpoint, where it is served), and makes records of kind vard; give --model"
+            "--data needs --model, which makes the chains (and --endpoint, where it is served); give it"
         )
     records = read_records(Path(config.data)).require("answer")
     out = Path(config.out)

@@ -6,23 +6,20 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from importlib.util import find_spec
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from trainers.config import held, keep_to
+from trainers.config import held, keep_to, occupied
 from trainers.runs import GrpoRun, SftRun
 from vaslab.cli.console import quiet_libraries
 from vaslab.cli.exits import INTERRUPTED, fail
-from vaslab.errors import MissingError
 from vaslab.models.located import locate
 
 
 def sft(config: SftRun) -> int:
     """Run `avar sft`."""
-    require_packages("trl", "peft")
-    require_model(config.model)
+    refuse(config)
     return in_folder(config, _run_sft)
 
 
@@ -34,8 +31,7 @@ def _run_sft(config: SftRun) -> Path:
 
 def grpo(config: GrpoRun) -> int:
     """Run `avar grpo`."""
-    require_packages("trl", "peft", *(["vllm"] if config.vllm else []))
-    require_model(config.model)
+    refuse(config)
     return in_folder(config, _run_grpo)
 
 
@@ -45,36 +41,41 @@ def _run_grpo(config: GrpoRun) -> Path:
     return run_grpo(config)
 
 
-def require_packages(*names: str) -> None:
-    """Raise MissingError for the first package that is not installed, before a folder is made or a model read."""
-    for name in names:
-        if find_spec(name) is None:
-            what = (
-                "give --no-vllm, or install a vLLM that TRL supports"
-                if name == "vllm"
-                else "install vaslab[train]"
-            )
-            raise MissingError(f"the package {name} is not installed; {what}")
+def refuse(config: SftRun | GrpoRun) -> None:
+    """Refuse what can be told from the config alone, before the seconds that loading TRL takes and any folder.
+
+    Raises:
+        MissingError: a package or model that is not there.
+        UsageError: a setting or model that cannot be trained with, or one process of several without a launcher.
+    """
+    from trainers.refusals import check_launch, check_settings, refuse_model, require_packages
+
+    check_launch(os.environ)
+    require_packages(config)
+    refuse_model(config.model)
+    if not Path(config.model).expanduser().is_dir():
+        locate(config.model)
+    check_settings(config)
 
 
-def require_model(name: str) -> None:
-    """Raise MissingError or UsageError for a model that is not there, before the seconds that loading TRL takes."""
-    if not Path(name).expanduser().is_dir():
-        locate(name)
+def in_folder(config: SftRun | GrpoRun, train: Callable[[Any], Path]) -> int:
+    """Run a training in the folder `config.out`, which keeps to its config; print the checkpoint's path.
 
-
-def in_folder(config: Any, train: Callable[[Any], Path]) -> int:
-    """Run a training in the folder `config.out`, which keeps to its config; print the checkpoint's path."""
+    Raises UsageError where the folder holds another run, or another process trains in it; and what `train` raises.
+    """
     quiet_libraries()
     warnings.simplefilter("ignore", FutureWarning)
+    main = int(os.environ.get("RANK", "0")) == 0
     try:
         # the log is for people; stdout carries the path alone
-        with redirect_stdout(sys.stderr):
-            if int(os.environ.get("RANK", "0")) == 0:
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(sys.stderr))
+            if main:
                 keep_to(Path(config.out), held(config))
+                stack.enter_context(occupied(Path(config.out)))
             checkpoint = train(config)
     except KeyboardInterrupt:
         return fail(f"interrupted; the same command goes on from the last state in {config.out}", INTERRUPTED)
-    if int(os.environ.get("RANK", "0")) == 0:
+    if main:
         print(checkpoint)
     return 0

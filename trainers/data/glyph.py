@@ -26,6 +26,7 @@ AGAIN = "check the image again."
 _COLD_START_SEEDS = 10**12
 _RL_SEEDS = 2 * 10**12
 _SEEDS_EACH = 10**7
+_MOST_SEEDS = 10**4
 
 
 def glyph_records(kind: str, count: int, seed: int) -> Iterator[Record]:
@@ -36,17 +37,21 @@ def glyph_records(kind: str, count: int, seed: int) -> Iterator[Record]:
     vard: the picture; a description of it, the reasoning with visual anchors woven in, and a second look.
     rl: the picture and the question alone.
 
-    Raises UsageError for an unknown kind, or a count beyond the seeds set aside.
+    Raises UsageError, before the first is drawn, for an unknown kind, or a count or seed beyond those set aside.
     """
     if kind not in KINDS:
-        raise UsageError(f"unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
-    if not 0 < count <= _SEEDS_EACH or not 0 <= seed < 10**4:
-        raise UsageError(f"count is {count} and seed {seed}; expected 1 to {_SEEDS_EACH} and 0 to 9999")
+        raise UsageError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    for name, value, least, most in (("count", count, 1, _SEEDS_EACH), ("seed", seed, 0, _MOST_SEEDS - 1)):
+        if not least <= value <= most:
+            raise UsageError(f"{name} is {value}; expected {least} to {most:,}")
     first = (_RL_SEEDS if kind == "rl" else _COLD_START_SEEDS) + seed * _SEEDS_EACH
-    for number in range(count):
-        scene = glyphs.train_scene(first + number)
-        rng = np.random.default_rng((seed, number))
-        yield _record(kind, scene, _question(scene, rng), rng)
+    return (_drawn(kind, first, seed, number) for number in range(count))
+
+
+def _drawn(kind: str, first: int, seed: int, number: int) -> Record:
+    scene = glyphs.train_scene(first + number)
+    rng = np.random.default_rng((seed, number))
+    return _record(kind, scene, _question(scene, rng), rng)
 
 
 def _question(scene: Scene, rng: np.random.Generator) -> Question:

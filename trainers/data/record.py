@@ -126,14 +126,23 @@ def _contents(source: Source) -> bytes:
     return source if isinstance(source, bytes) else source.read_bytes()
 
 
-def write_records(records: Iterable[Record], folder: Path) -> Path:
-    """Write `records.jsonl` into a folder, pictures as files under `images/` named by their contents.
+def new_records(folder: Path) -> Path:
+    """Path of the records that a folder is to hold.
 
-    Raises UsageError where the folder holds records already.
+    Raises UsageError where it holds records already, or is a file.
     """
     path = folder / "records.jsonl"
-    if path.exists():
-        raise UsageError(f"{path} is there already; choose another folder")
+    if path.exists() or folder.is_file():
+        raise UsageError(f"{path if path.exists() else folder} is there already; choose another --out")
+    return path
+
+
+def write_records(records: Iterable[Record], folder: Path) -> Path:
+    """Write `records.jsonl` into a folder, pictures as files under `images/` named by their contents; return its path.
+
+    The file is there whole or not at all. Raises UsageError as `new_records` does.
+    """
+    path = new_records(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:

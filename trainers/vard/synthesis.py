@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL.Image import Image
 
-from trainers.data.record import PLACE, Record, RecordError, write_records
+from trainers.data.record import PLACE, Record, RecordError, new_records, write_records
 from trainers.rewards import accuracy_reward, format_reward
 from vaslab.benchmarks.answer_tag import CLOSE, OPEN, tagged_answer
 from vaslab.benchmarks.chat import PromptRefusedError
@@ -127,12 +127,21 @@ def run_synthesis(
 
     Replies are cached as they come, so that the same command goes on after a kill without asking anything twice.
 
+    Args:
+        records: prompts with answers.
+        model: what is asked.
+        limits: what a chain must hold to be kept.
+        out: the folder of the records.
+        workers: prompts that are worked on at once.
+
+    Returns:
+        The path of the records, and the prompts that gave none.
+
     Raises:
         UsageError: nothing was kept, or the folder holds records already.
         VaslabError: of the endpoint; replies so far are kept.
     """
-    if (out / "records.jsonl").exists():
-        raise UsageError(f"{out / 'records.jsonl'} is there already; choose another folder")
+    new_records(out)
     pool = ThreadPoolExecutor(workers)
     try:
         waiting = [pool.submit(synthesise, record, model, limits) for record in records]

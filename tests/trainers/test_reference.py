@@ -1,0 +1,116 @@
+"""The reference of a KL term: read without a network, and never measured in the policy's place."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from peft import get_peft_model
+
+from tests.trainers.chats import ASKED
+from tests.trainers.test_grpo import arguments
+from trainers.checkpoints import lora
+from trainers.data.collate import to_prompts
+from trainers.grpo import AvarGRPOTrainer
+from trainers.reference import is_policy
+from trainers.rewards import VarsConfig
+from vaslab.errors import MissingError
+from vaslab.models import load_model
+from vaslab.organism.build import build_model
+
+pytestmark = pytest.mark.tiny
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cached(tiny_folder, tmp_path, monkeypatch):
+    """A hub id that was downloaded once, in a cache of its own; every look at the network is kept in the list."""
+    kept = tmp_path / "hub" / "models--some--tiny"
+    (kept / "snapshots").mkdir(parents=True)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(COMMIT)
+    (kept / "snapshots" / COMMIT).symlink_to(tiny_folder, target_is_directory=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    asked = []
+
+    def none(*where, **_):
+        asked.append(where)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", none)
+    monkeypatch.setattr(socket.socket, "connect", none)
+    return asked
+
+
+def trainer_of(model, processor, folder, **options):
+    given = {"train_dataset": to_prompts(ASKED), "processing_class": processor, **options}
+    return AvarGRPOTrainer(model, arguments(folder, beta=0.1), VarsConfig(gated=False), **given)
+
+
+def test_the_reference_of_a_hub_id_is_read_from_this_disk(cached, tmp_path):
+    vlm = load_model("some/tiny", dtype="float32")
+    trainer = trainer_of(vlm.model, vlm.processor, tmp_path)
+    assert cached == []
+    assert trainer.network.config._name_or_path == "some/tiny"
+    own, reference = trainer.network.state_dict(), trainer.ref_model.state_dict()
+    assert own.keys() == reference.keys()
+    assert all(torch.equal(value, reference[name]) for name, value in own.items())
+    assert trainer.ref_model is not trainer.network
+
+
+def test_a_reference_that_is_nowhere_is_an_error_that_names_what_to_give(cached, tmp_path, processor):
+    model = build_model(processor, layers=1, heads=2, kv_heads=2, hidden=32)
+    model.config._name_or_path = "some/gone"
+    with pytest.raises(
+        MissingError, match=r"kl .* is 0\.1, and its reference some/gone .* give --model a folder"
+    ):
+        trainer_of(model, processor, tmp_path)
+    assert cached == []
+    assert model.config._name_or_path == "some/gone"
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["adapter off", "a copy of the adapter"])
+def test_with_lora_the_reward_is_the_policys_and_not_the_references(processor, tmp_path, monkeypatch, own):
+    """TRL runs the reference through the same model, with its adapter off or another one on, and before the reward."""
+    model = build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64)
+    options = {"peft_config": lora(2)} if own else {}
+    model = model if own else get_peft_model(model, lora(2))
+    trainer = trainer_of(model, processor, tmp_path, **options)
+    torch.manual_seed(0)
+    for name, weight in trainer.network.named_parameters():
+        if "lora_B.default" in name:
+            weight.data.normal_(std=0.5)
+    found = {}
+    rewards = trainer._calculate_rewards
+
+    def spied(inputs, prompts, completions, ids):
+        found["policy"] = trainer._look(prompts, ids)["reward"]
+        with trainer.network.disable_adapter():
+            found["reference"] = trainer._look(prompts, ids)["reward"]
+        out = rewards(inputs, prompts, completions, ids)
+        found["seen"] = trainer._looks["reward"]
+        return out
+
+    monkeypatch.setattr(trainer, "_calculate_rewards", spied)
+    trainer.train()
+    assert torch.allclose(found["seen"], found["policy"], rtol=1e-4)
+    assert not torch.allclose(found["seen"], found["reference"], rtol=1e-2)
+
+
+def test_which_pass_is_the_policys(processor):
+    model = get_peft_model(build_model(processor, layers=1, heads=2, kv_heads=2, hidden=32), lora(2))
+    assert is_policy(model, model)
+    assert not is_policy(object(), model)
+    with model.disable_adapter():
+        assert not is_policy(model, model)
+    assert is_policy(model, model)
+
+
+def test_a_folder_is_read_as_it_is_named(tiny_folder, processor, tmp_path, monkeypatch):
+    """A relative one too: from where the run stands."""
+    monkeypatch.chdir(tiny_folder.parent)
+    vlm = load_model(tiny_folder.name, dtype="float32")
+    trainer = trainer_of(vlm.model, processor, tmp_path)
+    assert trainer.ref_model is not None
+    assert Path(trainer.network.config._name_or_path).resolve() == tiny_folder
