@@ -1,9 +1,11 @@
 import json
+import re
 import shutil
 
 import pytest
 
 from vaslab.cli.tables import _cell, _failures, items_words
+from vaslab.interventions import make_intervention as made
 
 
 def found(estimate, low, high):
@@ -46,6 +48,30 @@ def test_tables_say_how_many_items_their_numbers_rest_on(vaslab, a_run, tmp_path
     assert "2 of 6" in vaslab("ls", "runs", tmp_path / "runs")[2]
     row = json.loads(vaslab("ls", "runs", tmp_path / "runs", "--json")[1])[0]
     assert (row["n"], row["n_measured"]) == (6, 2)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, "none"),
+        ({"name": "blank picture"}, "blank picture"),
+        (made("avar").to_dict() | {"name": "avar"}, "avar"),
+        (made("vaf", alpha=0.4, layers=[1, 2]).to_dict() | {"name": "vaf"}, "vaf alpha=0.4 layers=1+2"),
+        (made("block", heads=[(0, 1), (2, 3)]).to_dict() | {"name": "block"}, "block heads=2"),
+        ({"name": "steer", "regions": "other", "queries": ["emitting"]}, "steer regions=other"),
+    ],
+)
+def test_runs_are_listed_with_their_intervention(vaslab, a_run, tmp_path, told, words):
+    shutil.copytree(a_run, tmp_path / "runs" / "six")
+    path = tmp_path / "runs" / "six" / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"intervention": told}))
+    row = json.loads(vaslab("ls", "runs", tmp_path / "runs", "--json")[1])[0]
+    assert row["intervention"] == told
+    err = vaslab("ls", "runs", tmp_path / "runs")[2]
+    cells = [cell.strip() for line in err.splitlines() for cell in re.split("[│┃]", line)]
+    assert "intervention" in cells
+    assert words in cells
 
 
 def test_a_piped_table_does_not_fold(capfd):

@@ -1,24 +1,27 @@
 """What a sweep refuses before it runs, the level of a blank picture, what runs note of their treatment, and intervals
 where every item is alike."""
 
+import ast
+import inspect
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.stats
-import xarray as xr
 import yaml
 from PIL import Image
 
 import vaslab
 from vaslab.capture.files import load_capture
-from vaslab.errors import UsageError
+from vaslab.errors import UsageError, VaslabError
 from vaslab.models import load_model
+from vaslab.studies import asking, finished
+from vaslab.studies import measure as measuring
+from vaslab.studies import run as run_module
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
 from vaslab.studies.study import StudyWatcher
-from vaslab.studies.sweep import sweep
-from vaslab.studies.sweep_changes import change_of_share, rate
+from vaslab.studies.sweep import advised, sweep
 from vaslab.studies.sweep_config import read_sweep
 from vaslab.studies.sweep_verdict import level_words, verdict
 from vaslab.studies.treatment import Treatment
@@ -173,46 +176,40 @@ def test_a_run_says_what_was_done_to_it_and_goes_on_under_nothing_else(told, tmp
             measure(own, treatment=Treatment(other))
 
 
-def each(values):
-    ids = [f"i{number}" for number in range(len(values))]
-    return xr.DataArray(np.asarray(values, dtype=float), dims="item", coords={"item": ids})
+def test_items_of_one_picture_have_no_interval_in_words():
+    row = {**BASE, "accuracy_change_low": np.nan, "accuracy_change_high": np.nan, "p_adjusted": np.nan}
+    assert verdict(row) == "no change of accuracy shown: -67.0 points"
+    blank = {**row, "intervention": "blank picture", "accuracy": 0.25}
+    assert verdict(blank) == "what needs no picture: 25.0 %, -67.0 points against the picture"
 
 
-def pictures(n, of=1):
-    return xr.DataArray(
-        np.array([f"p{number // of}" for number in range(n)], dtype=object),
-        dims="item",
-        coords={"item": [f"i{number}" for number in range(n)]},
+def test_a_run_of_other_settings_is_refused_with_what_a_sweep_can_do(told, tmp_path):
+    data = [{"name": str(tmp_path / "mine.jsonl"), "batch_size": 2, "max_new_tokens": 3}]
+    sweep(read_sweep(told(data=data)))
+    data[0]["max_new_tokens"] = 4
+    with pytest.raises(VaslabError, match="max_new_tokens is 3 there and 4 here") as caught:
+        sweep(read_sweep(told(data=data)))
+    out = tmp_path / "out"
+    assert str(caught.value).endswith(
+        f"choose another --out, or delete {out} and give the same command again"
     )
 
 
-def test_a_change_of_a_share_has_the_interval_and_the_p_of_one_test():
-    """The cells of the paper's grid that a bootstrap made narrower than the one where nothing changed."""
-    ones, none = each([1] * 200), {}
-    for broken, fixed in ((0, 0), (1, 1), (1, 0)):
-        first = each([0] * fixed + [1] * (200 - fixed))
-        second = each([1] * (200 - broken) + [0] * broken)
-        found = change_of_share("x", first, second, pictures(200), "p")
-        assert found["x"] == (fixed - broken) / 200
-        assert found["p"] > 0.3
-        assert found["x_low"] < 0 < found["x_high"]
-        none = none or found
-        assert found["x_high"] - found["x_low"] >= none["x_high"] - none["x_low"]
-    assert none["x_high"] > scipy.stats.binomtest(0, 200).proportion_ci(method="exact").high
-    # ten questions a picture are no more than twenty pictures
-    found = change_of_share("x", ones, ones, pictures(200, 10), "p")
-    assert found["x_high"] > scipy.stats.binomtest(0, 20).proportion_ci(method="exact").high
-    # two of 40 mended: not told apart from none, in both
-    found = change_of_share("x", each([0, 0] + [1] * 38), each([1] * 40), pictures(40), "p")
-    assert found["p"] > 0.05
-    assert found["x_low"] < 0
-    assert change_of_share("x", ones * np.nan, ones, pictures(200), "p") == {}
-
-
-def test_a_rate_has_its_score_interval():
-    found = rate("x", each([0] * 98), pictures(98))
-    assert (found["x"], found["x_low"]) == (0, 0)
-    assert 0.037 < found["x_high"] < 0.041  # Wilson's, with Student's quantile
+@pytest.mark.parametrize("module", [asking, finished, measuring, run_module])
+def test_no_advice_of_a_run_names_a_flag_that_a_sweep_lacks(module):
+    """Every message of a run that a sweep can meet, as it stands in the code."""
+    strings = [
+        node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.JoinedStr)
+    ]
+    told = ["".join(p.value if isinstance(p, ast.Constant) else "X" for p in node.values) for node in strings]
+    # a sweep runs in one process
+    met = [each for each in told if "--overwrite" in each and "processes" not in each]
+    assert met or module is measuring
+    for each in met:
+        mended = advised(each, Path("SWEEP"), "RUN")
+        assert "--overwrite" not in mended
+        assert "--batch-size" not in mended
+        assert "SWEEP" in mended or "RUN" in mended or "the sweep's file" in mended
 
 
 BASE = {

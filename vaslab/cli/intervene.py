@@ -32,7 +32,7 @@ SIDES = {
 }
 CAPTION = (
     "Changes against none, mean over items with paired 95 % intervals over pictures, of accuracy by score (Tango), "
-    "of others by bootstrap. over blank: against the same questions with blank pictures. VAS: mean of ratios, "
+    "of others by Student's t. over blank: against the same questions with blank pictures. VAS: mean of ratios, "
     "edited over plain; of means: as a ratio of means. alike: the same for every item."
 )
 SIDE_CAPTION = (
@@ -161,9 +161,7 @@ def _change(row: dict[str, Any], name: str, scale: int) -> str:
     if values is None:
         return ""
     estimate, low, high = (scale * value for value in values)
-    if low == high:
-        return f"{estimate:+.1f} alike"
-    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{estimate:+.1f}{_ends(low, high, '+.1f')}"
 
 
 def _ratio(row: dict[str, Any], name: str) -> str:
@@ -171,7 +169,14 @@ def _ratio(row: dict[str, Any], name: str) -> str:
     if values is None:
         return ""
     estimate, low, high = values
-    return f"{estimate:.2f} alike" if low == high else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{estimate:.2f}{_ends(low, high, '.2f')}"
+
+
+def _ends(low: float, high: float, form: str) -> str:
+    """An interval in brackets; none where all items share a picture."""
+    if low == high:
+        return " alike"
+    return "" if low != low else f" [{low:{form}}, {high:{form}}]"
 
 
 def _three(row: dict[str, Any], name: str) -> tuple[float, float, float] | None:

@@ -105,13 +105,15 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
 
 def _run(path: Path) -> dict[str, Any]:
     if not RunFolder(path).finished:
-        return {"run": str(path), "model": "", "data": "", "n": "", "n_measured": "", "VAS": "not finished"}
+        empty = dict.fromkeys(("model", "data", "intervention", "n", "n_measured"), "")
+        return {"run": str(path), **empty, "VAS": "not finished"}
     summary = read_summary(path)
     vas = next(iter(summary["queries"].values()))["vas"]["estimate"]
     return {
         "run": str(path),
         "model": summary["model"],
         "data": summary["data"],
+        "intervention": summary.get("intervention"),
         "n": summary["n"],
         "n_measured": summary["n_measured"],
         "VAS": "-" if vas is None else f"{vas:.3g}",
@@ -125,9 +127,31 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict)
         else value
         for key, value in row.items()
-        if key != "n_measured"
+        if key not in ("n_measured", "intervention")
     }
-    return cells | ({"n": items_words(row["n"], row["n_measured"])} if "n_measured" in row else {})
+    if "n_measured" not in row:
+        return cells
+    told = {"n": items_words(row["n"], row["n_measured"]), "intervention": _treated(row["intervention"])}
+    return {key: told.get(key, cells.get(key)) for key in row if key != "n_measured"}
+
+
+def _treated(told: dict[str, Any] | str | None) -> str:
+    """What was done to a run: the intervention's name, with the settings that are not its defaults."""
+    from vaslab.interventions import INTERVENTIONS, defaults
+
+    if not isinstance(told, dict):
+        return "none" if told is None else told
+    name = str(told["name"])
+    usual = defaults(name) if name in INTERVENTIONS else {}
+    own = {key: value for key, value in told.items() if key != "name" and not _alike(value, usual.get(key))}
+    heads = own.pop("heads", None)
+    words = [f"{key}={_words(value)}" for key, value in own.items() if not isinstance(value, dict)]
+    return " ".join([name, *words, *([f"heads={len(heads)}"] if heads else [])])
+
+
+def _alike(noted: Any, usual: Any) -> bool:
+    """Whether a run notes a setting's default: one name or several are noted as a list."""
+    return noted in (usual, [usual]) or (isinstance(usual, tuple) and noted == list(usual))
 
 
 def _words(value: Any) -> str:

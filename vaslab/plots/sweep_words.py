@@ -12,7 +12,7 @@ FDR = "a false discovery rate of 5% (Benjamini and Hochberg, over the whole swee
 
 _COMPARED = (
     "Changes are against the plain model, item by item; bars: paired 95% intervals over pictures, of shares "
-    "by score (Tango), of others by bootstrap.",
+    "by score (Tango), of others by Student's t.",
     f"Filled: stands at {FDR}.",
 )
 

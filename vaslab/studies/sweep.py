@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -158,8 +159,8 @@ class _Work:
             measure(run.config, watch=self.watch, load=lambda _: vlm, treatment=treatment)
             found = read_measured(run, self._sides(vlm, run, asked, texts, treatment))
         except VaslabError as error:
-            self.failed[run.name] = str(error)
-            self.watch.ran(run.name, str(error))
+            self.failed[run.name] = advised(str(error), self.folder, run.config.out)
+            self.watch.ran(run.name, self.failed[run.name])
             return None
         self.watch.ran(run.name, "")
         return found
@@ -217,6 +218,29 @@ def _treatment(
         return intervene(vlm, cell.made(**measured, regions=regions)) if ids else nullcontext()
 
     return Treatment({**told, "regions": cell.settings["regions"]}, around)
+
+
+def advised(told: str, folder: Path, run: str) -> str:
+    """What a run says of its failure, with what can be done about it in a sweep, which measures nothing anew by itself.
+
+    Args:
+        told: the error of `vaslab measure`.
+        folder: of the sweep.
+        run: the run's own folder.
+    """
+    again = "and give the same command again"
+    for theirs, ours in (
+        # a run of other settings: what was asked beside it was asked under those, too
+        ("replace it with --overwrite", f"delete {folder} {again}"),
+        (r"begin (the run )?again with --overwrite", f"delete {run} {again}"),
+        (
+            r"begin again with a smaller --batch-size and --overwrite, or with --dtype bfloat16 or --device-map auto",
+            "set a smaller batch_size, dtype: bfloat16 or device_map: auto in the sweep's file, and choose another "
+            "--out",
+        ),
+    ):
+        told = re.sub(theirs, lambda _, ours=ours: ours, told)
+    return told
 
 
 def _begin(folder: Path, config: SweepConfig) -> None:

@@ -1,22 +1,25 @@
-"""Changes between two runs of the same items, each with its interval and p, as columns of a sweep's table.
+"""Levels of a run, and changes between two runs of the same items, as columns of a sweep's table.
 
-Changes of shares have the score interval of `vaslab.statistics.share_change`, which is the test that gives their p;
-changes of numbers a bootstrap interval over pictures and the t test. A number that is the same for every item, such as
-the mass of rows that are not edited, has no width: both ends are the number.
+Items of one picture count as fewer throughout. Shares have score intervals (`vaslab.statistics.share_interval`), their
+changes that of `share_change`; changes of numbers have Student's t, ratios of means that of their logarithm
+(`product_t`). Interval and p of a change are one test: 0, or a ratio of 1, is outside just where p is below 5 %. A
+number that is the same for every item, such as the mass of rows that are not edited, has no width: both ends are the
+number.
 """
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, nan
 from typing import TypeAlias
 
 import xarray as xr
 
 from vaslab.statistics import (
-    accuracy_interval,
-    difference_interval,
+    aligned,
+    mean_interval,
     mean_p,
-    product_interval,
+    mean_t,
+    product_t,
     ratio_interval,
     share_change,
     share_interval,
@@ -35,15 +38,16 @@ def three(name: str, estimate: float | int, low: float | int, high: float | int)
     return {name: estimate, f"{name}_low": low, f"{name}_high": high}
 
 
-def share(name: str, values: xr.DataArray) -> Columns:
-    """A share of the items with Wilson's interval; entries are 1, 0, or NaN, which is left out."""
-    told = values.dropna("item")
-    return named(name, accuracy_interval(int(told.sum()), told.size))
-
-
-def rate(name: str, values: xr.DataArray, cluster: xr.DataArray) -> Columns:
-    """A share of the items with its score interval over pictures."""
+def share(name: str, values: xr.DataArray, cluster: xr.DataArray) -> Columns:
+    """A share of the items with its score interval over pictures; entries are 1, 0, or NaN, which is left out."""
+    if not bool(values.notnull().any()):
+        return three(name, nan, nan, nan)
     return three(name, *share_interval(values, cluster))
+
+
+def level(name: str, values: xr.DataArray, cluster: xr.DataArray) -> Columns:
+    """A mean over items with its bootstrap interval (BCa) over pictures."""
+    return named(name, mean_interval(values, cluster=cluster))
 
 
 def change_of_share(
@@ -66,9 +70,10 @@ def sides_changed(first: xr.DataArray, second: xr.DataArray) -> Columns:
 
 
 def number_change(name: str, first: xr.DataArray, second: xr.DataArray, cluster: xr.DataArray) -> Columns:
-    """Change of a number, paired on items, with its bootstrap interval over pictures, and p."""
-    found = named(f"{name}_change", difference_interval(first, second, cluster=cluster))
-    return {**found, f"{name}_p": float(mean_p(second - first, cluster))}
+    """Change of a number, paired on items, with the interval and p of Student's t over pictures (`mean_t`)."""
+    before, after = aligned(first, second)
+    found = mean_t(after - before, cluster)
+    return {**named(f"{name}_change", found), f"{name}_p": float(found["p"])}
 
 
 def vas_ratios(
@@ -76,22 +81,30 @@ def vas_ratios(
     second: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
     cluster: xr.DataArray,
 ) -> Columns:
-    """VAS of the second run over that of the first, as a mean of ratios and as a ratio of means.
+    """VAS of the second run over that of the first, as a mean of ratios and as a ratio of means, each with its interval
+    and p (`product_t`); where nothing is left of it, p is that of the visual mass.
 
     Args:
         first, second: VAS, visual mass and system mass of each item.
         cluster: picture of each item.
     """
     if float(second[1].max()) == 0:
-        # nothing is left of it, and 0 has no logarithm
-        return three("vas_ratio", 0, 0, 0) | three("vas_means_ratio", 0, 0, 0)
-    ratios = [(second[0], 1), (first[0], -1)]
-    means = [(second[1], 1), (first[2], 1), (second[2], -1), (first[1], -1)]
-    changed = product_interval(means, cluster=cluster)
+        # 0 has no logarithm
+        p = float(mean_p(second[1] - first[1], cluster))
+        return {
+            **three("vas_ratio", 0, 0, 0),
+            **three("vas_means_ratio", 0, 0, 0),
+            "vas_p": p,
+            "vas_means_p": p,
+        }
+    ratios = product_t([(second[0], 1), (first[0], -1)], cluster=cluster)
+    # in an order in which what did not change cancels to the bit
+    means = product_t([(second[1], 1), (first[1], -1), (first[2], 1), (second[2], -1)], cluster=cluster)
     return {
-        **named("vas_ratio", product_interval(ratios, cluster=cluster)),
-        **named("vas_means_ratio", changed),
-        "vas_means_p": float(changed["p"]),
+        **named("vas_ratio", ratios),
+        **named("vas_means_ratio", means),
+        "vas_p": float(ratios["p"]),
+        "vas_means_p": float(means["p"]),
     }
 
 
@@ -107,9 +120,16 @@ def perplexity(loss: xr.DataArray, tokens: xr.DataArray, cluster: xr.DataArray) 
 def perplexity_change(
     first: xr.DataArray, second: xr.DataArray, tokens: xr.DataArray, cluster: xr.DataArray
 ) -> Columns:
-    """Perplexity of the same texts in the second run over the first, paired on them."""
+    """Perplexity of the same texts in the second run over the first, paired on them, with its interval and p over
+    pictures: exp of d, the change of loss a token, with Student's t of the ratio estimate.
+
+    The error of a ratio sum(c) / sum(n) is that of the residuals c - d n over the mean of n (Cochran 1977, Sampling
+    Techniques, section 6.4); c is a text's change of loss in nats, n its tokens.
+    """
     if not float(tokens.sum()):
         return {}
-    found = ratio_interval(second - first, tokens, cluster=cluster)
+    change = second - first
+    ratio = float(change.sum() / tokens.sum())
+    found = mean_t(ratio + (change - ratio * tokens) / tokens.mean(), cluster)
     ends = three("perplexity_ratio", *(exp(float(found[part])) for part in ("estimate", "low", "high")))
-    return {**ends, "perplexity_p": float(mean_p(second - first, cluster))}
+    return {**ends, "perplexity_p": float(found["p"])}

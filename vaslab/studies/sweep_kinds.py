@@ -42,9 +42,9 @@ def kind_rows(
             "label": label,
             "kind": kind or "all",
             "n": int(part.right.notnull().sum()),
-            **share("accuracy", part.right),
-            **share("formatted", part.formatted),
-            **share("formatted_accuracy", part.right.where(part.formatted == 1)),
+            **share("accuracy", part.right, part.picture),
+            **share("formatted", part.formatted, part.picture),
+            **share("formatted_accuracy", part.right.where(part.formatted == 1), part.picture),
         }
         if blank is not None:
             other = blank.only(ids)

@@ -16,16 +16,15 @@ import xarray as xr
 from vaslab.benchmarks import Item
 from vaslab.benchmarks.item import graded
 from vaslab.errors import MissingError, VaslabError
-from vaslab.statistics import fdr, mean_interval
+from vaslab.statistics import fdr
 from vaslab.studies.study_config import StudyRun
 from vaslab.studies.sweep_cell import Cell
 from vaslab.studies.sweep_changes import (
     change_of_share,
-    named,
+    level,
     number_change,
     perplexity,
     perplexity_change,
-    rate,
     share,
     sides_changed,
     vas_ratios,
@@ -49,13 +48,13 @@ def table_row(
     """Return the row of one run.
 
     `line` and `strength` (a value of the setting `axis`) say where figures put the row. Each level has its 95 %
-    interval: Wilson's for shares (accuracy, formatted, obeys_NAME), bootstrap over pictures for length and
+    interval over pictures: score interval for shares (accuracy, formatted, obeys_NAME), bootstrap for length and
     perplexity. `X_change`, `X_change_low`, `X_change_high`: mean over items of edited less plain, paired, with its
-    95 % interval over pictures: score interval for shares, bootstrap for others. `vas_ratio`: VAS of edited over plain,
-    as a mean of ratios; `vas_means_ratio` as a ratio of means; `perplexity_ratio` the same of perplexity. `p`: of "no
-    change of accuracy", by the score that gives the interval; `X_p` of the others: so for shares, else the t test with
-    errors clustered by picture. VAS and masses are of `queries`, the run's first query set. Shares and masses are in
-    parts of one.
+    95 % interval over pictures. `vas_ratio`: VAS of edited over plain, as a mean of ratios; `vas_means_ratio` as a
+    ratio of means; `perplexity_ratio` the same of perplexity. `p`: of "no change of accuracy"; `X_p` of the others.
+    Each is the test whose interval stands beside it: by score for shares (Tango), Student's t for numbers and for
+    logarithms of ratios (`vaslab.studies.sweep_changes`). VAS and masses are of `queries`, the run's first query set.
+    Shares and masses are in parts of one.
 
     Args:
         base: the plain run.
@@ -77,12 +76,12 @@ def table_row(
         "strength": np.nan if edited is None else float(edited.strength),
         "queries": base.config.queries[0],
         "n": int(found.right.notnull().sum()),
-        **share("accuracy", found.right),
+        **share("accuracy", found.right, found.picture),
         "vas": float(found.vas.mean()),
         "visual_mass": float(found.visual.mean()),
         "system_mass": float(found.system.mean()),
-        **named("length", mean_interval(found.length, cluster=found.picture)),
-        **share("formatted", found.formatted),
+        **level("length", found.length, found.picture),
+        **share("formatted", found.formatted, found.picture),
         "finished": float(found.finished.mean()),
         **_side_levels(found),
     }
@@ -92,7 +91,7 @@ def table_row(
 def _side_levels(found: Measured) -> dict[str, Any]:
     levels: dict[str, Any] = {}
     for name, obeyed in found.obeyed.items():
-        levels |= share(f"obeys_{name}", obeyed)
+        levels |= share(f"obeys_{name}", obeyed, _pictures(found, obeyed))
     if found.loss is not None and found.tokens is not None:
         levels |= perplexity(found.loss, found.tokens, _pictures(found, found.loss))
     return levels
@@ -102,7 +101,7 @@ def _changes(plain: Measured, found: Measured) -> dict[str, Any]:
     by = plain.picture
     row: dict[str, Any] = change_of_share("accuracy_change", plain.right, found.right, by, "p")
     row |= sides_changed(plain.right, found.right) if row else {}
-    for name in ("vas", "visual", "system", "length"):
+    for name in ("visual", "system", "length"):
         row |= number_change(name, getattr(plain, name), getattr(found, name), by)
     row |= change_of_share("formatted_change", plain.formatted, found.formatted, by, "formatted_p")
     row |= vas_ratios((plain.vas, plain.visual, plain.system), (found.vas, found.visual, found.system), by)
@@ -145,7 +144,7 @@ def other_rate(
     ]
     ids = [item.id for item in asked]
     values = xr.DataArray(np.asarray(told, dtype=float), dims="item", coords={"item": ids})
-    return {"other_n": len(asked), **rate("other_rate", values, plain.picture.sel(item=ids))}
+    return {"other_n": len(asked), **share("other_rate", values, plain.picture.sel(item=ids))}
 
 
 def write_sweep_table(folder: Path, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

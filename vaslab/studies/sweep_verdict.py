@@ -26,12 +26,10 @@ def verdict(row: Mapping[str, Any]) -> str:
     change, low, high = (100 * each for each in _three(row, "accuracy_change"))
     if not isfinite(change):
         return ""
-    interval = f"{change:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    interval = f"{change:+.1f} points{_ends(low, high, '+.1f')}"
     if row.get("intervention") == BLANK_LABEL:
         level, floor, top = (100 * each for each in _three(row, "accuracy"))
-        return (
-            f"what needs no picture: {level:.1f} % [{floor:.1f}, {top:.1f}], {interval} against the picture"
-        )
+        return f"what needs no picture: {level:.1f} %{_ends(floor, top)}, {interval} against the picture"
     told = f"no change of accuracy shown: {interval}"
     if row["p_adjusted"] <= FINDING and change != 0:
         told = f"{'raises' if change > 0 else 'lowers'} accuracy: {interval}"
@@ -50,14 +48,14 @@ def level_words(change: float | int, low: float | int, high: float | int, apart:
     """
     if not isfinite(change):
         return ""
-    interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    interval = _ends(100 * low, 100 * high, "+.1f")
     if apart:
         return (
-            f"{100 * abs(change):.1f} points {'above' if change > 0 else 'below'} a blank picture {interval}"
+            f"{100 * abs(change):.1f} points {'above' if change > 0 else 'below'} a blank picture{interval}"
         )
     if low > -MARGIN and high < MARGIN:
-        return f"at the level of a blank picture, within {100 * MARGIN:.0f} points {interval}"
-    return f"not told apart from a blank picture {interval}"
+        return f"at the level of a blank picture, within {100 * MARGIN:.0f} points{interval}"
+    return f"not told apart from a blank picture{interval}"
 
 
 def _blank_words(row: Mapping[str, Any], lowers: bool) -> str:
@@ -73,7 +71,7 @@ def _rate_words(row: Mapping[str, Any]) -> str:
     if not isfinite(rate):
         return ""
     return (
-        f"{rate:.1f} % [{low:.1f}, {high:.1f}] of {row['other_n']:.0f} right answers become that of the object "
+        f"{rate:.1f} %{_ends(low, high)} of {row['other_n']:.0f} right answers become that of the object "
         "steered to"
     )
 
@@ -94,6 +92,11 @@ def _side_words(row: Mapping[str, Any]) -> str:
     if told:
         return f"side effects: {', '.join(told)}"
     return "no side effect shown" if "formatted_p_adjusted" in row else ""
+
+
+def _ends(low: float, high: float, form: str = ".1f") -> str:
+    """An interval in brackets; nothing where there is none, as of items that share one picture."""
+    return f" [{low:{form}}, {high:{form}}]" if isfinite(low) and isfinite(high) else ""
 
 
 def _stands(row: Mapping[str, Any], name: str) -> bool:
