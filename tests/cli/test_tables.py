@@ -59,7 +59,10 @@ def test_tables_say_how_many_items_their_numbers_rest_on(vaslab, a_run, tmp_path
         (made("avar").to_dict() | {"name": "avar"}, "avar"),
         (made("vaf", alpha=0.4, layers=[1, 2]).to_dict() | {"name": "vaf"}, "vaf alpha=0.4 layers=1+2"),
         (made("block", heads=[(0, 1), (2, 3)]).to_dict() | {"name": "block"}, "block heads=2"),
-        ({"name": "steer", "regions": "other", "queries": ["emitting"]}, "steer regions=other"),
+        (
+            {"name": "steer", "regions": "other", "queries": ["emitting"]},
+            "steer queries=emitting regions=other",
+        ),
     ],
 )
 def test_runs_are_listed_with_their_intervention(vaslab, a_run, tmp_path, told, words):

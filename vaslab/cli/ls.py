@@ -143,7 +143,8 @@ def _treated(told: dict[str, Any] | str | None) -> str:
         return "none" if told is None else told
     name = str(told["name"])
     usual = defaults(name) if name in INTERVENTIONS else {}
-    own = {key: value for key, value in told.items() if key != "name" and not _alike(value, usual.get(key))}
+    keys = [*(key for key in usual if key in told), *(key for key in told if key not in (*usual, "name"))]
+    own = {key: told[key] for key in keys if not _alike(told[key], usual.get(key))}
     heads = own.pop("heads", None)
     words = [f"{key}={_words(value)}" for key, value in own.items() if not isinstance(value, dict)]
     return " ".join([name, *words, *([f"heads={len(heads)}"] if heads else [])])
