@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from vaslab.plots.text import dotted, shortened, spelled, unbroken
+from vaslab.plots.text import counted, dotted, shortened, spelled, unbroken
 
 MANY = 12
 """Checkpoints beyond which lines are not told apart: a median and bands stand for them, and two lines for those of the
@@ -16,7 +16,8 @@ def title_of(table: pd.DataFrame) -> str:
     """The finding: in how many checkpoints attention clearly falls or rises along the answer; of one, how far."""
     changes = table.attrs["changes"]
     what = f"Attention on the {table.attrs['role']}"
-    if not changes["change_p"].notna().any():
+    untold = int(changes["change_p"].isna().sum())
+    if untold == len(changes):
         return f"{what} along the answer: too few answers to tell any change"
     told = changes[changes["change_changed"]]
     falls, rises = (int((sign * told["change"] > 0).sum()) for sign in (-1, 1))
@@ -27,26 +28,29 @@ def title_of(table: pd.DataFrame) -> str:
             return f"{what} does not clearly change along the answers of {name}"
         way = "falls" if row["change"] < 0 else "rises"
         return f"{what} {way} by {abs(100 * row['change']):.1f} points along the answers of {name}"
-    if told.empty:
+    n = len(changes) - untold
+    few = f"; {spelled(untold)} {'has' if untold == 1 else 'have'} too few answers to tell" if untold else ""
+    if told.empty and n == 1:
         return (
-            f"{what} does not clearly change along the answer in any of {spelled(len(changes))} checkpoints"
+            f"{what} does not clearly change along the answer in the one checkpoint with enough answers{few}"
         )
-    n = len(changes)
+    if told.empty:
+        return f"{what} does not clearly change along the answer in any of {spelled(n)} checkpoints{few}"
     parts = [
         f"{way} along the answer in {_of(some, n)}"
         for way, some in (("falls", falls), ("rises", rises))
         if some
     ]
-    text = parts[0] + " checkpoints"
+    text = parts[0] + (" checkpoints" if n > 1 else " checkpoint with enough answers")
     if len(parts) > 1:
         text += f", rises in {spelled(rises)}"
-    return f"{what} {text}"
+    return f"{what} {text}{few}"
 
 
 def _of(some: int, n: int) -> str:
     if some < n:
         return f"{spelled(some)} of {spelled(n)}"
-    return "both" if n == 2 else f"all {spelled(n)}"
+    return "the one" if n == 1 else "both" if n == 2 else f"all {spelled(n)}"
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
@@ -74,6 +78,13 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         f"last, t over {over}, FDR 5% over checkpoints.",
         "An answer's own tokens take attention too: the share falls with length alone where attention spreads evenly.",
     ]
+    reached = table[table["n"] > 0].groupby("checkpoint")["n"]
+    thin = reached.min()[reached.min() < reached.max() / 2]
+    if len(thin):
+        sentences.append(
+            f"Places that only longer answers hold rest on as few as {counted(int(thin.min()), 'answer')}: a line can "
+            "turn where its answers change, the title's slopes cannot."
+        )
     if not changes["n_turns"].any():
         sentences.append("No answer holds </think>: all of each is taken as the answer.")
     if len(changes) > MANY:

@@ -105,6 +105,13 @@ def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[s
     if not there.all():
         missing = int((~there).sum())
         sentences.append(f"{counted(missing, 'head')} without a value: hatched, not counted.")
+    held = table.loc[there, "n_items"]
+    fewer = int((held < held.max()).sum())
+    if fewer:
+        sentences.append(
+            f"{counted(fewer, 'head')} {'has' if fewer == 1 else 'have'} a value in fewer items than the others (least "
+            f"{int(held.min()):,} of {int(held.max()):,}): of other questions."
+        )
     if said["items_without"]:
         sentences.append(f"Items left out: {said['items_without']}.")
     if said["n_items"] < 2:

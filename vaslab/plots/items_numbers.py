@@ -44,13 +44,14 @@ def items_table(
         right: of each: 1 right, 0 wrong, NaN not graded; dims (item).
         words: item id -> its texts.
         queries, form, sink, per_token: as `vaslab.metrics.vas`.
-        cluster: picture of each item, for the test of accuracy.
+        cluster: picture of each item, for the tests.
 
     Returns:
         One row an item, the largest change of VAS first: item, question, answer, first_said, second_said, first_right,
         second_right (1, 0 or NaN), outcome ("fixed", "broken", "right in both", "wrong in both", "not graded"),
         first_vas, second_vas, ratio (second / first; NaN where one of them is missing, 0 or infinite).
-        `attrs["vas"]` holds the attributes of the VAS, `attrs["paired"]` the result of `paired_accuracy` or None.
+        `attrs["vas"]` holds the attributes of the VAS, `attrs["paired"]` the result of `paired_accuracy` or None,
+        `attrs["sides"]` how many items, or pictures where these are given, rise and fall in VAS, and of how many.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -88,9 +89,20 @@ def items_table(
     size[both] = np.abs(np.log2(ratio[both]))
     table = table.iloc[np.argsort(-size, kind="stable")].reset_index(drop=True)
     table.attrs["vas"] = said
+    table.attrs["sides"] = _sides(table, cluster)
     graded = right is not None and bool((right[0].notnull() & right[1].notnull()).any())
     table.attrs["paired"] = paired_accuracy(*right, cluster) if graded and right is not None else None
     return table
+
+
+def _sides(table: pd.DataFrame, cluster: xr.DataArray | None) -> tuple[int, int, int]:
+    """How many items, or pictures by the mean of their items, rise and fall in VAS, and how many there are."""
+    there = table[table["ratio"].notna()]
+    power = np.log2(there["ratio"].to_numpy(dtype=float))
+    if cluster is not None and len(there):
+        pictures = cluster.sel(item=there["item"].to_numpy()).values
+        power = pd.Series(power).groupby(pictures).mean().to_numpy()
+    return int((power > 0).sum()), int((power < 0).sum()), len(power)
 
 
 def _level(side: xr.Dataset) -> xr.DataArray:

@@ -39,14 +39,21 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
         return f"{text}: clearly {'better' if found.fixed > found.broken else 'worse'} than {first}"
     said = table.attrs["vas"]
     vas = vas_words(said["form"], said["per_token"])
-    ratio = table["ratio"].dropna()
-    up, down = int((ratio > 1).sum()), int((ratio < 1).sum())
-    if up + down == 0 or scipy.stats.binomtest(up, up + down).pvalue >= CLEAR:
-        return f"{second} against {first}: no clear change of {vas} over {counted(len(ratio), 'item')}, none graded"
+    up, down, n = table.attrs["sides"]
+    items = int(table["ratio"].notna().sum())
+    if not _sign_p(table) < CLEAR:
+        return (
+            f"{second} against {first}: no clear change of {vas} over {counted(items, 'item')}, none graded"
+        )
     way, some = ("raises", up) if up > down else ("lowers", down)
-    return (
-        f"{second} {way} {vas} in {percent(some / len(ratio))} of {counted(len(ratio), 'item')}, none graded"
-    )
+    of = counted(n, "item" if n == items else "picture")
+    return f"{second} {way} {vas} in {percent(some / n)} of {of}, none graded"
+
+
+def _sign_p(table: pd.DataFrame) -> float:
+    """p of "VAS rises as often as it falls": the sign test, over pictures where items share them."""
+    up, down, _ = table.attrs["sides"]
+    return float(scipy.stats.binomtest(up, up + down).pvalue) if up + down else 1.0
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
@@ -89,6 +96,9 @@ def foot_of(
         rest = table.loc[table["outcome"].isin(["right in both", "wrong in both"]), "ratio"].dropna()
         if medians and len(rest):
             sentences.append(f"Median ratio: {', '.join(medians)}, others ×{number(float(rest.median()))}.")
+    else:
+        over = "items" if table.attrs["sides"][2] == table["ratio"].notna().sum() else "pictures"
+        sentences.append(f"p of rises against falls {p_text(_sign_p(table))} (sign test over {over}).")
     sentences.append("One value an item: no interval.")
     clamped = float(table.attrs["vas"].get("clamped_share", 0.0))
     if clamped > 0.01:

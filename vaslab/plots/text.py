@@ -114,10 +114,12 @@ def number(value: float | int) -> str:
 
 
 def percent(share: float | int) -> str:
-    """A share in whole percent, with one digit below one percent: 14%, 0.4%."""
+    """A share in whole percent, with one digit where that would say none or all: 14%, 0.4%, 99.6%."""
     if not math.isfinite(share):
         return "–"
     value = 100 * share
+    if 99.5 <= value < 100:
+        return f"{value:.1f}%" if value < 99.95 else ">99.9%"
     if value == 0 or value >= 0.95:
         return f"{value:.0f}%"
     return f"{value:.1f}%" if value >= 0.05 else "<0.1%"
@@ -206,10 +208,8 @@ def p_text(p: float | int) -> str:
 
 
 def levels_by(clustered: bool, n: int) -> str:
-    """How intervals of levels are made, for a foot: VAS by bootstrap, accuracy by Wilson's where items are alone."""
-    return (
-        "bootstrap over pictures" if clustered else f"over {counted(n, 'item')} (bootstrap; accuracy Wilson)"
-    )
+    """How intervals of levels are made, for a foot: VAS by bootstrap, accuracy by Wilson's score."""
+    return f"over {'pictures' if clustered else counted(n, 'item')} (bootstrap; accuracy Wilson)"
 
 
 def vas_words(form: str, per_token: bool | int = False) -> str:
