@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from typing import Any
 
@@ -252,3 +253,23 @@ def test_a_click_is_drawn_in_time(page, layers, heads, rows, grid, allowed) -> N
         shown.evaluate(f"probe.click({at}, {at + 1})")
         times.append(shown.busy() - before)
     assert 0 < min(times) < 3 * allowed, times
+
+
+def test_the_heading_follows_numbers_that_arrive_after_it(page) -> None:
+    vas = np.full((1, 6, 8), 4.0)
+    given = made.traits(vas=vas, scope="run")
+    there = given["map"] | {"n": 32}
+    nothing = {"map": given["map"] | {"n": 0, "coming": True}, "vas": made.b64(b"")}
+    shown = page(given | nothing)
+    assert "map: loading …" in shown.text(".vx-sub")
+    for place in (".vx-head", "[aria-live]"):
+        assert "undefined" not in shown.text(place)
+        assert "0 items" not in shown.text(place)
+    shown.evaluate(f"model.put({json.dumps({'map': there, 'vas': made.b64(vas)})})")
+    shown.settle()
+    assert "map: mean over 32 items" in shown.text(".vx-sub")
+    assert "mean over 32 items" in shown.text(".vx-head")
+    assert "4.00" in shown.text("[aria-live]")
+    shown.evaluate(f"model.put({json.dumps({'map': given['map'] | {'n': 0}})})")
+    shown.settle()
+    assert "map: no numbers" in shown.text(".vx-sub")

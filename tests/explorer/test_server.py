@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import struct
 import threading
@@ -66,6 +67,16 @@ def test_the_page_is_served_to_who_has_the_token(server, loaded):
     assert "connect-src 'self'" in text
     assert json.dumps(loaded.items[0]["id"]) in text
     assert server.token not in text
+
+
+@pytest.mark.browser
+def test_the_served_page_says_over_how_many_items_its_map_is(server, chromium):
+    chromium.open(server.url)
+    chromium.until("document.querySelector('.vx-head').textContent.includes('mean over 3 items')")
+    chromium.settle()
+    assert "map: mean over 3 items" in chromium.text(".vx-sub")
+    assert re.match(r"Layer \d, head \d: VAS .*\d .*rank 1 of 8", chromium.text("[aria-live]"))
+    assert chromium.errors == []
 
 
 def test_a_state_is_answered_with_the_views_values(server, loaded):

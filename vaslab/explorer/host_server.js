@@ -5,8 +5,12 @@
   const listeners = new Map();
   const waiting = (note) => start.meta.runs.map(() => ({ state: "waiting", note, seconds: 0, n_rows: 0, n_cells: 0, sinks: [], of: [] }));
   const values = { ...start, token: -1, picture: 0, pinned: [], region: {}, looks: {}, pictures: [], rows: start.meta.runs.map(() => []), attention: waiting("") };
-  values.map = { limit: 2, n: 0, unit: "", band: "", note: "loading …" };
-  for (const name of ["vas", "low", "high", "floored", "shares", "change", "change_low", "change_high", "significant"]) values[name] = new Uint8Array(0);
+  const noNumbers = (note) => ({
+    map: { limit: 2, n: 0, unit: "", band: "", note },
+    ...Object.fromEntries(["vas", "low", "high", "floored", "shares", "change", "change_low", "change_high", "significant"].map((name) => [name, new Uint8Array(0)])),
+  });
+  Object.assign(values, noNumbers("loading …"));
+  values.map.coming = true;
   for (const run of [0, 1]) for (const name of ["share", "scale", "cells"]) values[`${name}_${run}`] = new Uint8Array(0);
 
   const fire = (event, ...told) => [...(listeners.get(event) || [])].forEach((listener) => listener(...told));
@@ -49,6 +53,7 @@
       const [best] = (found.looks && found.looks.runs[0]) || [];
       if (best) model.set("selected", best.slice(0, 2));
     } catch (error) {
+      if (asked.includes("numbers")) put(noNumbers(`The server did not answer: ${error.message}`));
       if (asked.includes("looks")) put({ looks: { state: "none", note: error.message, of: [], runs: [] } });
       if (asked.some((name) => name !== "looks")) put({ attention: waiting("").map((each) => ({ ...each, state: "none", note: `the server did not answer: ${error.message}`, of: [values.item, values.queries, ...values.selected] })) });
     }
@@ -57,7 +62,11 @@
   }
 
   function changed(name) {
-    if (["item", "queries", "scope"].includes(name)) want.add("numbers");
+    if (["item", "queries", "scope"].includes(name)) {
+      want.add("numbers");
+      // until the answer is there, the numbers are of what was chosen before
+      put({ map: { ...values.map, coming: true } });
+    }
     if (name === "item") want.add("pictures");
     if (["item", "queries", "selected"].includes(name)) {
       load = true;

@@ -1,5 +1,7 @@
 // Traits as typed arrays.
 
+import { counted } from "./numbers.js";
+
 function bytes(value) {
   if (value instanceof DataView) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof Uint8Array) return value;
@@ -74,6 +76,16 @@ export class Data {
   get absent() {
     const sent = this.get("items", []);
     return this.items === this.fetched ? 0 : this.items.length - sent.length;
+  }
+  /** Whether the numbers of what is chosen are still on their way. */
+  get coming() {
+    return this.get("map", {}).coming === true;
+  }
+  /** Whose numbers the map shows. */
+  get whose() {
+    if (this.get("scope", "item") !== "run" && this.get("item", -1) >= 0) return "this item";
+    const { n = 0 } = this.get("map", {});
+    return n ? `mean over ${counted(n, "item")}` : "no numbers";
   }
   label(r) {
     return this.runs[r].label || this.runs[r].name || `run ${r + 1}`;

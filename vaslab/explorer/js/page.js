@@ -78,7 +78,7 @@ export class Page extends Panels {
     const parts = new Set(words.split(" "));
     const also = {
       all: "controls item items maps tokens picture live looks",
-      maps: "marks head foot table",
+      maps: "heading marks head foot table",
       tokens: "rows",
       pinned: "marks",
     };
@@ -87,7 +87,8 @@ export class Page extends Panels {
     if (parts.has("maps")) ["order 0", "order 1"].forEach((name) => this.data.forget(name));
     if (parts.has("pinned")) this.pinned = this.data.get("pinned", this.pinned);
     const steps = {
-      controls: () => this.drawControls(),
+      heading: () => this.drawHeading(),
+      controls: () => keepFocus(this.controls, () => this.buildControls()),
       item: () => this.drawItem(),
       items: () => this.drawItems(parts),
       maps: () => this.drawMaps(),
@@ -105,26 +106,23 @@ export class Page extends Panels {
     this.el.dispatchEvent(new CustomEvent("vaslab-drawn", { bubbles: true, detail: [...parts] }));
   }
 
-  drawControls() {
+  drawHeading() {
     const { data } = this,
-      meta = data.meta,
-      map = data.get("map", {});
+      { meta } = data;
     this.title.textContent = meta.title || "Where the heads look";
     const runs = data.runs
       .map((run, r) => [...new Set([data.pair ? data.label(r) : null, run.model])].filter(Boolean).join(": "))
       .join(" and ");
-    const scope = data.get("scope", "item") === "run" ? `mean over ${counted(map.n || 0, "item")}` : "this item";
     const fresh = (words) => words && !this.title.textContent.includes(words);
     this.sub.textContent = [data.pair ? runs : data.runs[0].model, data.runs[0].data]
       .filter(fresh)
       .concat([
         `queries: ${QUERIES[data.get("queries", "user")] || data.get("queries", "user")}`,
-        `map: ${scope}`,
+        `map: ${data.coming ? "loading …" : data.whose}`,
         data.runs[0].decoding,
       ])
       .filter(Boolean)
       .join(" · ");
-    keepFocus(this.controls, () => this.buildControls());
   }
 
   drawItem() {

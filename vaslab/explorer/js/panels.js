@@ -198,16 +198,14 @@ export class Panels {
       : row < 0
         ? `picture: mean over ${counted(n, "row")}`
         : `picture: ${row === data.token(0) && this.hover.row < 0 ? "pinned row" : "row"} ${row}`;
-    // the numbers may be the run's while the picture is the item's: say whose they are
-    const map = data.get("map", {}),
-      whose =
-        data.get("scope", "item") === "run" || data.get("item", -1) < 0
-          ? `mean over ${counted(map.n || 0, "item")}`
-          : "this item";
     const kv = group > 1 ? `KV head ${Math.floor(head / group)}` : null;
-    const value = data.pair
-      ? `${data.runs.map((_, r) => `${data.label(r)} ${this.tellVas(r, index)}`).join(" → ")} · ${this.tellChange(index)}`
-      : `VAS ${this.tellVas(0, index)} · rank ${this.rank(0, index)} of ${this.ranked(0)}`;
+    // the numbers may be the run's while the picture is the item's: say whose they are
+    const whose = data.coming ? null : data.whose;
+    const value = data.coming
+      ? "loading the numbers …"
+      : data.pair
+        ? `${data.runs.map((_, r) => `${data.label(r)} ${this.tellVas(r, index)}`).join(" → ")} · ${this.tellChange(index)}`
+        : `VAS ${this.tellVas(0, index)} · rank ${this.rank(0, index)} of ${this.ranked(0)}`;
     const inks = [this.look.more, this.look.less, this.look.muted, this.look.band];
     this.views.forEach((view, r) => this.drawMasses(view.masses, data.shares(r, index)));
     fill(
@@ -220,7 +218,7 @@ export class Panels {
       ),
     );
     const said = [`Layer ${layer}, head ${head}: ${value}`, which].filter(Boolean).join(", ");
-    if (this.hover.row < 0 && this.status.textContent !== said) this.status.textContent = said;
+    if (this.hover.row < 0 && !data.coming && this.status.textContent !== said) this.status.textContent = said;
     for (const board of this.boards) board.canvas.setAttribute("aria-valuetext", said);
   }
 
