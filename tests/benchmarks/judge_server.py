@@ -1,9 +1,10 @@
 """A real chat server on loopback that says what a test tells it to, and remembers what it was asked."""
 
 import json
+import socket
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -71,6 +72,23 @@ class Chat:
 
 
 class Server(ThreadingHTTPServer):
+    daemon_threads = False  # closing waits for them: none outlives its test
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.connections = []
+
+    def process_request(self, request, client_address):
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def server_close(self):
+        for connection in self.connections:
+            # what is under way is answered; nobody is waited for who keeps a connection and asks nothing more
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        super().server_close()
+
     def handle_error(self, request, client_address):
         # a client that gave up while it waited is no news; told, it would stand in the stderr of whichever test
         # runs by then

@@ -1,6 +1,7 @@
 """Responses on disk find their items, are graded by rule or by a protocol with a judge, and are counted."""
 
 import json
+import threading
 import time
 
 import pandas as pd
@@ -197,7 +198,16 @@ def test_a_protocol_with_a_judge_is_gone_through_step_by_step(tmp_path, output):
 def test_equal_prompts_are_asked_once_and_several_at_a_time(tmp_path, output):
     rows = [{"id": n, "question": "?", "answer": "red", "response": f"maybe {n % 10}"} for n in range(40)]
     output.write_text(json.dumps(rows))
-    chat = Chat(says, [0.05] * 20)
+    several = threading.Event()
+
+    def said(prompt):
+        # the first waits until a second is under way
+        if chat.at_once > 1:
+            several.set()
+        several.wait(60)
+        return says(prompt)
+
+    chat = Chat(said)
     grades, _ = judged(tmp_path, output, chat, jobs=5)
     assert len(grades) == 40
     assert len(chat.asked) == len(set(chat.asked)) == 20

@@ -32,7 +32,7 @@ def disk(tmp_path):
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("a small file system can be mounted by root alone")
     yield Disk()
-    subprocess.run(["umount", str(where)], check=True)
+    subprocess.run(["umount", "--lazy", str(where)], check=True)
 
 
 def failed(told, said, path):

@@ -145,7 +145,8 @@ def test_a_killed_grading_goes_on_and_asks_nothing_twice(output, tmp_path):
     rows = [{"id": n, "question": "?", "answer": "red", "response": f"maybe {n} red"} for n in range(30)]
     output.write_text(json.dumps(rows))
     program = [sys.executable, "-m", "tests.benchmarks.judged_toy", "grade", str(output), "-b", "judged-toy"]
-    chat = Chat(says, [0.04] * 60)
+    # at each kill two requests are under way
+    chat = Chat(says, [*[None] * 5, 90.0, 90.0, *[None] * 11, 90.0, 90.0])
     with serving(chat) as address:
         program += ["--judge", address, "--judge-model", "j", "--jobs", "2"]
         for asked in (7, 20):
@@ -169,7 +170,7 @@ def test_a_killed_grading_goes_on_and_asks_nothing_twice(output, tmp_path):
 def test_an_interrupt_ends_with_one_line_and_keeps_what_was_answered(output):
     rows = [{"id": n, "question": "?", "answer": "red", "response": f"maybe {n}"} for n in range(30)]
     output.write_text(json.dumps(rows))
-    chat = Chat(says, [0.05] * 20 + [90.0] * 10)
+    chat = Chat(says, [None] * 20 + [90.0] * 10)
     with serving(chat) as address:
         program = [
             sys.executable,

@@ -15,7 +15,8 @@ from . import made_page
 def chromium() -> Iterator[Browser]:
     if find_browser() is None:
         pytest.skip("no Chromium-family browser on this machine")
-    with Browser() as driven:
+    # for a machine that is busy with other things
+    with Browser(patience=120) as driven:
         yield driven
 
 

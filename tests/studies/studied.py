@@ -22,7 +22,7 @@ from vaslab.studies import asking, measure, study, work
 from vaslab.studies.study_config import DataEntry, ModelEntry, StudyConfig
 
 TABLE = ("table.csv", "table.parquet")
-WAIT = 30.0
+WAIT = 120.0
 
 
 def begun(folder):
@@ -31,19 +31,34 @@ def begun(folder):
     return sum(file.stat().st_size > 0 for file in files)
 
 
-def after_both_began(function, folder):
-    """`function`, but from its second call on not before both processes have written rows."""
+def at_call_when(function, number, ready):
+    """`function`, but its call `number` (from 1) does not begin before `ready()`."""
     calls = 0
 
     def waiting(*arguments, **options):
         nonlocal calls
         calls += 1
         deadline = time.monotonic() + WAIT
-        while calls == 2 and begun(folder) < 2 and time.monotonic() < deadline:
+        while calls == number and not ready() and time.monotonic() < deadline:
             time.sleep(0.02)
         return function(*arguments, **options)
 
     return waiting
+
+
+def after_both_began(function, folder):
+    """`function`, but from its second call on not before both processes have written rows."""
+    return at_call_when(function, 2, lambda: begun(folder) >= 2)
+
+
+def dies_at_third(folder):
+    """Asking that kills its process at its third call, when both have rows; says so beside the study first."""
+
+    def said():
+        folder.with_suffix(".dying").touch()
+        return True
+
+    return after_both_began(at_call_when(at_call(asking.answer, 3), 3, said), folder)
 
 
 def forked(job):
@@ -150,21 +165,27 @@ def main(model, folder, kills):
     found["two"] = {"codes": together(config("two")), **seen(config("two"))}
 
     def helper_dies():
-        asking.answer = after_both_began(at_call(asking.answer, 3), folder / "helper")
+        asking.answer = dies_at_third(folder / "helper")
 
     def main_waits():
-        asking.answer = after_both_began(asking.answer, folder / "helper")
+        # with the batch that it has in hand, until the helper's third is in the helper's
+        asking.answer = at_call_when(asking.answer, 2, (folder / "helper.dying").exists)
 
     codes = together(config("helper"), [main_waits, helper_dies])
     found["helper dies"] = {"codes": codes, **seen(config("helper"))}
 
     def main_dies():
-        asking.answer = after_both_began(at_call(asking.answer, 3), folder / "main")
+        asking.answer = dies_at_third(folder / "main")
+
+    def alone():
+        if (folder / "main.dying").exists():
+            # once through with the open run, it waits for a main process that does not begin the next
+            work.PATIENCE = 1.0
+            return True
+        return False
 
     def helper_waits():
-        asking.answer = after_both_began(asking.answer, folder / "main")
-        # once through with the open run, it waits for a main process that does not begin the next
-        work.PATIENCE = 3.0
+        asking.answer = after_both_began(at_call_when(asking.answer, 3, alone), folder / "main")
 
     codes = together(config("main"), [main_dies, helper_waits])
     told = (folder / "main.1.error").read_text() if (folder / "main.1.error").exists() else ""
