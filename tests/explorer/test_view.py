@@ -190,7 +190,7 @@ def test_two_runs_are_paired_by_item_and_tested_as_the_compare_figure_does(runs)
     pictures = xr.DataArray(
         ["wide.png", "tall.png", "wide.png"], dims="item", coords={"item": ["wide", "tall", "two"]}
     )
-    table = compare_table(one.capture, two.capture, "user", cluster=pictures)
+    table = compare_table(one.capture, two.capture, cluster=pictures)
     assert "jackknife t over pictures" in told["map"]["note"]
     np.testing.assert_allclose(floats(told["change"], 8), table["ratio"], rtol=1e-6)
     np.testing.assert_allclose(floats(told["change_low"], 8), table["low"], rtol=1e-6)

@@ -8,7 +8,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import masses, no_vas_reason, one_query_set, vas, vas_per_head, vas_per_item
+from vaslab.metrics import Definition, masses, no_vas_reason, one_query_set, vas, vas_per_head, vas_per_item
 
 CLOSE = {"rtol": 1e-5}
 
@@ -40,7 +40,7 @@ def test_ratio_of_means_divides_once_at_the_end() -> None:
 def test_sink_out_of_the_denominator() -> None:
     # item 0: (.4/.1 + .4/.2)/2 = 3 and .25/.1 = 2.5;  item 1: .5/.4 = 1.25 and .8/.05 = 16
     np.testing.assert_allclose(
-        vas_per_item(made.hand(), sink="exclude"), [(3 + 2.5) / 2, (1.25 + 16) / 2], **CLOSE
+        vas_per_item(made.hand(), Definition(sink="exclude")), [(3 + 2.5) / 2, (1.25 + 16) / 2], **CLOSE
     )
     out = vas(made.hand(), form="ratio_of_means", sink="exclude", over=())
     np.testing.assert_allclose(out.sel(head=0), [[0.4 / 0.15, 2.5], [1.25, 16]], **CLOSE)
@@ -49,12 +49,12 @@ def test_sink_out_of_the_denominator() -> None:
 
 def test_per_token_divides_each_mass_by_its_keys_in_the_item() -> None:
     # item 0: S 4 keys, V 8 keys; item 1: S 2, V 4: both halve the ratio
-    np.testing.assert_allclose(vas_per_item(made.hand(), per_token=True), [0.5, 2.25], **CLOSE)
+    np.testing.assert_allclose(vas_per_item(made.hand(), Definition(per_token=True)), [0.5, 2.25], **CLOSE)
     out = vas(made.hand(), form="ratio_of_means", per_token=True)
     image, system = (0.4 + 0.25) / 8 + (0.5 + 0.8) / 4, (0.3 + 0.5) / 4 + (0.5 + 0.1) / 2
     np.testing.assert_allclose(out, image / system, **CLOSE)
     # without the sink item 0 has 3 system keys, item 1 has 1
-    bare = vas_per_item(made.hand(), sink="exclude", per_token=True)
+    bare = vas_per_item(made.hand(), Definition(sink="exclude", per_token=True))
     np.testing.assert_allclose(bare, [2.75 * 3 / 8, 8.625 * 1 / 4], **CLOSE)
 
 

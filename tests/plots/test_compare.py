@@ -7,7 +7,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas
+from vaslab.metrics import Definition, vas, vas_of
 from vaslab.plots import compare, compare_table
 from vaslab.plots import theme as themes
 from vaslab.plots.compare_numbers import changed_layers
@@ -44,7 +44,7 @@ def test_table_holds_the_hand_numbers() -> None:
     np.testing.assert_allclose(found["second"], [1.25, 12.75], rtol=1e-6)
     np.testing.assert_allclose(found["ratio"], [1, 3], rtol=1e-6)
     assert found["p"].iloc[0] == 1
-    means = compare_table(made.hand(), second, form="ratio_of_means")
+    means = compare_table(made.hand(), second, Definition(form="ratio_of_means"))
     np.testing.assert_allclose(means["ratio"], [1, 1], rtol=1e-6)  # the masses did not move
 
 
@@ -228,7 +228,7 @@ def test_a_head_that_one_side_lacks_does_not_move_its_layer() -> None:
 def test_a_ratio_of_means_stops_at_the_floor_as_vas_itself_does() -> None:
     second = made.hand()
     second["mass"][..., :2] = 1e-9
-    found = compare_table(made.hand(), second, form="ratio_of_means")
+    found = compare_table(made.hand(), second, Definition(form="ratio_of_means"))
     np.testing.assert_allclose(found["ratio"], found["second"] / found["first"], rtol=1e-6)
     np.testing.assert_allclose(found["second"], [0.45 / 1e-6, 0.525 / 1e-6], rtol=1e-5)
 
@@ -240,12 +240,12 @@ def test_the_change_is_the_ratio_of_the_levels_on_the_floor_too(per_token: bool)
     second["mass"][:, 1:3, 0, :, :2] = 1e-9
     second["mass"][:12, 4, ..., :2] = 1e-8
     second["mass"][:, 3, ..., :2] = 1e-9
-    asked = ("user", "ratio_of_means", "include", per_token)
+    asked = Definition(form="ratio_of_means", per_token=per_token)
     for over in ((), ("head",), ("layer", "head")):
-        levels = [vas(side, *asked, over=("item", *over)) for side in (first, second)]
-        found = product_t(change_terms(first, second, *asked, over))["estimate"]
+        levels = [vas_of(side, asked, over=("item", *over)) for side in (first, second)]
+        found = product_t(change_terms(first, second, asked, over))["estimate"]
         np.testing.assert_allclose(found, levels[1] / levels[0], rtol=1e-9)
-    layers = compare_table(first, second, *asked).attrs["layers"]
+    layers = compare_table(first, second, asked).attrs["layers"]
     assert layers["second_floored"].tolist() == [0, 0, 0, 1, 0, 0]
 
 

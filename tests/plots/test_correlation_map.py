@@ -8,7 +8,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas
+from vaslab.metrics import Definition, vas
 from vaslab.plots import correlation, correlation_table
 from vaslab.plots.correlation_words import interval_words
 
@@ -51,7 +51,7 @@ def test_r_of_each_head_and_layer_is_that_of_scipy() -> None:
     # more noise of the items, wider
     assert (table["items_low"] <= table["r"]).all()
     assert (table["items_high"] >= table["r"]).all()
-    ratio = correlation_table(captures, right, form="ratio_of_means")
+    ratio = correlation_table(captures, right, Definition(form="ratio_of_means"))
     assert ratio["items_low"].notna().all()
     image, system = (
         [float(c["mass"].sel(key_role=keys)[:, 1, 0].sum("key_role").mean()) for c in captures.values()]

@@ -7,6 +7,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import VaslabError
+from vaslab.metrics import Definition
 from vaslab.plots import heads, heads_table
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import Cells, label_places
@@ -97,7 +98,7 @@ def test_title_tells_a_heavy_tail_from_attention_on_the_whole() -> None:
     assert (
         "VAS (mean of ratios) is above 1 in 2 of 2 heads, but none attends more to the image than to" in said
     )
-    plain = heads(capture, form="ratio_of_means").layout.title.text.replace("<br>", " ")
+    plain = heads(capture, Definition(form="ratio_of_means")).layout.title.text.replace("<br>", " ")
     assert (
         "No head attends more to the image than to the system prompt: the highest VAS (ratio of means) is 0.55"
         in plain
@@ -118,7 +119,7 @@ def test_words_name_form_query_set_data_n_and_run() -> None:
     ):
         assert word in said
     assert "head, grouped by key-value head" in said
-    other = annotations(heads(capture, form="ratio_of_means", per_token=True, sink="exclude")).replace(
+    other = annotations(heads(capture, Definition("user", "ratio_of_means", "exclude", True))).replace(
         "\u00a0", " "
     )
     assert "ratio of means, per token, without the first token" in other.replace("<br>", " ")

@@ -9,7 +9,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import vas
+from vaslab.metrics import Definition, vas
 from vaslab.plots import findings, scatter, scatter_table
 from vaslab.plots import theme as themes
 from vaslab.plots.kinds import kind_of, kind_styles
@@ -47,7 +47,7 @@ def test_table_holds_the_hand_numbers() -> None:
     assert list(found["kind"]) == ["base", "+VARS"]
     low, high = scipy.stats.binomtest(1, 2).proportion_ci(method="wilson")
     np.testing.assert_allclose(found.loc[0, ["accuracy_low", "accuracy_high"]].astype(float), [low, high])
-    ratio = scatter_table({"base": one}, grades, form="ratio_of_means")
+    ratio = scatter_table({"base": one}, grades, Definition(form="ratio_of_means"))
     np.testing.assert_allclose(ratio["vas"], (0.45 + 0.525) / (0.4 + 0.3), rtol=1e-6)
     with pytest.raises(UsageError, match="base has no graded item"):
         scatter_table({"base": one}, {"base": right_of(one, [np.nan, np.nan])})
@@ -195,7 +195,7 @@ def graded(n: int, seed: int = 0, **attrs: object) -> tuple[dict[str, xr.Dataset
 def test_the_title_names_the_form_of_vas() -> None:
     captures, right = graded(5)
     assert "VAS (mean of ratios)" in title(scatter(scatter_table(captures, right)))
-    other = scatter_table(captures, right, form="ratio_of_means", per_token=True)
+    other = scatter_table(captures, right, Definition(form="ratio_of_means", per_token=True))
     assert "VAS (ratio of means, per token)" in title(scatter(other))
 
 

@@ -9,7 +9,7 @@ import synthetic_capture as made
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import Definition, vas_as
+from vaslab.metrics import Definition, Specification, vas_as
 from vaslab.plots import findings, scatter_table, sensitivity, sensitivity_table
 from vaslab.statistics import is_clear
 
@@ -40,7 +40,7 @@ def test_each_definition_has_the_r_of_scipy() -> None:
     table = sensitivity_table(runs, accuracy)
     assert len(table) == 64
     assert table["paper"].sum() == 1
-    wanted = Definition("ratio_of_means", "exclude", True, "user", "last third", "median head")
+    wanted = Specification(Definition("user", "ratio_of_means", "exclude", True), "last third", "median head")
     row = table
     for question, choice in wanted.choices().items():
         row = row[row[question] == choice]
@@ -103,7 +103,7 @@ def test_clear_is_what_the_scatter_figure_calls_clear() -> None:
     runs = captures(4)
     for i, capture in enumerate(runs.values()):
         capture["vas"][:] = 2.0**i
-    vas = [vas_as(capture, Definition()) for capture in runs.values()]
+    vas = [vas_as(capture, Specification()) for capture in runs.values()]
     accuracy = dict(zip(runs, [0.1, 0.2, 0.3, 0.4], strict=True))
     table = sensitivity_table(runs, accuracy)
     own = table[table["paper"]].iloc[0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vaslab.cli.console import table
 from vaslab.cli.figure_command import (
+    Asked,
     FormatOption,
     OutOption,
     QueriesOption,
@@ -23,6 +25,7 @@ from vaslab.cli.finished import Finished
 if TYPE_CHECKING:
     import xarray as xr
 
+    from vaslab.metrics import Definition
     from vaslab.plots.levels import Terms
 
 
@@ -32,41 +35,45 @@ def compare(
     out: OutOption = None,
     formats: FormatOption = None,
     queries: QueriesOption = None,
-    sink: SinkOption = "include",
+    sink: SinkOption = None,
 ) -> None:
     """Compare two checkpoints on the same items: a paired table, and the figures compare and decomposition."""
     kinds = formats_of(formats)
     runs = Runs.read([first, second])
-    asked = runs.queries(queries)
+    asked = Asked(queries, sink=sink).of(runs)
     # refuses runs that do not align, before anything is printed
-    heads = drawn_compare(runs, asked, sink=sink)
+    heads = drawn_compare(runs, asked)
     one, two = runs.every
     changed = heads.table
     table(
         "",
         ("", *runs.pair, "change", "p"),
-        paired_rows(one, two, asked, sink, runs.pictures),
+        paired_rows(one, two, asked, runs.pictures),
         f"{int(changed['ratio'].notna().sum())} of {len(changed)} heads, "
-        f"{one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked}. "
+        f"{one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked.queries}. "
         f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; score (Tango) for "
         "accuracy and its p, jackknife t for ratios and theirs. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
-    parts = drawn_decomposition(runs, asked, sink=sink)
+    parts = drawn_decomposition(runs, asked)
     write([(parts, "decomposition"), (heads, "compare")], out, kinds)
 
 
 def paired_rows(
-    one: Finished, two: Finished, queries: str, sink: str, pictures: xr.DataArray | None
+    one: Finished, two: Finished, definition: Definition, pictures: xr.DataArray | None
 ) -> list[tuple[str, ...]]:
     """Accuracy, both forms of VAS and the masses behind it, for each run, with the paired change and its p.
+
+    Args:
+        one, two: the runs. definition: of VAS. pictures: of each item.
 
     Means are over the heads that have a value in both runs.
     """
     from vaslab.metrics import floored
+    from vaslab.metrics.definition import FORMS
     from vaslab.plots.levels import change_terms
     from vaslab.plots.shared_heads import shared_sides
-    from vaslab.plots.text import bound_words, vas_words
+    from vaslab.plots.text import bound_words
     from vaslab.statistics import paired_accuracy, product_t
 
     rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
@@ -80,11 +87,11 @@ def paired_rows(
         change = bound_words(float(found.estimate), low) + _times(found)
         rows.append((label, *shown, change, _p(float(found.p))))
 
-    for form in ("mean_of_ratios", "ratio_of_means"):
-        first, second = (float(floored(capture, queries, form, sink)) for capture in both)
-        terms = change_terms(*both, queries, form, sink, over=("layer", "head"))
-        add(vas_words(form), terms, False, (first, second))
-    sides = shared_sides(*both, queries, "ratio_of_means", sink, per_token=False)
+    for form in FORMS:
+        each = replace(definition, form=form)
+        first, second = (float(floored(capture, each)) for capture in both)
+        add(each.name, change_terms(*both, each, over=("layer", "head")), False, (first, second))
+    sides = shared_sides(*both, replace(definition, form="ratio_of_means"))
     before, after = (side[["image", "system"]].mean(("layer", "head")) for side in sides)
     for word, role in (("visual", "image"), ("system", "system")):
         add(f"{word} mass %", [(after[role], 1), (before[role], -1)], True)

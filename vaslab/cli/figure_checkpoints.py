@@ -11,11 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from vaslab.cli.figure_command import (
-    PAPER,
+    Asked,
     DataOption,
     Drawn,
     FormOption,
-    PerTokenOption,
     QueriesOption,
     Runs,
     RunsArgument,
@@ -51,18 +50,14 @@ def lazy_command(
 def scatter_command(
     runs: RunsArgument,
     theme: str,
+    asked: Asked,
     data: DataOption = None,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
 ) -> Drawn:
     """Draw VAS against accuracy, one point a checkpoint, with r and its interval."""
     found = Runs.read(runs, data)
     from vaslab.plots import scatter, scatter_table
 
-    asked = found.queries(queries)
-    table = scatter_table(found.captures, found.right, asked, form, sink, per_token, found.pictures)
+    table = scatter_table(found.captures, found.right, asked.of(found), found.pictures)
     return Drawn(scatter(table, theme, **found.words), table, runs[0])
 
 
@@ -80,18 +75,14 @@ def sensitivity_command(runs: RunsArgument, theme: str, data: DataOption = None)
 def correlation_command(
     runs: RunsArgument,
     theme: str,
+    asked: Asked,
     data: DataOption = None,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
 ) -> Drawn:
     """Draw which heads' and layers' VAS tracks accuracy, with FDR; four runs or more."""
     found = Runs.read(runs, data)
     from vaslab.plots import correlation, correlation_table
 
-    asked = found.queries(queries)
-    table = correlation_table(found.captures, found.right, asked, form, sink, per_token, found.pictures)
+    table = correlation_table(found.captures, found.right, asked.of(found), found.pictures)
     return Drawn(correlation(table, theme, **found.words), table, runs[0])
 
 
@@ -105,8 +96,8 @@ def system_prompts_command(
         typer.Option(help="Prompt that others are compared with. \\[default: the first]", show_default=False),
     ] = None,
     queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
+    form: FormOption = None,
+    sink: SinkOption = None,
 ) -> Drawn:
     """Draw how VAS and accuracy move with the system prompt: a study with `systems`, or runs of one model each."""
     found = Runs.read(runs, data)
@@ -115,7 +106,8 @@ def system_prompts_command(
     every = [
         Prompted(run.model, run.prompt, run.capture, run.right if run.graded else None) for run in found.every
     ]
-    table = system_prompts_table(every, reference, found.queries(queries), form, sink, found.pictures)
+    asked = Asked(queries, form, sink).of(found)
+    table = system_prompts_table(every, reference, asked, found.pictures)
     return Drawn(system_prompts(table, theme, **found.words), table, runs[0])
 
 
@@ -123,6 +115,7 @@ def system_prompts_command(
 def training_command(
     runs: RunsArgument,
     theme: str,
+    asked: Asked,
     steps: Annotated[
         str | None,
         typer.Option(
@@ -131,10 +124,6 @@ def training_command(
         ),
     ] = None,
     data: DataOption = None,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
 ) -> Drawn:
     """Draw how VAS of each layer changed along one training run: its checkpoints, each measured as a run."""
     found = Runs.read(runs, data)
@@ -143,7 +132,7 @@ def training_command(
 
     captures = dict(zip(numbers, found.captures.values(), strict=True))
     right = {step: run.right for step, run in zip(numbers, found.every, strict=True) if run.graded}
-    table = training_table(captures, right, found.queries(queries), form, sink, per_token, found.pictures)
+    table = training_table(captures, right, asked.of(found), found.pictures)
     return Drawn(training(table, theme, found.every[-1].model, **found.words), table, runs[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -17,6 +17,8 @@ from vaslab.errors import UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from vaslab.metrics import Definition
 
 figures = typer.Typer(
     no_args_is_help=True, help="Draw a figure of runs: HTML, PNG where a browser is, and CSV."
@@ -43,11 +45,40 @@ QueriesOption = Annotated[
 ]
 StemOption = Annotated[str | None, typer.Option(help="File name without its ending.", show_default=False)]
 DarkOption = Annotated[bool, typer.Option("--dark", help="Dark theme.")]
-FormOption = Annotated[str, typer.Option(help="mean_of_ratios (the paper) or ratio_of_means.")]
-SinkOption = Annotated[str, typer.Option(help="include (the paper) or exclude the first position.")]
+FormOption = Annotated[
+    str | None,
+    typer.Option(
+        help="mean_of_ratios (the paper) or ratio_of_means. \\[default: mean_of_ratios]", show_default=False
+    ),
+]
+SinkOption = Annotated[
+    str | None,
+    typer.Option(
+        help="include (the paper) or exclude the first position. \\[default: include]", show_default=False
+    ),
+]
 PerTokenOption = Annotated[bool, typer.Option("--per-token", help="Masses per key token.")]
 
-PAPER = "mean_of_ratios"
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line says of the definition of VAS; what it leaves out is the paper's, or the first run's."""
+
+    queries: str | None = None
+    form: str | None = None
+    sink: str | None = None
+    per_token: bool = False
+
+    def of(self, runs: Runs) -> Definition:
+        """The definition for these runs: their first query set unless one was named.
+
+        Raises:
+            UsageError: an unknown form or sink.
+        """
+        from vaslab.metrics import Definition
+
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return Definition(**given | {"queries": runs.queries(self.queries)})
 
 
 class Drawn(NamedTuple):
@@ -62,7 +93,8 @@ def figure_command(name: str) -> Callable[[Callable[..., Drawn]], Callable[..., 
     """Register a function that draws as `vaslab figure NAME`.
 
     The function takes `theme` and the options of its own; the command has --out, --stem, --format and --dark besides,
-    which are checked before anything is read.
+    which are checked before anything is read. One that takes `asked`, of type `Asked`, has --queries, --form, --sink
+    and --per-token.
     """
 
     def register(draw: Callable[..., Drawn]) -> Callable[..., None]:
@@ -71,11 +103,14 @@ def figure_command(name: str) -> Callable[[Callable[..., Drawn]], Callable[..., 
             out: Path | None, stem: str | None, formats: list[str] | None, dark: bool, **given: Any
         ) -> None:
             kinds, file = formats_of(formats), _stem(stem, name)
+            if "asked" in own:
+                given["asked"] = Asked(**{option: given.pop(option) for option, _, _ in DEFINITION})
             drawn = draw(theme="dark" if dark else "light", **given)
             write([(drawn, file)], out, kinds)
 
         own = inspect.signature(draw, eval_str=True).parameters
-        every = [each for each in own.values() if each.name != "theme"] + _shared()
+        every = [each for each in own.values() if each.name not in ("theme", "asked")]
+        every += _options(*(DEFINITION if "asked" in own else ()), *SHARED)
         signature = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in every])
         command.__signature__ = signature  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in every}
@@ -85,14 +120,23 @@ def figure_command(name: str) -> Callable[[Callable[..., Drawn]], Callable[..., 
     return register
 
 
-def _shared() -> list[inspect.Parameter]:
-    """The options of every figure."""
-    options = (
-        ("out", OutOption, None),
-        ("stem", StemOption, None),
-        ("formats", FormatOption, None),
-        ("dark", DarkOption, False),
-    )
+DEFINITION: tuple[tuple[str, Any, Any], ...] = (
+    ("queries", QueriesOption, None),
+    ("form", FormOption, None),
+    ("sink", SinkOption, None),
+    ("per_token", PerTokenOption, False),
+)
+"""Options that define VAS: the fields of `Asked`."""
+SHARED: tuple[tuple[str, Any, Any], ...] = (
+    ("out", OutOption, None),
+    ("stem", StemOption, None),
+    ("formats", FormatOption, None),
+    ("dark", DarkOption, False),
+)
+"""The options of every figure."""
+
+
+def _options(*options: tuple[str, Any, Any]) -> list[inspect.Parameter]:
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, annotation, default in options

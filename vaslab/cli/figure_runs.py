@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vaslab.cli.figure_command import (
-    PAPER,
+    Asked,
     Drawn,
-    FormOption,
-    PerTokenOption,
     QueriesOption,
     RunArgument,
     Runs,
@@ -21,23 +19,23 @@ from vaslab.cli.figure_command import (
 from vaslab.cli.finished import read_run
 from vaslab.errors import UsageError
 
+if TYPE_CHECKING:
+    from vaslab.metrics import Definition
+
 
 @figure_command("heads")
 def heads_command(
     run: RunArgument,
     theme: str,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
+    asked: Asked,
 ) -> Drawn:
     """Draw the VAS of every head of every layer."""
     found = Runs({"": read_run(run)})
     from vaslab.plots import heads, heads_table
 
-    (capture,), asked = found.captures.values(), found.queries(queries)
-    table = heads_table(capture, asked, form, sink, per_token)
-    figure = heads(capture, asked, form, sink, per_token, theme=theme, run=run.name, table=table)
+    (capture,), definition = found.captures.values(), asked.of(found)
+    table = heads_table(capture, definition)
+    figure = heads(capture, definition, theme=theme, run=run.name, table=table)
     return Drawn(figure, table, run)
 
 
@@ -46,29 +44,19 @@ def compare_command(
     first: RunArgument,
     second: SecondArgument,
     theme: str,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
+    asked: Asked,
 ) -> Drawn:
     """Draw the VAS of every head in two checkpoints, and the change between them."""
     runs = Runs.read([first, second])
-    return drawn_compare(runs, runs.queries(queries), form, sink, per_token, theme)
+    return drawn_compare(runs, asked.of(runs), theme)
 
 
-def drawn_compare(
-    runs: Runs,
-    queries: str,
-    form: str = PAPER,
-    sink: str = "include",
-    per_token: bool = False,
-    theme: str = "light",
-) -> Drawn:
+def drawn_compare(runs: Runs, definition: Definition, theme: str = "light") -> Drawn:
     """The compare figure of two runs."""
     from vaslab.plots import compare, compare_table
 
     one, two = runs.captures.values()
-    table = compare_table(one, two, queries, form, sink, per_token, runs.pictures)
+    table = compare_table(one, two, definition, runs.pictures)
     figure = compare(one, two, runs.pair, theme=theme, **runs.words, table=table)
     return Drawn(figure, table, runs.every[1].folder)
 
@@ -79,19 +67,19 @@ def decomposition_command(
     second: SecondArgument,
     theme: str,
     queries: QueriesOption = None,
-    sink: SinkOption = "include",
+    sink: SinkOption = None,
 ) -> Drawn:
     """Draw what changed VAS in both of its forms: a rise of visual or a fall of system attention, or neither."""
     runs = Runs.read([first, second])
-    return drawn_decomposition(runs, runs.queries(queries), sink, theme)
+    return drawn_decomposition(runs, Asked(queries, sink=sink).of(runs), theme)
 
 
-def drawn_decomposition(runs: Runs, queries: str, sink: str = "include", theme: str = "light") -> Drawn:
-    """The decomposition figure of two runs."""
+def drawn_decomposition(runs: Runs, definition: Definition, theme: str = "light") -> Drawn:
+    """The decomposition figure of two runs, of both forms of VAS."""
     from vaslab.plots import changes, changes_table
 
     one, two = runs.captures.values()
-    table = changes_table(one, two, queries, sink, runs.pictures)
+    table = changes_table(one, two, definition.queries, definition.sink, runs.pictures)
     words = {name: runs.words[name] for name in ("data", "run")}
     figure = changes(one, two, runs.pair, theme=theme, **words, table=table)
     return Drawn(figure, table, runs.every[1].folder)
@@ -102,6 +90,7 @@ def items_command(
     first: RunArgument,
     second: SecondArgument,
     theme: str,
+    asked: Asked,
     which: Annotated[
         str,
         typer.Option(
@@ -109,10 +98,6 @@ def items_command(
         ),
     ] = "largest",
     rows: Annotated[int, typer.Option(min=1, help="Items shown at once.")] = 12,
-    queries: QueriesOption = None,
-    form: FormOption = PAPER,
-    sink: SinkOption = "include",
-    per_token: PerTokenOption = False,
 ) -> Drawn:
     """Draw a table of items: right or wrong in two checkpoints, and how the VAS of each changed."""
     runs = Runs.read([first, second])
@@ -123,9 +108,7 @@ def items_command(
     known_filter(which)
     (one, two), words = runs.every, item_words(*runs.every)
     right = (one.right, two.right) if one.graded and two.graded else None
-    table = items_table(
-        one.capture, two.capture, right, words, runs.queries(queries), form, sink, per_token, runs.pictures
-    )
+    table = items_table(one.capture, two.capture, right, words, asked.of(runs), runs.pictures)
     shown = {name for each in ("largest", "fixed", "broken") for name in chosen(table, each)["item"][:rows]}
     figure = items(table, runs.pair, pictures_of(first, shown), which, rows, theme, **runs.words)
     return Drawn(figure, table, second)

@@ -20,7 +20,7 @@ def sweep_command(
     out: OutOption = None,
     formats: FormatOption = None,
     dark: DarkOption = False,
-    form: FormOption = "mean_of_ratios",
+    form: FormOption = None,
 ) -> None:
     """Draw changes of accuracy, VAS and masses by strength, side effects, and response against dose."""
     kinds = formats_of(formats)
@@ -39,13 +39,13 @@ def draw(
     out: Path,
     kinds: list[str],
     dark: bool = False,
-    form: str = "mean_of_ratios",
+    form: str | None = None,
 ) -> list[Path]:
     """Write the figures for each model, benchmark, system prompt and seed, with their numbers; return the paths."""
     from vaslab.plots import dose_response, sweep, sweep_cells, sweep_sides, write_figure
     from vaslab.plots.sweep_numbers import group_name, sides
 
-    parts = sweep_cells(table, form)
+    parts = sweep_cells(table) if form is None else sweep_cells(table, form)
     theme = "dark" if dark else "light"
     written = []
     with warnings_as_notes():

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from vaslab.errors import VaslabError
-from vaslab.metrics import vas_per_item
+from vaslab.metrics import Definition, vas_per_item
 from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
 
@@ -127,7 +127,7 @@ class Source:
 def vas_of(capture: xr.Dataset, queries: str) -> list[float | None]:
     """Mean VAS of each item; None where it has none."""
     try:
-        values: Sequence[float] = vas_per_item(capture, queries).values.tolist()
+        values: Sequence[float] = vas_per_item(capture, Definition(queries)).values.tolist()
     except VaslabError:
         # undefined for every item: no picture, or no system turn
         return [None] * capture.sizes["item"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaslab.errors import VaslabError
 from vaslab.explorer.entries import Entry, Source
 from vaslab.explorer.packing import float_bytes
-from vaslab.metrics import floored, masses, vas, vas_per_head
+from vaslab.metrics import Definition, floored, masses, vas_of, vas_per_head
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.head_grid import limit_of
 from vaslab.statistics import mean_interval
@@ -67,8 +67,8 @@ def of_run(
     levels, lows, highs = [], [], []
     try:
         for capture in there:
-            levels.append(vas_per_head(capture, queries).values)
-            band = mean_interval(vas(capture, queries, over=()), cluster=cluster)
+            levels.append(vas_per_head(capture, Definition(queries)).values)
+            band = mean_interval(vas_of(capture, Definition(queries), over=()), cluster=cluster)
             band = band.transpose("layer", "head")
             lows.append(band["low"].values)
             highs.append(band["high"].values)
@@ -88,7 +88,7 @@ def of_run(
         **_unchanged(len(there) == 2, shape),
     }
     if len(there) == 2:
-        table = compare_table(there[0], there[1], queries, cluster=cluster)
+        table = compare_table(there[0], there[1], Definition(queries), cluster=cluster)
         grid = {name: table[name].to_numpy(dtype=float).reshape(shape) for name in ("ratio", "low", "high")}
         changed = table["changed"].to_numpy(dtype=bool).reshape(shape)
         traits |= {
@@ -139,7 +139,7 @@ def _vas(part: xr.Dataset | None, queries: str, shape: tuple[int, int]) -> Float
     if part is None:
         return np.full(shape, np.nan)
     try:
-        return np.asarray(vas_per_head(part, queries).values, dtype=np.float64)
+        return np.asarray(vas_per_head(part, Definition(queries)).values, dtype=np.float64)
     except VaslabError:
         # this item has none: no picture, no system turn, no such query
         return np.full(shape, np.nan)
@@ -150,7 +150,7 @@ def _floored(part: xr.Dataset | None, queries: str, shape: tuple[int, int]) -> F
     if part is None:
         return np.full(shape, np.nan)
     try:
-        return np.asarray(floored(part, queries, over=("item",)).values, dtype=np.float64)
+        return np.asarray(floored(part, Definition(queries), over=("item",)).values, dtype=np.float64)
     except VaslabError:
         # as of VAS: this item has none
         return np.full(shape, np.nan)

@@ -16,6 +16,7 @@ from torch import Tensor
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
 from vaslab.interventions.settings import heads_of, layers_of, whole
+from vaslab.metrics.definition import Definition
 from vaslab.metrics.head_roles import head_shares
 from vaslab.metrics.vas import masses, vas_per_head
 from vaslab.prompts.patches import PatchGrid
@@ -100,7 +101,7 @@ def top_heads(
         UsageError: no such score, role or number of heads.
     """
     if score == "vas":
-        values = vas_per_head(capture, queries)
+        values = vas_per_head(capture, Definition(queries))
     else:
         found = masses(capture, queries, over=("item",))
         if score not in found["role"].values:

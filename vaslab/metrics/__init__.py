@@ -10,23 +10,25 @@ from vaslab.metrics.answers import (
     part_means,
 )
 from vaslab.metrics.decomposition import decomposition
-from vaslab.metrics.definitions import Definition, definitions, vas_as, vas_under
+from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.floor import divisor, divisor_per_item, floored
 from vaslab.metrics.head_roles import head_shares, localisation, pointing, spatial_entropy
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
 from vaslab.metrics.selection import no_vas_reason, one_query_set
 from vaslab.metrics.shares import shares
-from vaslab.metrics.vas import vas, vas_masses, vas_per_head, vas_per_item
+from vaslab.metrics.specifications import Specification, specifications, vas_as, vas_under
+from vaslab.metrics.vas import vas, vas_masses, vas_of, vas_per_head, vas_per_item
 
 __all__ = [
+    "PAPER",
     "Definition",
+    "Specification",
     "along_answer",
     "along_parts",
     "answer_parts",
     "answer_rows",
     "decomposition",
-    "definitions",
     "divisor",
     "divisor_per_item",
     "floored",
@@ -42,9 +44,11 @@ __all__ = [
     "pointing",
     "shares",
     "spatial_entropy",
+    "specifications",
     "vas",
     "vas_as",
     "vas_masses",
+    "vas_of",
     "vas_per_head",
     "vas_per_item",
     "vas_under",

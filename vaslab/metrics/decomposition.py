@@ -4,9 +4,10 @@ import numpy as np
 import xarray as xr
 
 from vaslab.errors import UsageError
+from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.floor import divisor
 from vaslab.metrics.selection import check_dims
-from vaslab.metrics.vas import EVERYTHING, mean_over, vas, vas_masses
+from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses, vas_of
 
 FORMS = ("ratio_of_means", "mean_log_ratio", "mean_of_ratios")
 
@@ -14,9 +15,9 @@ FORMS = ("ratio_of_means", "mean_log_ratio", "mean_of_ratios")
 def decomposition(
     first: xr.Dataset,
     second: xr.Dataset,
-    queries: str = "user",
+    queries: str = PAPER.queries,
     form: str = "ratio_of_means",
-    sink: str = "include",
+    sink: str = PAPER.sink,
     over: tuple[str, ...] = ("item",),
 ) -> xr.Dataset:
     """Split log2(VAS of `second` / VAS of `first`) into the part of each mass.
@@ -51,7 +52,8 @@ def decomposition(
             raise UsageError(
                 f"the captures differ in {dim}s; measure both on the same items with models of one architecture"
             )
-    parts = [vas_masses(capture, queries, sink) for capture in (first, second)]
+    asked = Definition(queries, sink=sink)
+    parts = [vas_masses(capture, asked) for capture in (first, second)]
     both = parts[0]["image"].notnull() & parts[1]["image"].notnull()
 
     # the floor stays one value an item where an item is in at all
@@ -65,7 +67,7 @@ def decomposition(
     visual, fall = image[1] - image[0], -(system[1] - system[0])
     total = visual + fall
     if form == "mean_of_ratios":
-        ratios = [vas(capture, queries, form, sink, over=()).where(both) for capture in (first, second)]
+        ratios = [vas_of(capture, asked, over=()).where(both) for capture in (first, second)]
         logs = [_log2(mean_over(each, over)) for each in ratios]
         total = logs[1] - logs[0]
     out = xr.Dataset({"total": total, "visual": visual, "system": fall, "spread": total - visual - fall})

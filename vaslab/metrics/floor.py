@@ -1,7 +1,10 @@
 """What VAS divides by: the system mass, or 1e-6 where it is below, so that the VAS is a lower bound."""
 
+from dataclasses import replace
+
 import xarray as xr
 
+from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.selection import check_dims, one_query_set
 from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses
 
@@ -30,11 +33,7 @@ def divisor_per_item(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataA
 
 
 def floored(
-    capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    over: tuple[str, ...] = EVERYTHING,
+    capture: xr.Dataset, definition: Definition = PAPER, over: tuple[str, ...] = EVERYTHING
 ) -> xr.DataArray:
     """Share of denominators of VAS at the floor: of queries for the mean of ratios; for the ratio of means, which
     divides once, 1 where its mean system mass is at the floor and 0 elsewhere.
@@ -43,7 +42,7 @@ def floored(
     heads and items are counted for the mean of ratios, which tells too few.
 
     Args:
-        capture, queries, form, sink, over: as `vas`.
+        capture, definition, over: as `vas_of`; masses are not divided by tokens here, for the floor is not.
 
     Returns:
         Parts of one, dims (item, layer, head) less those in `over`; NaN where there is no VAS.
@@ -52,11 +51,11 @@ def floored(
         UsageError: as `vas`.
     """
     over = check_dims(tuple(over), EVERYTHING)
-    masses = vas_masses(capture, queries, sink)
-    if form == "ratio_of_means":
+    masses = vas_masses(capture, replace(definition, per_token=False))
+    if definition.form == "ratio_of_means":
         system, floor = (mean_over(masses[name], over) for name in ("system", "floor"))
         return (system <= floor).astype("float64").where(system.notnull())
     share = (masses["system"] <= masses["floor"]).astype("float64")
-    if sink == "include":
-        share = one_query_set(capture, queries)["clamped"].astype("float64")
+    if definition.sink == "include":
+        share = one_query_set(capture, definition.queries)["clamped"].astype("float64")
     return mean_over(share.where(masses["image"].notnull()), over)

@@ -1,16 +1,17 @@
 """Visual Attention Score: attention on image tokens over attention on system tokens, and its other forms."""
 
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from vaslab.errors import UsageError, VaslabError
+from vaslab.errors import VaslabError
 from vaslab.metrics.arrays import DIMS, Floats, each, mean_there, named, values_of
+from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.masses import masses
 from vaslab.metrics.selection import (
-    QUERY_WORDS,
     check_dims,
     key_counts,
     key_places,
@@ -20,9 +21,8 @@ from vaslab.metrics.selection import (
 )
 from vaslab.prompts.roles import MASS_FLOOR, Role
 
-__all__ = ["masses", "vas", "vas_masses", "vas_per_head", "vas_per_item"]
+__all__ = ["masses", "vas", "vas_masses", "vas_of", "vas_per_head", "vas_per_item"]
 
-FORMS = ("mean_of_ratios", "ratio_of_means")
 EVERYTHING = ("layer", "head", "item")
 
 Reasons = NDArray[np.object_]
@@ -30,10 +30,10 @@ Reasons = NDArray[np.object_]
 
 def vas(
     capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    queries: str = PAPER.queries,
+    form: str = PAPER.form,
+    sink: str = PAPER.sink,
+    per_token: bool = PAPER.per_token,
     over: tuple[str, ...] = EVERYTHING,
 ) -> xr.DataArray:
     """Visual Attention Score (arXiv 2603.03825): with A the attention of head h of layer l, V the image
@@ -45,12 +45,7 @@ def vas(
 
     Args:
         capture: a Capture.
-        queries: the query set U.
-        form: "mean_of_ratios" (the paper; heavy-tailed), or "ratio_of_means": the two masses are averaged
-            over the queries and over every axis in `over`, and divided once, at the end.
-        sink: "include" (the paper) or "exclude" the first real position from S.
-        per_token: divide each mass by its number of keys in the item: attention on the average image token
-            over attention on the average system token. The floor is on the mass, before that division.
+        queries, form, sink, per_token: as `vaslab.metrics.Definition`, whose defaults are the paper's.
         over: which of ("layer", "head", "item") to average over; () keeps all three.
 
     Returns:
@@ -63,36 +58,36 @@ def vas(
         UsageError: unknown query role, form, sink or dim.
         VaslabError: no item of the capture has a VAS; the message says why and what to use instead.
     """
-    if form not in FORMS:
-        raise UsageError(f"unknown form {form!r} of VAS; expected one of {', '.join(FORMS)}")
+    return vas_of(capture, Definition(queries, form, sink, per_token), over)
+
+
+def vas_of(
+    capture: xr.Dataset, definition: Definition = PAPER, over: tuple[str, ...] = EVERYTHING
+) -> xr.DataArray:
+    """VAS under a definition. Other arguments, result and errors as `vas`."""
     over = check_dims(tuple(over), EVERYTHING)
-    part = one_query_set(capture, queries)
-    reason = reasons(part, sink)
-    ratio = _stored(part, sink, reason)
+    part = one_query_set(capture, definition.queries)
+    reason = reasons(part, definition.sink)
+    ratio = _stored(part, definition.sink, reason)
     defined = ~np.isnan(ratio)
     if not defined.any():
-        raise VaslabError(_nothing_defined(reason, queries))
-    if form == "mean_of_ratios":
-        if per_token:
-            n_image, n_system = _key_counts(part, sink, reason)
+        raise VaslabError(_nothing_defined(reason, definition.queries))
+    if definition.form == "mean_of_ratios":
+        if definition.per_token:
+            n_image, n_system = _key_counts(part, definition.sink, reason)
             ratio = ratio * n_system / n_image
         mean = mean_there(ratio, over)
     else:
-        found = _masses(part, sink, per_token, reason, defined)
+        found = _masses(part, definition, reason, defined)
         image, system, floor = (mean_there(one, over) for one in found)
         mean = image / np.maximum(system, floor)
     out = named(mean, part["vas"], [name for name in DIMS if name not in over]).rename("vas")
-    out.attrs = _explained(part, queries, form, sink, per_token, over, defined, reason)
+    out.attrs = _explained(part, definition, over, defined, reason)
     return out
 
 
-def vas_masses(
-    capture: xr.Dataset, queries: str = "user", sink: str = "include", per_token: bool = False
-) -> xr.Dataset:
-    """The two masses that a ratio of means divides, where VAS is defined.
-
-    Args:
-        capture, queries, sink, per_token: as `vas`.
+def vas_masses(capture: xr.Dataset, definition: Definition = PAPER) -> xr.Dataset:
+    """The two masses that a ratio of means divides, where VAS is defined; the form of `definition` is not read.
 
     Returns:
         Dataset, dims (item, layer, head): image and system, means over the item's queries, each divided by
@@ -100,12 +95,12 @@ def vas_masses(
         where VAS is not defined.
 
     Raises:
-        UsageError: unknown query role or sink.
+        UsageError: unknown query role.
     """
-    part = one_query_set(capture, queries)
-    reason = reasons(part, sink)
-    defined = ~np.isnan(_stored(part, sink, reason))
-    image, system, floor = _masses(part, sink, per_token, reason, defined)
+    part = one_query_set(capture, definition.queries)
+    reason = reasons(part, definition.sink)
+    defined = ~np.isnan(_stored(part, definition.sink, reason))
+    image, system, floor = _masses(part, definition, reason, defined)
     floor = np.where(defined.any((1, 2), keepdims=True), floor, np.nan)
     return xr.Dataset(
         {
@@ -116,30 +111,14 @@ def vas_masses(
     )
 
 
-def vas_per_head(
-    capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
-) -> xr.DataArray:
-    """VAS of every head: dims (layer, head), the mean over items. Arguments, attributes and errors as
-    `vas`.
-    """
-    return vas(capture, queries, form, sink, per_token, over=("item",)).transpose("layer", "head")
+def vas_per_head(capture: xr.Dataset, definition: Definition = PAPER) -> xr.DataArray:
+    """VAS of every head: dims (layer, head), the mean over items. Attributes and errors as `vas`."""
+    return vas_of(capture, definition, over=("item",)).transpose("layer", "head")
 
 
-def vas_per_item(
-    capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
-) -> xr.DataArray:
-    """VAS of every item: dims (item), the mean over layers and heads. Arguments, attributes and errors as
-    `vas`.
-    """
-    return vas(capture, queries, form, sink, per_token, over=("layer", "head"))
+def vas_per_item(capture: xr.Dataset, definition: Definition = PAPER) -> xr.DataArray:
+    """VAS of every item: dims (item), the mean over layers and heads. Attributes and errors as `vas`."""
+    return vas_of(capture, definition, over=("layer", "head"))
 
 
 def _stored(part: xr.Dataset, sink: str, reason: Reasons) -> Floats:
@@ -158,17 +137,19 @@ def _key_counts(part: xr.Dataset, sink: str, reason: Reasons) -> tuple[Floats, F
 
 
 def _masses(
-    part: xr.Dataset, sink: str, per_token: bool, reason: Reasons, defined: NDArray[np.bool_]
+    part: xr.Dataset, definition: Definition, reason: Reasons, defined: NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats]:
     """Image mass and system mass, (item, layer, head), NaN where not `defined`; the system's floor, (item, 1, 1)."""
     mass = part["mass"].transpose(*DIMS, "key_role").values
     image, system = (
         np.where(defined, mass[..., key_places(part, roles)].astype(np.float64).sum(-1), np.nan)
-        for roles in ([Role.image.name], system_roles(sink))
+        for roles in ([Role.image.name], system_roles(definition.sink))
     )
-    n_image, n_system = _key_counts(part, sink, reason)
+    n_image, n_system = _key_counts(part, definition.sink, reason)
     floor = np.where(np.isnan(n_system), np.nan, MASS_FLOOR)
-    return (image / n_image, system / n_system, floor / n_system) if per_token else (image, system, floor)
+    if not definition.per_token:
+        return image, system, floor
+    return image / n_image, system / n_system, floor / n_system
 
 
 def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
@@ -196,21 +177,18 @@ def _nothing_defined(reason: Reasons, queries: str) -> str:
 
 def _explained(
     part: xr.Dataset,
-    queries: str,
-    form: str,
-    sink: str,
-    per_token: bool,
+    definition: Definition,
     over: tuple[str, ...],
     defined: NDArray[np.bool_],
     reason: Reasons,
 ) -> dict[str, object]:
     """Attributes of a VAS: nothing printed from it should need a guess."""
-    by_token = " per token" if per_token else ""
+    by_token = " per token" if definition.per_token else ""
     axes = "".join(f", then over {name}" for name in _spoken(over))
     averaged = f"mean over queries of the ratio{axes}"
-    if form == "ratio_of_means":
+    if definition.form == "ratio_of_means":
         averaged = f"ratio of two means: each mass averaged over queries{axes}; divided once"
-    system = " + ".join(system_roles(sink))
+    system = " + ".join(system_roles(definition.sink))
     used = defined.any((1, 2))
     clamped = np.where(defined, values_of(part["clamped"]), np.nan)
     before_image = np.where(used, part["before_image"].values.astype(np.float64), np.nan)
@@ -218,14 +196,12 @@ def _explained(
     return {
         "long_name": "Visual Attention Score",
         "units": "1",
-        "form": form,
-        "form_words": form.replace("_", " ") + (", per token" if per_token else ""),
-        "sink": sink,
-        "per_token": int(per_token),
+        **asdict(definition),
+        "form_words": definition.form_words,
+        "per_token": int(definition.per_token),
         "numerator": f"attention mass on image tokens{by_token}",
         "denominator": f"max(attention mass on {system} tokens, {MASS_FLOOR:g}){by_token}",
-        "queries": queries,
-        "query_words": QUERY_WORDS.get(queries, queries),
+        "query_words": definition.query_words,
         "averaged": averaged,
         "n_items": int(used.sum()),
         "n_items_without": int(reason.size - int(used.sum())),

@@ -1,10 +1,12 @@
 """The numbers behind the decomposition figure: what part of a change of VAS is visual, what part is system."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import divisor_per_item, floored, vas, vas_masses
+from vaslab.metrics import PAPER, Definition, divisor_per_item, floored, vas_masses, vas_of
 from vaslab.statistics import aligned, product_t
 
 FORMS = ("ratio_of_means", "mean_of_ratios")
@@ -14,8 +16,8 @@ PARTS = ("visual", "system", "spread")
 def changes_table(
     first: xr.Dataset,
     second: xr.Dataset,
-    queries: str = "user",
-    sink: str = "include",
+    queries: str = PAPER.queries,
+    sink: str = PAPER.sink,
     cluster: xr.DataArray | None = None,
 ) -> pd.DataFrame:
     """Change of VAS in both of its forms, per layer and over all layers, in its parts (see `decomposition`):
@@ -39,7 +41,8 @@ def changes_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    one, two = (_sides(capture, queries, sink) for capture in (first, second))
+    asked = Definition(queries, sink=sink)
+    one, two = (_sides(capture, asked) for capture in (first, second))
     aligned(one["image"], two["image"])
     two = two.sel(item=one["item"].values)
     there = (one.notnull() & two.notnull()).to_dataarray().all("variable")
@@ -75,21 +78,21 @@ def changes_table(
         "clustered": cluster is not None,
         "lost_heads": int((~there).all("item").sum()),
         "floored": {
-            form: tuple(float(floored(capture, queries, form, sink)) for capture in (first, second))
+            form: tuple(float(floored(capture, replace(asked, form=form))) for capture in (first, second))
             for form in FORMS
         },
         "floored_layers": tuple(
-            int(floored(capture, queries, "ratio_of_means", sink, ("item", "head")).sum())
+            int(floored(capture, replace(asked, form="ratio_of_means"), ("item", "head")).sum())
             for capture in (first, second)
         ),
     }
     return out
 
 
-def _sides(capture: xr.Dataset, queries: str, sink: str) -> xr.Dataset:
+def _sides(capture: xr.Dataset, definition: Definition) -> xr.Dataset:
     """Image mass, system mass, their floor (item), and the mean of ratios: dims (item, layer, head)."""
-    ratio = vas(capture, queries, "mean_of_ratios", sink, over=()).drop_attrs()
-    return vas_masses(capture, queries, sink).assign(ratio=ratio)
+    ratio = vas_of(capture, definition, over=()).drop_attrs()
+    return vas_masses(capture, definition).assign(ratio=ratio)
 
 
 def _means(side: xr.Dataset, there: xr.DataArray, over: tuple[str, ...]) -> xr.Dataset:

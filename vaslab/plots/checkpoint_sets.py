@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas
+from vaslab.metrics import PAPER, Definition, vas_of
 from vaslab.plots.text import counted
 
 DIGESTED = ("mass", "vas", "vas_no_sink", "clamped", "n_keys")
@@ -105,8 +105,8 @@ class SharedHeads:
 
 def on_shared_heads(
     captures: Mapping[str, xr.Dataset],
-    queries: Sequence[str] = ("user",),
-    sinks: Sequence[str] = ("include",),
+    queries: Sequence[str] = (PAPER.queries,),
+    sinks: Sequence[str] = (PAPER.sink,),
 ) -> SharedHeads:
     """Keep the layers and heads that have a VAS in every item that has one, in every capture.
 
@@ -155,7 +155,7 @@ def has_value(capture: xr.Dataset, queries: Sequence[str], sinks: Sequence[str])
     for role in queries:
         for sink in sinks:
             try:
-                own = vas(capture, role, sink=sink, over=()).notnull()
+                own = vas_of(capture, Definition(role, sink=sink), over=()).notnull()
             except UsageError:
                 raise
             except VaslabError:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import xarray as xr
 from numpy.typing import NDArray
 
+from vaslab.metrics import PAPER, Definition
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.compare_numbers import compare_table
@@ -67,10 +68,7 @@ def compare(
     first: xr.Dataset,
     second: xr.Dataset,
     names: tuple[str, str] = ("first", "second"),
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
     theme: str = "light",
     data: str | None = None,
@@ -86,7 +84,7 @@ def compare(
     Args:
         first, second: Captures of the same items and heads; alignment is checked.
         names: of the two checkpoints.
-        queries, form, sink, per_token, cluster: as `compare_table`.
+        definition, cluster: as `compare_table`.
         theme: "light" or "dark".
         data, decoding, run: words for subtitle and foot, in place of the captures' attributes.
         table: result of `compare_table` with the same options, where it is at hand already.
@@ -99,7 +97,7 @@ def compare(
     """
     look = themes.named(theme)
     if table is None:
-        table = compare_table(first, second, queries, form, sink, per_token, cluster)
+        table = compare_table(first, second, definition, cluster)
     maps = Maps.of(table)
     given = {"data": data, "decoding": decoding, "run": run}
     words = {k: v if v is not None else first.attrs.get(k) for k, v in given.items()}

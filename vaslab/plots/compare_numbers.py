@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import floored, vas_per_head
+from vaslab.metrics import PAPER, Definition, floored, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
 from vaslab.statistics import product_t
@@ -13,17 +13,14 @@ from vaslab.statistics import product_t
 def compare_table(
     first: xr.Dataset,
     second: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
 ) -> pd.DataFrame:
     """VAS of each head in two checkpoints, and the change.
 
     Args:
         first, second: Captures of the same items, layers and heads; alignment is checked.
-        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         cluster: picture of each item, dims (item); its items count together.
 
     Returns:
@@ -38,10 +35,9 @@ def compare_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    form_of = (queries, form, sink, per_token)
-    heads = change_terms(first, second, *form_of)
+    heads = change_terms(first, second, definition)
     change = product_t(heads, cluster=cluster).transpose("layer", "head")
-    levels = [vas_per_head(capture, *form_of) for capture in (first, second)]
+    levels = [vas_per_head(capture, definition) for capture in (first, second)]
     layer, head = np.meshgrid(levels[0]["layer"].values, levels[0]["head"].values, indexing="ij")
     table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel()})
     group, other = kv_groups(first), kv_groups(second)
@@ -51,17 +47,15 @@ def compare_table(
         table[name] = level.transpose("layer", "head").values.ravel()
     add_change(table, change)
     table.attrs["vas"] = dict(levels[1].attrs)
-    over_heads = change_terms(first, second, *form_of, over=("head",))
+    over_heads = change_terms(first, second, definition, over=("head",))
     layers = pd.DataFrame({"layer": levels[0]["layer"].values})
     add_change(layers, product_t(over_heads, cluster=cluster))
-    low = [floored(capture, queries, form, sink, ("item", "head")) for capture in (first, second)]
+    low = [floored(capture, definition, ("item", "head")) for capture in (first, second)]
     layers["first_floored"], layers["second_floored"] = (each.values for each in low)
     table.attrs["layers"] = layers
-    over_all = product_t(change_terms(first, second, *form_of, over=("layer", "head")), cluster=cluster)
+    over_all = product_t(change_terms(first, second, definition, over=("layer", "head")), cluster=cluster)
     table.attrs["ratio"] = float(over_all["estimate"])
-    table.attrs["ratio_floored"] = tuple(
-        float(floored(capture, queries, form, sink)) for capture in (first, second)
-    )
+    table.attrs["ratio_floored"] = tuple(float(floored(capture, definition)) for capture in (first, second))
     table.attrs["floored"] = tuple(float(each.mean()) for each in low)
     table.attrs["clustered"] = cluster is not None
     return table

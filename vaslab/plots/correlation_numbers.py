@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import vas, vas_masses
+from vaslab.metrics import PAPER, Definition, vas_masses, vas_of
 from vaslab.plots.checkpoint_sets import check_checkpoints, has_value, shared_items
 from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.statistics import correlation_map, r_over_items
@@ -18,10 +18,7 @@ NUMBERS = ("r", "low", "high", "p", "p_adjusted", "n")
 def correlation_table(
     captures: Mapping[str, xr.Dataset],
     right: Mapping[str, xr.DataArray],
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
 ) -> pd.DataFrame:
     """Correlate accuracy with log2 VAS of each head, and of each layer's mean over heads.
@@ -29,7 +26,7 @@ def correlation_table(
     Args:
         captures: checkpoint name -> Capture, of one shape; 4 or more.
         right: checkpoint name -> 1 right, 0 wrong, NaN not graded; dims (item).
-        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         cluster: picture of each item, dims (item).
 
     Returns:
@@ -54,28 +51,27 @@ def correlation_table(
             f"the checkpoints have {told} layers x heads; name checkpoints of one architecture, whose heads correspond"
         )
     names = list(captures)
-    there = _there(captures, queries, sink)
+    there = _there(captures, definition)
     accuracy = xr.DataArray(
         [float(right[name].mean()) for name in names], dims="checkpoint", coords={"checkpoint": names}
     )
-    asked = (queries, form, sink, per_token)
     # a layer's mean is over the same heads in every checkpoint that has the layer
     same = there & (there | ~there.any("head")).all("checkpoint")
-    table = _rows(captures, accuracy, asked, ("item",), there)
-    layers = _rows(captures, accuracy, asked, ("head", "item"), same)
+    table = _rows(captures, accuracy, definition, ("item",), there)
+    layers = _rows(captures, accuracy, definition, ("head", "item"), same)
     table["lacking"] = _lacking(there, ("layer", "head"))
     layers["lacking"] = _lacking(same.any("head"), ("layer",))
     if not table["r"].notna().any() and accuracy.notnull().all() and float(np.ptp(accuracy.values)) == 0:
         raise VaslabError(f"all {len(names)} checkpoints have the same accuracy: there is no correlation")
     if shared.equal:
-        of_heads, of_layers = _items(captures, right, asked, list(shared.common), cluster, (there, same))
+        of_heads, of_layers = _items(captures, right, definition, list(shared.common), cluster, (there, same))
         for rows, found in ((table, of_heads), (layers, of_layers)):
             for end in ("low", "high"):
                 rows[f"items_{end}"] = found[end].values.ravel()
     else:
         for rows in (table, layers):
             rows["items_low"] = rows["items_high"] = np.nan
-    said = vas(next(iter(captures.values())), *asked).attrs
+    said = vas_of(next(iter(captures.values())), definition).attrs
     table.attrs = {
         "vas": dict(said),
         "n_checkpoints": len(names),
@@ -87,25 +83,26 @@ def correlation_table(
     return table
 
 
-def _there(captures: Mapping[str, xr.Dataset], queries: str, sink: str) -> xr.DataArray:
+def _there(captures: Mapping[str, xr.Dataset], definition: Definition) -> xr.DataArray:
     """Which heads have a VAS in every item that has one: dims (checkpoint, layer, head)."""
-    found = {name: has_value(capture, (queries,), (sink,)) for name, capture in captures.items()}
+    asked = (definition.queries,), (definition.sink,)
+    found = {name: has_value(capture, *asked) for name, capture in captures.items()}
     known = [each for each in found.values() if each is not None]
     if not known:
         # `vas` says why
-        vas(next(iter(captures.values())), queries, sink=sink)
+        vas_of(next(iter(captures.values())), definition)
     return _stacked({name: xr.zeros_like(known[0]) if each is None else each for name, each in found.items()})
 
 
 def _levels(
-    capture: xr.Dataset, asked: tuple[str, str, str, bool], over: tuple[str, ...], there: xr.DataArray
+    capture: xr.Dataset, definition: Definition, over: tuple[str, ...], there: xr.DataArray
 ) -> xr.DataArray:
     """VAS over the heads that are there; NaN where none is."""
     if not bool(there.any()):
-        return vas(capture, *asked, over=over).where(False)
+        return vas_of(capture, definition, over).where(False)
     if not bool(there.all()):
         capture = capture.assign({name: capture[name].where(there) for name in ("vas", "vas_no_sink")})
-    return vas(capture, *asked, over=over)
+    return vas_of(capture, definition, over)
 
 
 def _lacking(there: xr.DataArray, keys: tuple[str, ...]) -> list[str]:
@@ -118,14 +115,14 @@ def _lacking(there: xr.DataArray, keys: tuple[str, ...]) -> list[str]:
 def _rows(
     captures: Mapping[str, xr.Dataset],
     accuracy: xr.DataArray,
-    asked: tuple[str, str, str, bool],
+    definition: Definition,
     over: tuple[str, ...],
     there: xr.DataArray,
 ) -> pd.DataFrame:
     """r of each head, or of each layer, with its interval over checkpoints."""
     values = _stacked(
         {
-            name: _levels(capture, asked, over, there.sel(checkpoint=name, drop=True))
+            name: _levels(capture, definition, over, there.sel(checkpoint=name, drop=True))
             for name, capture in captures.items()
         }
     )
@@ -140,22 +137,21 @@ def _rows(
 def _items(
     captures: Mapping[str, xr.Dataset],
     right: Mapping[str, xr.DataArray],
-    asked: tuple[str, str, str, bool],
+    definition: Definition,
     items: list[str | int],
     cluster: xr.DataArray | None,
     there: tuple[xr.DataArray, xr.DataArray],
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """What the items do to r of each head, and of each layer; `there`: the heads that stand for each."""
     grades = _stacked({name: right[name].sel(item=items) for name in captures})
-    queries, form, sink, per_token = asked
-    if form == "ratio_of_means":
-        masses = {name: vas_masses(capture, queries, sink, per_token) for name, capture in captures.items()}
+    if definition.form == "ratio_of_means":
+        masses = {name: vas_masses(capture, definition) for name, capture in captures.items()}
         top = _stacked({name: part["image"].sel(item=items) for name, part in masses.items()})
         under: xr.DataArray | None = _stacked(
             {name: part["system"].sel(item=items) for name, part in masses.items()}
         )
     else:
-        top = _stacked({name: vas(c, *asked, over=()).sel(item=items) for name, c in captures.items()})
+        top = _stacked({name: vas_of(c, definition, over=()).sel(item=items) for name, c in captures.items()})
         under = None
     of_heads, of_layers = there
     heads = r_over_items(top.where(of_heads), grades, cluster, under).transpose("layer", "head")

@@ -4,24 +4,21 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import divisor_per_item, masses, vas, vas_masses, vas_per_head
+from vaslab.metrics import PAPER, Definition, divisor_per_item, masses, vas_masses, vas_of, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.statistics import mean_interval, ratio_interval
 
 
 def heads_table(
     capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     seed: int = 0,
 ) -> pd.DataFrame:
     """VAS of each head with its 95 % interval, rank and shares.
 
     Args:
         capture: a Capture.
-        queries: the query set. form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         seed: of the bootstrap over items.
 
     Returns:
@@ -33,15 +30,16 @@ def heads_table(
     Raises:
         UsageError, VaslabError: as `vaslab.metrics.vas`.
     """
-    value = vas_per_head(capture, queries, form, sink, per_token)
-    other = "ratio_of_means" if form == "mean_of_ratios" else "mean_of_ratios"
-    if form == "mean_of_ratios":
-        interval = mean_interval(vas(capture, queries, form, sink, per_token, over=()), seed=seed)
+    value, other = vas_per_head(capture, definition), definition.other_form
+    if definition.form == "mean_of_ratios":
+        interval = mean_interval(vas_of(capture, definition, over=()), seed=seed)
     else:
-        parts = vas_masses(capture, queries, sink, per_token)
+        parts = vas_masses(capture, definition)
         interval = ratio_interval(parts["image"], divisor_per_item(parts), seed=seed)
     interval = interval.transpose("layer", "head")
-    share = masses(capture, queries, sink, over=("item",)).transpose("layer", "head", "role")
+    share = masses(capture, definition.queries, definition.sink, over=("item",)).transpose(
+        "layer", "head", "role"
+    )
     layer, head = np.meshgrid(value["layer"].values, value["head"].values, indexing="ij")
     columns: dict[str, np.ndarray] = {"layer": layer.ravel(), "head": head.ravel()}
     group = kv_groups(capture)
@@ -52,7 +50,7 @@ def heads_table(
     table["ci_low"] = interval["low"].values.ravel()
     table["ci_high"] = interval["high"].values.ravel()
     table["rank"] = table["vas"].rank(ascending=False, method="first").astype("Int64")
-    table[other] = vas_per_head(capture, queries, other, sink, per_token).values.ravel()
+    table[other.form] = vas_per_head(capture, other).values.ravel()
     for role in ("image", "system", "user"):
         table[role] = share.sel(role=role).values.ravel()
     table["n_items"] = interval["n"].values.ravel()

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
 
+from vaslab.metrics import PAPER, Definition
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
 from vaslab.plots.head_grid import Floats, Grid, quartiles
@@ -22,10 +23,7 @@ SHARES = ("image", "system", "user")
 
 def heads(
     capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     theme: str = "light",
     top: int = 10,
     model: str | None = None,
@@ -43,7 +41,7 @@ def heads(
 
     Args:
         capture: a Capture. Its attributes model, data, decoding, run and n_kv_heads are used where given.
-        queries: the query set. form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         theme: "light" or "dark".
         top: heads marked with a square; at most a quarter of all. model, data, decoding, run: words for the
         subtitle and foot, in place of the capture's attributes.
@@ -58,7 +56,7 @@ def heads(
     """
     look = themes.named(theme)
     if table is None:
-        table = heads_table(capture, queries, form, sink, per_token, seed)
+        table = heads_table(capture, definition, seed)
     grid = Grid.of(table, top)
     named = {"model": model, "data": data, "decoding": decoding, "run": run}
     words = {k: v if v is not None else capture.attrs.get(k) for k, v in named.items()}

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import divisor, vas
+from vaslab.metrics import PAPER, Definition, divisor, vas_per_item
 from vaslab.plots.shared_heads import shared_sides
 from vaslab.statistics import paired_accuracy
 
@@ -31,10 +31,7 @@ def items_table(
     second: xr.Dataset,
     right: tuple[xr.DataArray, xr.DataArray] | None = None,
     words: Mapping[str, ItemWords] | None = None,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
 ) -> pd.DataFrame:
     """Each item with its VAS in two checkpoints, and who answered it right.
@@ -43,7 +40,7 @@ def items_table(
         first, second: Captures of the same items.
         right: of each: 1 right, 0 wrong, NaN not graded; dims (item).
         words: item id -> its texts.
-        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         cluster: picture of each item, for the tests.
 
     Returns:
@@ -57,8 +54,8 @@ def items_table(
         UsageError: captures that do not align, otherwise as `vas`.
         VaslabError: as `vas`.
     """
-    said = dict(vas(second, queries, form, sink, per_token, over=("layer", "head")).attrs)
-    sides = shared_sides(first, second, queries, form, sink, per_token)
+    said = dict(vas_per_item(second, definition).attrs)
+    sides = shared_sides(first, second, definition)
     one, two = map(_level, sides)
     ids = [str(name) for name in one["item"].values]
     texts = [(words or {}).get(name, ItemWords()) for name in ids]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaslab.metrics import divisor_per_item, vas_masses, vas_per_item
+from vaslab.metrics import PAPER, Definition, divisor_per_item, vas_masses, vas_per_item
 from vaslab.metrics.vas import mean_over
 from vaslab.plots.shared_heads import shared_sides
 from vaslab.statistics import accuracy_interval, fdr, mean_interval, paired_accuracy, ratio_interval
@@ -19,23 +19,20 @@ Terms = list[tuple[xr.DataArray, int]]
 
 def vas_level(
     capture: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """VAS over all layers, heads and items, with its 95 % bootstrap interval over items or pictures.
 
     Returns:
-        Dataset of scalars estimate, low, high, n. Arguments and errors as `vaslab.metrics.vas`.
+        Dataset of scalars estimate, low, high, n. Errors as `vaslab.metrics.vas`.
     """
-    if form == "ratio_of_means":
-        parts, heads = vas_masses(capture, queries, sink, per_token), ("layer", "head")
+    if definition.form == "ratio_of_means":
+        parts, heads = vas_masses(capture, definition), ("layer", "head")
         image, system = parts["image"].mean(heads), divisor_per_item(parts, heads)
         return ratio_interval(image, system, seed=seed, cluster=cluster)
-    return mean_interval(vas_per_item(capture, queries, form, sink, per_token), seed=seed, cluster=cluster)
+    return mean_interval(vas_per_item(capture, definition), seed=seed, cluster=cluster)
 
 
 def accuracy_level(
@@ -61,16 +58,13 @@ def accuracy_level(
 def change_terms(
     first: xr.Dataset,
     second: xr.Dataset,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     over: tuple[str, ...] = (),
 ) -> Terms:
     """What `product_t` multiplies to get VAS of `second` over VAS of `first`: means, each with its power.
 
     Args:
-        first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        first, second: Captures. definition: of VAS.
         over: of ("layer", "head"): averaged within each item before, over the heads that both have.
 
     Returns:
@@ -80,7 +74,7 @@ def change_terms(
     Raises:
         UsageError: items, layers or heads do not align; otherwise as `vas`.
     """
-    one, two = shared_sides(first, second, queries, form, sink, per_token)
+    one, two = shared_sides(first, second, definition)
     out: Terms = []
     for side, sign in ((two, 1), (one, -1)):
         out.append((mean_over(side["vas" if "vas" in side else "image"], over), sign))

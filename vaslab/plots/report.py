@@ -69,7 +69,7 @@ def report(
     if graded:
         captures = {each.name: each.capture for each in graded}
         right = {each.name: each.right for each in graded}
-        table = scatter_table(captures, right, queries, cluster=cluster, seed=seed)
+        table = scatter_table(captures, right, told.definition, cluster=cluster, seed=seed)
         found = findings(table, seed)
         title = f"{title_of(found)} ({data or 'data not named'})"
         sections.append(tracks_section(table, told))
@@ -79,7 +79,7 @@ def report(
     sections += changed_sections(ordered, told)
     words = {"data": data, "decoding": decoding, "run": told.run}
     figure = heads(
-        by_name[reference].capture, queries, data=data, decoding=decoding, run=reference, seed=seed
+        by_name[reference].capture, told.definition, data=data, decoding=decoding, run=reference, seed=seed
     )
     sections += [
         prompt_section(prompted, queries, cluster, words, seed),

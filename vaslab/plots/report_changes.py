@@ -162,7 +162,7 @@ def _accuracy(first: Checkpoint, others: Sequence[Checkpoint], told: Told) -> li
 def _where(first: Checkpoint, other: Checkpoint, told: Told, several: bool) -> Section:
     """In which layers and heads the checkpoint that differs most does."""
     pair = (first.name, other.name)
-    table = compare_table(first.capture, other.capture, told.queries, cluster=told.cluster)
+    table = compare_table(first.capture, other.capture, told.definition, cluster=told.cluster)
     words = []
     if several:
         words.append(
@@ -171,9 +171,7 @@ def _where(first: Checkpoint, other: Checkpoint, told: Told, several: bool) -> S
         )
     changed = table[table["changed"]]
     order = np.argsort(-np.abs(np.log(changed["ratio"].to_numpy(dtype=float))), kind="stable")
-    rest = [
-        float(floored(each.capture, told.queries, "mean_of_ratios", "include")) for each in (first, other)
-    ]
+    rest = [float(floored(each.capture, told.definition)) for each in (first, other)]
     named = [
         f"layer {row['layer']} head {row['head']} {bound_words(row['ratio'], (rest[0], rest[1]))}"
         f"{times_text(row['ratio'])} [{times_text(row['low'])}, "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from vaslab.metrics import Definition
 from vaslab.plots.forgetting_numbers import Answers
 
 
@@ -45,6 +46,11 @@ class Told:
     decoding: str | None
     run: str
     seed: int
+
+    @property
+    def definition(self) -> Definition:
+        """The paper's form of VAS, of these queries."""
+        return Definition(self.queries)
 
     @property
     def over(self) -> str:

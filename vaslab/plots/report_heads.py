@@ -27,7 +27,7 @@ def carries_section(graded: Sequence[Checkpoint], told: Told) -> Section:
         table = correlation_table(
             {each.name: each.capture for each in graded},
             {each.name: each.right for each in graded},
-            told.queries,
+            told.definition,
             cluster=told.cluster,
         )
     except (UsageError, VaslabError) as error:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from vaslab.metrics import Definition
 from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import figures
 from vaslab.plots.scatter_numbers import findings, scatter_table
@@ -39,7 +40,7 @@ def prompt_section(
     reference = runs[0].prompt
     held = {run.checkpoint for run in runs if run.prompt == reference}
     used = [run for run in runs if run.checkpoint in held]
-    table = system_prompts_table(used, reference, queries, cluster=cluster, seed=seed)
+    table = system_prompts_table(used, reference, Definition(queries), cluster=cluster, seed=seed)
     words = [per_token_of(table), f"VAS is over {table.attrs['heads']}." if table.attrs["heads"] else ""]
     left = len({run.checkpoint for run in runs} - held)
     if left:
@@ -53,7 +54,9 @@ def prompt_section(
         if len(graded) < FEWEST:
             continue
         captures = {run.checkpoint: run.capture for run in own if run.checkpoint in graded}
-        found = findings(scatter_table(captures, graded, queries, cluster=cluster, seed=seed), seed)
+        found = findings(
+            scatter_table(captures, graded, Definition(queries), cluster=cluster, seed=seed), seed
+        )
         rows.append({"system prompt": prompt, "finding": scatter_title(found), "r": statistics_of(found)[0]})
     return Section(
         HEADING,

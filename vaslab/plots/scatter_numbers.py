@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import floored, vas, vas_per_item
+from vaslab.metrics import PAPER, Definition, floored, vas_of, vas_per_item
 from vaslab.plots.checkpoint_sets import check_checkpoints, on_shared_heads, shared_items
 from vaslab.plots.kinds import kind_of
 from vaslab.plots.levels import accuracy_level, row_of, vas_level
-from vaslab.plots.text import FLOORED, vas_words
+from vaslab.plots.text import FLOORED
 from vaslab.statistics import (
     Correlation,
     LeaveOneOut,
@@ -26,7 +26,6 @@ from vaslab.statistics import (
 from vaslab.statistics.correlation import FEWEST, coefficient
 
 COLUMNS = ("checkpoint", "vas", "accuracy")
-OTHER = {"mean_of_ratios": "ratio_of_means", "ratio_of_means": "mean_of_ratios"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,7 @@ def _verdict(r: Correlation) -> int:
 def scatter_table(
     captures: Mapping[str, xr.Dataset],
     right: Mapping[str, xr.DataArray],
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
     kinds: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -85,7 +81,7 @@ def scatter_table(
         captures: checkpoint name -> Capture.
         right: checkpoint name -> 1 right, 0 wrong, NaN not graded; dims (item). Its items may be more than those
             of the capture.
-        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         cluster: picture of each item, dims (item): intervals then resample pictures.
         kinds: checkpoint name -> training kind; by default what its name says.
         seed: of the bootstrap.
@@ -107,15 +103,15 @@ def scatter_table(
     if not captures:
         raise UsageError("no checkpoint to draw; expected {name: capture, ...}")
     check_checkpoints(captures)
-    same = on_shared_heads(captures, (queries,), (sink,))
-    captures = same.captures
+    same = on_shared_heads(captures, (definition.queries,), (definition.sink,))
+    captures, other = same.captures, definition.other_form
     rows, values, said = [], {}, {}
     for name, capture in captures.items():
         if name not in right or not bool(right[name].notnull().any()):
             raise UsageError(f"{name} has no graded item; measure it on data with reference answers")
-        per_item = vas_per_item(capture, queries, form, sink, per_token)
+        per_item = vas_per_item(capture, definition)
         said = dict(per_item.attrs)
-        level = vas_level(capture, queries, form, sink, per_token, cluster, seed)
+        level = vas_level(capture, definition, cluster, seed)
         accuracy = accuracy_level(right[name], cluster, seed)
         rows.append(
             {
@@ -124,10 +120,8 @@ def scatter_table(
                 **row_of("vas", level),
                 **row_of("accuracy", accuracy),
                 "clamped_share": float(per_item.attrs["clamped_share"]),
-                **row_of(
-                    "vas_other_form", vas_level(capture, queries, OTHER[form], sink, per_token, cluster, seed)
-                ),
-                "vas_other_form_clamped": float(floored(capture, queries, OTHER[form], sink)),
+                **row_of("vas_other_form", vas_level(capture, other, cluster, seed)),
+                "vas_other_form_clamped": float(floored(capture, other)),
                 "n_items": int(level["n"]),
                 "n_graded": int(accuracy["n"]),
             }
@@ -135,14 +129,14 @@ def scatter_table(
         values[name] = per_item
     table = pd.DataFrame(rows)
     table.attrs["vas"] = said
-    table.attrs["other_form"] = OTHER[form]
+    table.attrs["other_form"] = other.form
     table.attrs["clustered"] = cluster is not None
     table.attrs["heads"] = same.words
     shared = shared_items(captures, right)
     table.attrs["unequal"] = shared.words
     if not shared.equal:
-        table.attrs["r_common"] = _r_over(shared.common, captures, right, queries, form, sink, per_token)
-    both = _both_levels(values, right, form, cluster, seed)
+        table.attrs["r_common"] = _r_over(shared.common, captures, right, definition)
+    both = _both_levels(values, right, definition, cluster, seed)
     if both is not None:
         table.attrs["two_level"] = both
     return table
@@ -152,15 +146,12 @@ def _r_over(
     items: tuple[str | int, ...],
     captures: Mapping[str, xr.Dataset],
     right: Mapping[str, xr.DataArray],
-    queries: str,
-    form: str,
-    sink: str,
-    per_token: bool,
+    definition: Definition,
 ) -> float | None:
     """r of log2 VAS and accuracy over some of the items."""
     own = [capture.sel(item=list(items)) for capture in captures.values()]
     try:
-        x = np.array([float(vas(each, queries, form, sink, per_token)) for each in own])
+        x = np.array([float(vas_of(each, definition)) for each in own])
     except VaslabError:
         # no VAS on any of them
         return None
@@ -175,14 +166,14 @@ def _r_over(
 def _both_levels(
     values: Mapping[str, xr.DataArray],
     right: Mapping[str, xr.DataArray],
-    form: str,
+    definition: Definition,
     cluster: xr.DataArray | None,
     seed: int,
 ) -> TwoLevel | None:
     """Uncertainty from items and from checkpoints, where all checkpoints answered the same items."""
     first = next(iter(values.values()))["item"].values
     same = all(set(each["item"].values) == set(first) for each in [*values.values(), *right.values()])
-    if len(values) < FEWEST or form != "mean_of_ratios" or not same:
+    if len(values) < FEWEST or definition.form != "mean_of_ratios" or not same:
         return None
     names = xr.Variable("checkpoint", list(values))
     x, y = (
@@ -214,7 +205,8 @@ def findings(table: pd.DataFrame, seed: int = 0) -> Findings:
     x, y = np.log2(used["vas"].to_numpy(dtype=float)), used["accuracy"].to_numpy(dtype=float)
     names = [str(name) for name in used["checkpoint"]]
     said = table.attrs.get("vas", {})
-    named = vas_words(said["form"], said["per_token"]) if "form" in said else "VAS"
+    definition = Definition.of(said) if said else None
+    named = "VAS" if definition is None else definition.name
     try:
         pearson, spearman = (correlate(x, y, kind, seed=seed) for kind in ("pearson", "spearman"))
         line = fit_line(x, y)
@@ -225,7 +217,7 @@ def findings(table: pd.DataFrame, seed: int = 0) -> Findings:
         without = leave_one_out(x, y, names)
     except VaslabError as error:
         reason = str(error)
-    other, other_named = _other_form(used, table.attrs, seed)
+    other, other_named = _other_form(used, definition, seed)
     low, unfloored = _unfloored(used, x, y, seed)
     return Findings(
         used, lost, pearson, spearman, without, line, reason, named, other, other_named, low, unfloored
@@ -250,9 +242,11 @@ def _unfloored(
         return names, None
 
 
-def _other_form(used: pd.DataFrame, attrs: Mapping, seed: int) -> tuple[Correlation | None, str]:
+def _other_form(
+    used: pd.DataFrame, definition: Definition | None, seed: int
+) -> tuple[Correlation | None, str]:
     """r with the other form of VAS, and its name; None where the table does not hold it, or it gives none."""
-    if "vas_other_form" not in used or "other_form" not in attrs:
+    if "vas_other_form" not in used or definition is None:
         return None, ""
     x = used["vas_other_form"].to_numpy(dtype=float)
     if not (np.isfinite(x) & (x > 0)).all():
@@ -261,4 +255,4 @@ def _other_form(used: pd.DataFrame, attrs: Mapping, seed: int) -> tuple[Correlat
         found = correlate(np.log2(x), used["accuracy"].to_numpy(dtype=float), seed=seed)
     except VaslabError:
         return None, ""
-    return found, vas_words(attrs["other_form"], attrs["vas"]["per_token"])
+    return found, definition.other_form.name

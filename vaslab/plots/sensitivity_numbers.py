@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics import definitions, vas_under
+from vaslab.metrics import specifications, vas_under
 from vaslab.plots.checkpoint_sets import check_checkpoints, on_shared_heads, shared_items
 from vaslab.statistics.correlation import FEWEST, coefficient, fisher_interval, is_clear, too_few
 from vaslab.statistics.permutation import permutation_p
@@ -21,7 +21,7 @@ def sensitivity_table(
     accuracy: Mapping[str, float | xr.DataArray],
     query_sets: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
-    """Correlate accuracy with log2 VAS, for every definition (see `vaslab.metrics.definitions`).
+    """Correlate accuracy with log2 VAS, for every definition (see `vaslab.metrics.specifications`).
 
     Args:
         captures: checkpoint name -> Capture.
@@ -70,14 +70,14 @@ def sensitivity_table(
     asked = list(query_sets) if query_sets is not None else shared
     if not asked or any(role not in shared for role in asked):
         raise UsageError(f"query sets {asked}; the captures all hold {', '.join(shared) or 'none'}")
-    every = list(definitions(asked))
+    every = list(specifications(asked))
     same = on_shared_heads(captures, asked, ("include", "exclude"))
     values = np.array([vas_under(same.captures[name], every) for name in names])
     groups = _groups(values.T)
     of = {first: _correlated(values[:, first], y) for first in dict.fromkeys(groups)}
     rows = [
-        {**definition.choices(), "paper": definition.paper, **of[first], "group": first}
-        for definition, first in zip(every, groups, strict=True)
+        {**each.choices(), "paper": each.paper, **of[first], "group": first}
+        for each, first in zip(every, groups, strict=True)
     ]
     table = pd.DataFrame(rows)
     # the paper's own first, so that it is the one of its group that counts

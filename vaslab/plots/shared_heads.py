@@ -3,19 +3,19 @@
 import numpy as np
 import xarray as xr
 
-from vaslab.metrics import vas, vas_masses
+from vaslab.metrics import Definition, vas_masses, vas_of
 from vaslab.statistics import aligned
 
 
 def shared_sides(
-    first: xr.Dataset, second: xr.Dataset, queries: str, form: str, sink: str, per_token: bool
+    first: xr.Dataset, second: xr.Dataset, definition: Definition
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """What VAS is made of in two captures, on the same items, NaN where one of them has no value.
 
     A mean over heads would otherwise stand for other heads in the one checkpoint than in the other, and move with them.
 
     Args:
-        first, second: Captures. queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        first, second: Captures. definition: of VAS.
 
     Returns:
         Of each capture, dims (item, layer, head): vas; for a ratio of means, image, system and floor of `vas_masses`.
@@ -23,8 +23,7 @@ def shared_sides(
     Raises:
         UsageError: items, layers or heads do not align; otherwise as `vas`.
     """
-    asked = (queries, form, sink, per_token)
-    one, two = _side(first, *asked), _side(second, *asked)
+    one, two = _side(first, definition), _side(second, definition)
     names = [str(name) for name in one.data_vars if name != "floor"]
     aligned(one[names[0]], two[names[0]])
     two = two.sel(item=one["item"].values)
@@ -36,7 +35,7 @@ def shared_sides(
     return one, two
 
 
-def _side(capture: xr.Dataset, queries: str, form: str, sink: str, per_token: bool) -> xr.Dataset:
-    if form == "ratio_of_means":
-        return vas_masses(capture, queries, sink, per_token)
-    return xr.Dataset({"vas": vas(capture, queries, form, sink, per_token, over=()).drop_attrs()})
+def _side(capture: xr.Dataset, definition: Definition) -> xr.Dataset:
+    if definition.form == "ratio_of_means":
+        return vas_masses(capture, definition)
+    return xr.Dataset({"vas": vas_of(capture, definition, over=()).drop_attrs()})

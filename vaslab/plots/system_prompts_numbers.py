@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import floored, vas_per_item
+from vaslab.metrics import PAPER, Definition, floored, vas_per_item
 from vaslab.plots.checkpoint_sets import on_shared_heads
 from vaslab.plots.levels import accuracy_change, accuracy_level, change_terms, row_of, tested, vas_level
 from vaslab.prompts.roles import SYSTEM_ROLES
@@ -34,9 +34,7 @@ class Prompted:
 def system_prompts_table(
     runs: list[Prompted],
     reference: str | None = None,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -45,7 +43,7 @@ def system_prompts_table(
     Args:
         runs: one for each checkpoint and prompt; of one checkpoint on the same items.
         reference: the prompt that others are compared with; by default the first.
-        queries, form, sink: as `vaslab.metrics.vas`.
+        definition: of VAS; its `per_token` is not read, for both are told.
         cluster: picture of each item; its items count together. seed: of the bootstrap of levels.
 
     Returns:
@@ -67,7 +65,9 @@ def system_prompts_table(
     if len({(run.checkpoint, run.prompt) for run in runs}) < len(runs):
         raise UsageError("two runs are of one checkpoint under one system prompt; give each pair once")
     same = on_shared_heads(
-        {f"{run.checkpoint}, {run.prompt}": run.capture for run in runs}, (queries,), (sink,)
+        {f"{run.checkpoint}, {run.prompt}": run.capture for run in runs},
+        (definition.queries,),
+        (definition.sink,),
     )
     runs = [replace(run, capture=capture) for run, capture in zip(runs, same.captures.values(), strict=True)]
     by_name = {(run.checkpoint, run.prompt): run for run in runs}
@@ -78,11 +78,11 @@ def system_prompts_table(
             raise UsageError(
                 f"{run.checkpoint} was not measured under the system prompt {base!r}, that others are compared with"
             )
-        rows.append(_row(run, against, queries, form, sink, cluster, seed))
+        rows.append(_row(run, against, definition, cluster, seed))
     table = pd.DataFrame(rows)
     for name in ("vas_ratio", "vas_per_token_ratio", "accuracy_change"):
         table = tested(table, name, table["prompt"] != base)
-    table.attrs["vas"] = dict(vas_per_item(runs[0].capture, queries, form, sink).attrs)
+    table.attrs["vas"] = dict(vas_per_item(runs[0].capture, replace(definition, per_token=False)).attrs)
     table.attrs["reference"] = base
     table.attrs["heads"] = same.words
     table.attrs["clustered"] = cluster is not None
@@ -99,9 +99,7 @@ def _ordered(runs: list[Prompted], base: str) -> list[Prompted]:
 def _row(
     run: Prompted,
     against: Prompted,
-    queries: str,
-    form: str,
-    sink: str,
+    definition: Definition,
     cluster: xr.DataArray | None,
     seed: int,
 ) -> dict[str, object]:
@@ -110,14 +108,13 @@ def _row(
         "checkpoint": run.checkpoint,
         "prompt": run.prompt,
         "system_tokens": float(keys.mean()),
-        "clamped_share": float(floored(run.capture, queries, form, sink)),
+        "clamped_share": float(floored(run.capture, definition)),
     }
     for name, per_token in NAMES.items():
-        row |= row_of(name, vas_level(run.capture, queries, form, sink, per_token, cluster, seed))
+        asked = replace(definition, per_token=per_token)
+        row |= row_of(name, vas_level(run.capture, asked, cluster, seed))
         try:
-            terms = change_terms(
-                against.capture, run.capture, queries, form, sink, per_token, ("layer", "head")
-            )
+            terms = change_terms(against.capture, run.capture, asked, ("layer", "head"))
         except UsageError as error:
             raise UsageError(
                 f"{run.checkpoint}, prompts {against.prompt} (first) and {run.prompt} (second): {error}"

@@ -4,6 +4,8 @@ them."""
 import math
 from html import escape as html_escape
 
+from vaslab.metrics import Definition
+
 _NARROW = set("iljtfrI.,:;'|!()[]/ ·-\u00a0")
 _WIDE = set("mwMW%@÷≤≥")
 
@@ -214,7 +216,7 @@ def levels_by(clustered: bool, n: int) -> str:
 
 def vas_words(form: str, per_token: bool | int = False) -> str:
     """VAS as titles and sentences name it, never without its form: VAS (mean of ratios), VAS (ratio of means)."""
-    return f"VAS ({form.replace('_', ' ')}{', per token' if per_token else ''})"
+    return Definition(form=form, per_token=bool(per_token)).name
 
 
 def bound_words(ratio: float | int, floored: tuple[float, float]) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.errors import UsageError
-from vaslab.metrics import floored, vas_per_item
+from vaslab.metrics import PAPER, Definition, floored, vas_per_item
 from vaslab.plots.levels import (
     Terms,
     accuracy_change,
@@ -23,10 +23,7 @@ from vaslab.statistics import product_t
 def training_table(
     captures: Mapping[int, xr.Dataset],
     right: Mapping[int, xr.DataArray] | None = None,
-    queries: str = "user",
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
+    definition: Definition = PAPER,
     cluster: xr.DataArray | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -35,7 +32,7 @@ def training_table(
     Args:
         captures: training step -> Capture of the checkpoint, all of the same items, layers and heads.
         right: training step -> 1 right, 0 wrong, NaN not graded; dims (item).
-        queries, form, sink, per_token: as `vaslab.metrics.vas`.
+        definition: of VAS.
         cluster: picture of each item; its items count together. seed: of the bootstrap of levels.
 
     Returns:
@@ -53,15 +50,14 @@ def training_table(
     steps = sorted(captures)
     if not steps or steps[0] < 0:
         raise UsageError(f"steps are {steps}; expected one capture a training step, counted from 0")
-    form_of = (queries, form, sink, per_token)
     first = captures[steps[0]]
-    said = dict(vas_per_item(first, *form_of).attrs)
+    said = dict(vas_per_item(first, definition).attrs)
     layers = first["layer"].values
     grades = right or {}
     rows, whole = [], []
     for step in steps:
         terms, over_all = (
-            _terms(first, captures[step], form_of, steps[0], step, over)
+            _terms(first, captures[step], definition, steps[0], step, over)
             for over in (("head",), ("layer", "head"))
         )
         changes = product_t(terms, cluster=cluster)
@@ -74,9 +70,9 @@ def training_table(
             {
                 "step": step,
                 "n_items": int(change["n"]),
-                "floored": float(floored(captures[step], queries, form, sink)),
+                "floored": float(floored(captures[step], definition)),
             }
-            | row_of("vas", vas_level(captures[step], *form_of, cluster, seed))
+            | row_of("vas", vas_level(captures[step], definition, cluster, seed))
             | row_of("vas_ratio", change)
             | row_of("accuracy", accuracy_level(own, cluster, seed))
             | accuracy_change(base if step != steps[0] else None, own, cluster)
@@ -93,12 +89,12 @@ def training_table(
 def _terms(
     first: xr.Dataset,
     other: xr.Dataset,
-    form_of: tuple[str, str, str, bool],
+    definition: Definition,
     from_step: int,
     step: int,
     over: tuple[str, ...],
 ) -> Terms:
     try:
-        return change_terms(first, other, *form_of, over)
+        return change_terms(first, other, definition, over)
     except UsageError as error:
         raise UsageError(f"steps {from_step} (first) and {step} (second): {error}") from error

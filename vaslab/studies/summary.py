@@ -5,28 +5,28 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
 
 from vaslab.benchmarks import Benchmark, Grade, Item
 from vaslab.errors import VaslabError
-from vaslab.metrics import masses, vas_per_item
-from vaslab.metrics.vas import vas_masses
+from vaslab.metrics import PAPER, Definition, divisor_per_item, masses, vas_masses, vas_per_item
 from vaslab.statistics import accuracy_interval, mean_interval, ratio_interval
 from vaslab.studies.rows import Row, measured
 
 SHOWN_ROLES = ("image", "system", "user")
 
-FORMS: dict[str, dict[str, Any]] = {
-    "vas": {},
-    "vas_no_sink": {"sink": "exclude"},
-    "vas_per_token": {"per_token": True},
-    "vas_ratio_of_means": {"form": "ratio_of_means"},
-    "vas_ratio_of_means_no_sink": {"form": "ratio_of_means", "sink": "exclude"},
-    "vas_ratio_of_means_per_token": {"form": "ratio_of_means", "per_token": True},
+FORMS = {
+    "vas": PAPER,
+    "vas_no_sink": Definition(sink="exclude"),
+    "vas_per_token": Definition(per_token=True),
+    "vas_ratio_of_means": Definition(form="ratio_of_means"),
+    "vas_ratio_of_means_no_sink": Definition(form="ratio_of_means", sink="exclude"),
+    "vas_ratio_of_means_per_token": Definition(form="ratio_of_means", per_token=True),
 }
-"""The forms of VAS in a summary, by the arguments of `vaslab.vas`; the first is the paper's."""
+"""The definitions of VAS in a summary, of each of its query sets; the first is the paper's."""
 
 
 def summarise(
@@ -95,29 +95,23 @@ def _of_queries(capture: xr.Dataset, queries: str, seed: int) -> dict[str, Any]:
         "before_image_share": _finite(capture["before_image"].sel(query_role=queries).mean()),
         "n_queries": int(capture["n_queries"].sel(query_role=queries).sum()),
     }
-    forms = {name: _vas(capture, queries, seed, **form) for name, form in FORMS.items()}
+    forms = {name: _vas(capture, replace(form, queries=queries), seed) for name, form in FORMS.items()}
     if forms["vas"]["estimate"] is None:
         # No item has a VAS: the masses above still stand.
         return {"vas": forms["vas"], **found}
     return {**forms, "clamped_share": forms["vas"].pop("clamped_share"), **found}
 
 
-def _vas(
-    capture: xr.Dataset,
-    queries: str,
-    seed: int,
-    form: str = "mean_of_ratios",
-    sink: str = "include",
-    per_token: bool = False,
-) -> dict[str, Any]:
-    """One form of VAS over the run's items; a mean of ratios says what it was divided by."""
+def _vas(capture: xr.Dataset, definition: Definition, seed: int) -> dict[str, Any]:
+    """One VAS over the run's items; a mean of ratios says what it was divided by."""
     try:
-        per_item = vas_per_item(capture, queries, form, sink, per_token)
+        per_item = vas_per_item(capture, definition)
     except VaslabError as error:
         return {"estimate": None, "low": None, "high": None, "n": 0, "reason": str(error)}
-    if form == "ratio_of_means":
-        parts = vas_masses(capture, queries, sink, per_token).mean(("layer", "head"))
-        return _numbers(ratio_interval(parts["image"], parts["system"], seed=seed))
+    if definition.form == "ratio_of_means":
+        parts, heads = vas_masses(capture, definition), ("layer", "head")
+        image, system = parts["image"].mean(heads), divisor_per_item(parts, heads)
+        return _numbers(ratio_interval(image, system, seed=seed))
     said = per_item.attrs
     words = ("form", "form_words", "sink", "numerator", "denominator", "averaged", "items_without")
     return {

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from vaslab.capture.files import load_capture
+from vaslab.metrics.definition import Definition
 from vaslab.metrics.masses import masses
 from vaslab.metrics.vas import vas_per_item
 from vaslab.studies.run import CAPTURE, ITEMS
@@ -73,7 +74,7 @@ def read_measured(run: StudyRun, sides: Sides | None) -> Measured:
         }
     return Measured(
         right=_each(ids, [np.nan if row["right"] is None else row["right"] for row in rows]),
-        vas=vas_per_item(capture, queries).sel(item=ids),
+        vas=vas_per_item(capture, Definition(queries)).sel(item=ids),
         visual=mass.sel(role="image", drop=True).sel(item=ids),
         system=mass.sel(role="system", drop=True).sel(item=ids),
         length=_each(ids, [row["n_tokens"] for row in rows]),

@@ -10,7 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vaslab.errors import UsageError, VaslabError
-from vaslab.metrics.vas import vas, vas_masses
+from vaslab.metrics.definition import FORMS, PAPER, Definition
+from vaslab.metrics.vas import vas_masses, vas_of
 
 Floats = NDArray[np.float64]
 
@@ -19,82 +20,80 @@ HEADS = ("mean of heads", "median head")
 
 
 @dataclass(frozen=True)
-class Definition:
-    """One way to make one number of a capture: what is divided, over which queries, layers and heads."""
+class Specification:
+    """One way to make one number of a capture: a definition of VAS, over which layers and heads."""
 
-    form: str = "mean_of_ratios"
-    sink: str = "include"
-    per_token: bool = False
-    queries: str = "user"
+    definition: Definition = PAPER
     layers: str = "all layers"
     heads: str = "mean of heads"
+
+    def __post_init__(self) -> None:
+        if self.layers not in LAYERS or self.heads not in HEADS:
+            raise UsageError(
+                f"layers {self.layers!r}, heads {self.heads!r}; expected one of {', '.join(LAYERS)}, and one of "
+                f"{', '.join(HEADS)}"
+            )
 
     @property
     def paper(self) -> bool:
         """Whether this is the paper's own."""
-        return self == Definition()
+        return self == Specification()
 
     def choices(self) -> dict[str, str]:
         """What was chosen, in words, by question."""
         return {
-            "form": self.form.replace("_", " "),
-            "first token": "in" if self.sink == "include" else "left out",
-            "masses": "per token" if self.per_token else "summed",
-            "queries": self.queries,
+            "form": self.definition.form.replace("_", " "),
+            "first token": "in" if self.definition.sink == "include" else "left out",
+            "masses": "per token" if self.definition.per_token else "summed",
+            "queries": self.definition.queries,
             "layers": self.layers,
             "heads": self.heads,
         }
 
 
-def definitions(query_sets: Sequence[str] = ("user",)) -> Iterator[Definition]:
+def specifications(query_sets: Sequence[str] = ("user",)) -> Iterator[Specification]:
     """Every combination: 2 forms, first token in or out, per token or not, query sets, 4 parts of the layers, mean or
     median head. The median head needs a ratio per head, so it goes with both forms alike.
     """
     for form, sink, per_token, queries, layers, heads in product(
-        ("mean_of_ratios", "ratio_of_means"), ("include", "exclude"), (False, True), query_sets, LAYERS, HEADS
+        FORMS, ("include", "exclude"), (False, True), query_sets, LAYERS, HEADS
     ):
-        yield Definition(form, sink, per_token, queries, layers, heads)
+        yield Specification(Definition(queries, form, sink, per_token), layers, heads)
 
 
-def vas_as(capture: xr.Dataset, definition: Definition) -> float:
-    """VAS of a capture under a definition; NaN where no item has one.
+def vas_as(capture: xr.Dataset, specification: Specification) -> float:
+    """VAS of a capture under a specification; NaN where no item has one.
 
     Raises:
-        UsageError: as `vas`, or unknown layers or heads.
+        UsageError: as `vas`.
     """
-    return vas_under(capture, [definition])[0]
+    return vas_under(capture, [specification])[0]
 
 
-def vas_under(capture: xr.Dataset, wanted: Sequence[Definition]) -> list[float]:
-    """VAS of a capture under each definition, in their order; what they share is read once. As `vas_as`."""
-    parts: dict[tuple[str, str, str, bool], list[Floats]] = {}
+def vas_under(capture: xr.Dataset, wanted: Sequence[Specification]) -> list[float]:
+    """VAS of a capture under each specification, in their order; what they share is read once. As `vas_as`."""
+    parts: dict[Definition, list[Floats]] = {}
     out = []
     for each in wanted:
-        if each.layers not in LAYERS or each.heads not in HEADS:
-            raise UsageError(
-                f"layers {each.layers!r}, heads {each.heads!r}; expected one of {', '.join(LAYERS)}, and one of "
-                f"{', '.join(HEADS)}"
-            )
-        key = (each.form, each.queries, each.sink, each.per_token)
-        if key not in parts:
-            parts[key] = _per_head(capture, *key)
+        if each.definition not in parts:
+            parts[each.definition] = _per_head(capture, each.definition)
         own = layers_of(capture.sizes["layer"], each.layers)
-        out.append(_reduced([part[:, own] for part in parts[key]], each.heads == "median head"))
+        out.append(_reduced([part[:, own] for part in parts[each.definition]], each.heads == "median head"))
     return out
 
 
-def _per_head(capture: xr.Dataset, form: str, queries: str, sink: str, per_token: bool) -> list[Floats]:
+def _per_head(capture: xr.Dataset, definition: Definition) -> list[Floats]:
     """(item, layer, head): the ratios; or image mass, system mass and the floor of the latter."""
     order = ("item", "layer", "head")
-    if form == "mean_of_ratios":
+    if definition.form == "mean_of_ratios":
         try:
-            return [vas(capture, queries, form, sink, per_token, over=()).transpose(*order).values]
+            return [vas_of(capture, definition, over=()).transpose(*order).values]
         except VaslabError as error:
             if isinstance(error, UsageError):
                 raise
             # undefined for every item: this definition has no point here, the others stand
             return [np.full([capture.sizes[dim] for dim in order], np.nan)]
-    masses = vas_masses(capture, queries, sink, per_token)
+    masses = vas_masses(capture, definition)
     image, system = (masses[name].transpose(*order).values for name in ("image", "system"))
     return [image, system, np.broadcast_to(masses["floor"].values[:, None, None], image.shape)]
 

@@ -5,12 +5,12 @@ import pytest
 import synthetic_capture as made
 
 from vaslab.errors import UsageError
-from vaslab.metrics import Definition, definitions, vas_as
-from vaslab.metrics.definitions import layers_of
+from vaslab.metrics import Definition, Specification, specifications, vas_as
+from vaslab.metrics.specifications import layers_of
 
 
 def test_the_first_is_the_papers_and_none_stands_twice() -> None:
-    found = list(definitions(("user", "response")))
+    found = list(specifications(("user", "response")))
     assert len(found) == len(set(found)) == 2 * 2 * 2 * 2 * 4 * 2
     assert found[0].paper
     assert sum(each.paper for each in found) == 1
@@ -31,9 +31,9 @@ def test_thirds_of_layers() -> None:
 
 def test_values_by_hand() -> None:
     hand = made.hand()
-    assert vas_as(hand, Definition()) == pytest.approx((1.25 + 4.25) / 2, rel=1e-6)
-    assert vas_as(hand, Definition(layers="last third")) == pytest.approx(4.25, rel=1e-6)
-    assert vas_as(hand, Definition(form="ratio_of_means", layers="first third")) == pytest.approx(
+    assert vas_as(hand, Specification()) == pytest.approx((1.25 + 4.25) / 2, rel=1e-6)
+    assert vas_as(hand, Specification(layers="last third")) == pytest.approx(4.25, rel=1e-6)
+    assert vas_as(hand, Specification(Definition(form="ratio_of_means"), "first third")) == pytest.approx(
         0.9 / 0.8, rel=1e-6
     )
 
@@ -41,10 +41,10 @@ def test_values_by_hand() -> None:
 def test_the_median_head_is_that_of_all_layers() -> None:
     capture = made.realistic(5, 6, 4)
     per_head = capture["vas"].mean("item").values.ravel()
-    assert vas_as(capture, Definition(heads="median head")) == pytest.approx(np.median(per_head), rel=1e-6)
+    assert vas_as(capture, Specification(heads="median head")) == pytest.approx(np.median(per_head), rel=1e-6)
     image = capture["mass"].sel(key_role="image").mean("item").values[2:4].ravel()
     system = capture["mass"].sel(key_role="system").mean("item").values[2:4].ravel()
-    wanted = Definition("ratio_of_means", "exclude", False, "user", "middle third", "median head")
+    wanted = Specification(Definition("user", "ratio_of_means", "exclude"), "middle third", "median head")
     assert vas_as(capture, wanted) == pytest.approx(np.median(image / system), rel=1e-5)
 
 
@@ -52,8 +52,8 @@ def test_an_undefined_one_is_a_gap_and_a_wrong_one_an_error() -> None:
     capture = made.hand()
     for item in (0, 1):
         capture = made.blank(capture, item, "system")
-    assert np.isnan(vas_as(capture, Definition()))
+    assert np.isnan(vas_as(capture, Specification()))
     with pytest.raises(UsageError, match="unknown query role 'response'"):
-        vas_as(made.hand(), Definition(queries="response"))
+        vas_as(made.hand(), Specification(Definition(queries="response")))
     with pytest.raises(UsageError, match="layers 'top'"):
-        vas_as(made.hand(), Definition(layers="top"))
+        vas_as(made.hand(), Specification(layers="top"))
