@@ -113,7 +113,7 @@ def test_the_title_is_what_the_data_say(data: pd.DataFrame, expected: str) -> No
 
 def test_few_checkpoints_are_drawn_without_r() -> None:
     fig = scatter(RISING[:3])
-    assert "No r for 3 checkpoints" in words(fig)
+    assert "3 checkpoints: no r is given for fewer than 4" in words(fig)
     assert "r =" not in words(fig)
     assert not [t for t in fig.data if t.mode == "lines"]
     assert "causal" not in words(fig)

@@ -22,8 +22,13 @@ def title(fig: go.Figure) -> str:
     return str(fig.layout.title.text).replace("<br>", " ")
 
 
+def told(fig: go.Figure) -> str:
+    return " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ").replace("\u00a0", " ")
+
+
 def curve(r: list[float], half: float = 0.1, p: float = 0.01) -> pd.DataFrame:
-    choices = {"form": "a", "first token": "in", "masses": "summed", "queries": "user", "heads": "all"}
+    choices = {"form": "a", "first token": "in", "masses": "summed", "floor": "1e-6"}
+    choices |= {"queries": "user", "heads": "all"}
     table = pd.DataFrame(
         {"r": r, "low": np.subtract(r, half), "high": np.add(r, half), "p": p, "n": 6, "paper": False}
     )
@@ -38,7 +43,7 @@ def test_each_definition_has_the_r_of_scipy() -> None:
     runs = captures()
     accuracy = dict(zip(runs, [0.3, 0.42, 0.4, 0.55, 0.5], strict=True))
     table = sensitivity_table(runs, accuracy)
-    assert len(table) == 64
+    assert len(table) == 288
     assert table["paper"].sum() == 1
     wanted = Specification(Definition("user", "ratio_of_means", "exclude", True), "last third", "median head")
     row = table
@@ -124,22 +129,77 @@ def test_definitions_with_the_same_values_count_once() -> None:
     table = sensitivity_table(runs, accuracy)
     per_token = table["masses"] == "per token"
     assert table.loc[per_token & ~table["repeats"]].empty
-    kept = table[~table["repeats"]]
+    kept = table[~table["repeats"] & (table["floor"] != "1e-2")]
     # made.realistic also puts the sink at a fixed share of S: without it each ratio is 1 / 0.3 as large
     assert len(kept) == 16
     assert kept["paper"].sum() == 1
     fig = sensitivity(table)
-    told = title(fig) + " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
-    assert "48 definitions of 64 give the values of another, up to a factor" in told.replace("\u00a0", " ")
-    assert "of 16 definitions" in told or "all 16 definitions" in told or "definition of VAS gives" in told
+    drawn = int((~table["repeats"]).sum())
+    words = title(fig) + told(fig)
+    assert f"{288 - drawn} definitions of 288 give the values of another, up to a factor" in words
+    assert f"{drawn} of 288 definitions, r from" in words
+    assert (
+        f"of {drawn} definitions" in words
+        or f"all {drawn} definitions" in words
+        or "gives a clear r" in words
+    )
     bars = [t for t in fig.data if t.error_y.array is not None]
-    assert sum(len(t.x) for t in bars) == 16
+    assert sum(len(t.x) for t in bars) == drawn
     # numbers of tokens that differ between items make definitions of their own
     rng = np.random.default_rng(0)
     for capture in runs.values():
         capture["n_keys"][:, 3] = rng.integers(60, 400, capture.sizes["item"])
     apart = sensitivity_table(runs, accuracy)
-    assert (~apart["repeats"]).sum() == 32
+    assert (~apart["repeats"] & (apart["floor"] != "1e-2")).sum() == 32
+
+
+def on_the_floor(system: list[float]) -> dict[str, xr.Dataset]:
+    """One query an item, image mass 0.4 in every head, this system mass in every head of each checkpoint."""
+    runs = {}
+    for i, mass in enumerate(system):
+        capture = made.realistic(3, 3, 2, seed=i)
+        image = capture["mass"].copy()
+        image[..., :] = 0.0
+        image[..., 3], image[..., 0], image[..., 1] = 0.4, 0.5 * mass, 0.5 * mass
+        image[..., 2] = 0.6 - mass
+        ratio = capture["vas"] * 0 + 0.4 / max(mass, 1e-6)
+        runs[f"run-{i}"] = capture.assign(
+            mass=image, vas=ratio, vas_no_sink=0.4 / max(0.5 * mass, 1e-6) + 0 * ratio
+        )
+    return runs
+
+
+def test_the_floor_is_varied_where_it_matters() -> None:
+    system = [0.2, 0.05, 1e-3, 1e-7, 1e-9]
+    runs, accuracy = on_the_floor(system), [0.3, 0.42, 0.4, 0.5, 0.55]
+    table = sensitivity_table(runs, dict(zip(runs, accuracy, strict=True)))
+    for floor in (1e-8, 1e-6, 1e-4, 1e-2):
+        own = table[table["floor"].astype(float) == floor]
+        own = own[(own["first token"] == "in") & (own["masses"] == "summed")]
+        expected = scipy.stats.pearsonr(np.log2(0.4 / np.maximum(system, floor)), accuracy).statistic
+        np.testing.assert_allclose(own["r"], expected, atol=2e-4)
+    fig = sensitivity(table)
+    low, high = (
+        scipy.stats.pearsonr(np.log2(0.4 / np.maximum(system, floor)), accuracy).statistic
+        for floor in (1e-8, 1e-2)
+    )
+    assert f"{high:.2f} with 1e-2" in told(fig)
+    assert f"{low:.2f} with 1e-8" in told(fig)
+    assert "Floors of 1e-8 to 1e-2 under the system mass move r by up to" in told(fig)
+    assert "<b>floor</b>" in [str(a.text) for a in fig.layout.annotations]
+
+
+def test_a_floor_that_changes_nothing_is_said_in_a_sentence_alone() -> None:
+    runs = on_the_floor([0.3, 0.25, 0.2, 0.1, 0.05])
+    accuracy = dict(zip(runs, [0.3, 0.42, 0.4, 0.5, 0.55], strict=True))
+    fig = sensitivity(sensitivity_table(runs, accuracy))
+    assert "Floors of 1e-8 to 1e-2 under the system mass change no r by more than 0.005." in told(fig)
+    assert "<b>floor</b>" not in [str(a.text) for a in fig.layout.annotations]
+
+
+def test_thousands_of_definitions_are_separated() -> None:
+    many = curve([0.5] * 1200)
+    assert "under all 1,200 definitions" in title(sensitivity(many))
 
 
 def test_the_same_checkpoint_twice_is_refused() -> None:
@@ -172,8 +232,9 @@ def test_runs_that_share_no_item_are_refused_and_unequal_ones_named() -> None:
         sensitivity_table(runs, alone)
     part = {**runs, "run-3": runs["run-3"].isel(item=slice(0, 2))}
     for given, said in ((part, True), (runs, False)):
-        told = " ".join(str(a.text) for a in sensitivity(sensitivity_table(given, right)).layout.annotations)
-        assert ("unequal items: 2 answered by all" in told.replace("<br>", " ")) == said
+        assert (
+            "unequal items: 2 answered by all" in told(sensitivity(sensitivity_table(given, right)))
+        ) == said
 
 
 def test_definitions_are_over_layers_that_all_have() -> None:
@@ -189,5 +250,6 @@ def test_definitions_are_over_layers_that_all_have() -> None:
             runs[name][part][:, 2] = np.nan
     found = sensitivity_table(runs, accuracy)
     pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-6)
-    told = " ".join(str(a.text) for a in sensitivity(found).layout.annotations).replace("<br>", " ")
-    assert "layers 0–1, which all checkpoints have (not all: run-3, run-4); thirds are of these" in told
+    assert "layers 0–1, which all checkpoints have (not all: run-3, run-4); thirds are of these" in told(
+        sensitivity(found)
+    )

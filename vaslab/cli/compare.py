@@ -73,7 +73,7 @@ def paired_rows(
     from vaslab.metrics.definition import FORMS
     from vaslab.plots.levels import change_terms
     from vaslab.plots.shared_heads import shared_sides
-    from vaslab.plots.text import bound_words
+    from vaslab.plots.text import bound_words, p_cell
     from vaslab.statistics import paired_accuracy, product_t
 
     rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
@@ -85,7 +85,7 @@ def paired_rows(
         levels = [_quotient(side) for side in (means[half:], means[:half])]
         shown = [_percent(level) if percent else _level(level) for level in levels]
         change = bound_words(float(found.estimate), low) + _times(found)
-        rows.append((label, *shown, change, _p(float(found.p))))
+        rows.append((label, *shown, change, p_cell(float(found.p))))
 
     for form in FORMS:
         each = replace(definition, form=form)
@@ -136,9 +136,4 @@ def _accuracy_cells(
     tested = math.isfinite(found.low)
     between = f"[{100 * found.low:+.1f} to {100 * found.high:+.1f}]" if tested else "(too few items)"
     change = f"{100 * found.difference:+.1f} points {between}; {found.fixed} fixed, {found.broken} broken"
-    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, _p(found.p_score))
-
-
-def _p(p: float) -> str:
-    """Two figures; a dash where too few items make a test."""
-    return "-" if math.isnan(p) else f"{p:.2g}"
+    return (f"{100 * found.first:.1f} %", f"{100 * found.second:.1f} %", change, p_cell(found.p_score))

@@ -86,7 +86,7 @@ def pointed_of(run: Path, limit: int) -> xr.Dataset | None:
         # one item at a time: maps of all heads of a large model fill the memory
         maps = capture(vlm, [prompt], ("user",), patches=every, item_ids=[entry.id])
         found.append(pointing(maps, {entry.id: _region(vlm, prompt, entry.boxes())}))
-    return xr.concat(found, dim="item", coords="minimal", compat="override")
+    return xr.concat(found, dim="item", coords="minimal", compat="override", join="outer")
 
 
 def _region(vlm: Any, prompt: Any, boxes: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from vaslab.metrics.decomposition import decomposition
 from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.floor import divisor, divisor_per_item, floored
 from vaslab.metrics.head_roles import head_shares, localisation, pointing, spatial_entropy
+from vaslab.metrics.location_prior import exchanged_hits, location_prior
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
 from vaslab.metrics.selection import no_vas_reason, one_query_set
@@ -31,10 +32,12 @@ __all__ = [
     "decomposition",
     "divisor",
     "divisor_per_item",
+    "exchanged_hits",
     "floored",
     "forgetting",
     "head_shares",
     "localisation",
+    "location_prior",
     "masses",
     "masses_against",
     "no_vas_reason",

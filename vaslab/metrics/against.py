@@ -3,8 +3,8 @@
 import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
+from vaslab.metrics.arrays import EVERYTHING, mean_over
 from vaslab.metrics.selection import QUERY_WORDS, check_dims, one_query_set
-from vaslab.metrics.vas import EVERYTHING, mean_over
 from vaslab.prompts.roles import KEY_ROLES, Role
 
 

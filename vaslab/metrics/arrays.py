@@ -1,15 +1,18 @@
 """Captures as plain arrays and back: aligning by name costs more than the arithmetic."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Mass = TypeVar("Mass", NDArray[np.floating], xr.DataArray)
 
 DIMS = ("item", "layer", "head")
+EVERYTHING = ("layer", "head", "item")
+"""What a mean can be over, in the order in which it is taken: items count equally."""
 
 
 def values_of(array: xr.DataArray) -> Floats:
@@ -45,3 +48,17 @@ def mean_there(values: NDArray[np.floating], over: Sequence[str]) -> NDArray[np.
             with np.errstate(invalid="ignore"):
                 values = total / there.sum(axes, keepdims=True)
     return values
+
+
+def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
+    """Mean over layers and heads within an item first, then over items, so that items count equally."""
+    for dims in (("layer", "head"), ("item",)):
+        present = [name for name in dims if name in over and name in values.dims]
+        if present:
+            values = values.mean(present, skipna=True)
+    return values
+
+
+def not_below(values: Mass, floor: Mass) -> Mass:
+    """`values`, or `floor` where they are below it: what VAS divides by. NaN stays NaN."""
+    return cast(Mass, np.maximum(values, floor))

@@ -4,10 +4,11 @@ import numpy as np
 import xarray as xr
 
 from vaslab.errors import UsageError
+from vaslab.metrics.arrays import EVERYTHING, mean_over
 from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.floor import divisor
 from vaslab.metrics.selection import check_dims
-from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses, vas_of
+from vaslab.metrics.vas import vas_masses, vas_of
 
 FORMS = ("ratio_of_means", "mean_log_ratio", "mean_of_ratios")
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import xarray as xr
 
+from vaslab.metrics.arrays import EVERYTHING, mean_over, not_below
 from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.selection import check_dims, one_query_set
-from vaslab.metrics.vas import EVERYTHING, mean_over, vas_masses
+from vaslab.metrics.vas import vas_masses
 
 
 def divisor(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataArray:
@@ -20,7 +21,7 @@ def divisor(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataArray:
         Dims (item, layer, head) less those in `over`; NaN where there is no VAS.
     """
     system, floor = (mean_over(masses[name], over) for name in ("system", "floor"))
-    return system.where(~(system < floor), floor)
+    return not_below(system, floor)
 
 
 def divisor_per_item(masses: xr.Dataset, over: tuple[str, ...] = ()) -> xr.DataArray:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from vaslab.errors import UsageError
+from vaslab.metrics.location_prior import location_prior
 from vaslab.metrics.masses import masses
 from vaslab.metrics.patches import patch_maps
 
@@ -74,7 +75,9 @@ def pointing(
 
     Returns:
         Dataset, dims (item, map): attention, entropy, hit (1 where the highest patch lies in the region, else 0; NaN
-        for a map without mass), inside; dims (item): chance. Coordinates layer and head of each map.
+        for a map without mass), inside, peak (the highest patch, raster order; NaN as hit); dims (item): chance, rows
+        and cols of the picture's grid; dims (item, patch): region (1 or 0, raster order; NaN past the grid).
+        Coordinates layer and head of each map. Of several captures they are joined along `item`, patches by name.
 
     Raises:
         UsageError: as `localisation`.
@@ -85,7 +88,7 @@ def pointing(
     used = [name for name in ids if name in regions and np.asarray(regions[name]).any()]
     if not used:
         raise UsageError("no item has a region; give {item id: bool (y, x)} with a true patch")
-    per_item, chance = [], []
+    per_item, held = [], []
     for name in used:
         maps = patch_maps(capture, name, image)
         picked = maps.isel(query=-1) if query == "last" else maps.mean("query")
@@ -101,16 +104,26 @@ def pointing(
         with np.errstate(invalid="ignore", divide="ignore"):
             inside = flat[:, region.ravel()].sum(1) / total
         hit = np.where(total > 0, region.ravel()[flat.argmax(1)], np.nan)
+        peak = np.where(total > 0, flat.argmax(1), np.nan)
         entropy = [spatial_entropy(each) for each in values]
-        per_item.append(np.stack([total, entropy, hit, inside]))
-        chance.append(region.mean())
+        per_item.append(np.stack([total, entropy, hit, inside, peak]))
+        held.append(region)
     columns = np.stack(per_item, axis=1)
-    names = ("attention", "entropy", "hit", "inside")
+    names = ("attention", "entropy", "hit", "inside", "peak")
+    padded = np.full((len(used), max(region.size for region in held)), np.nan, dtype=np.float32)
+    for row, region in zip(padded, held, strict=True):
+        row[: region.size] = region.ravel()
     return xr.Dataset(
         {name: (("item", "map"), column) for name, column in zip(names, columns, strict=True)}
-        | {"chance": ("item", np.array(chance))},
+        | {
+            "chance": ("item", np.array([region.mean() for region in held])),
+            "rows": ("item", np.array([region.shape[0] for region in held])),
+            "cols": ("item", np.array([region.shape[1] for region in held])),
+            "region": (("item", "patch"), padded),
+        },
         coords={
             "item": used,
+            "patch": np.arange(padded.shape[1]),
             "layer": ("map", capture["map_layer"].values),
             "head": ("map", capture["map_head"].values),
         },
@@ -118,7 +131,11 @@ def pointing(
 
 
 def localisation(
-    capture: xr.Dataset, regions: Mapping[str, NDArray[np.bool_]], query: str = "last", image: int = 0
+    capture: xr.Dataset,
+    regions: Mapping[str, NDArray[np.bool_]],
+    query: str = "last",
+    image: int = 0,
+    cluster: xr.DataArray | None = None,
 ) -> pd.DataFrame:
     """Does a head point at the place that was asked for?
 
@@ -128,24 +145,27 @@ def localisation(
             left out, as are those not named.
         query: "last" measured query of an item (Kang et al., arXiv 2503.06287) or their "mean".
         image: which of an item's pictures.
+        cluster: picture of each item, dims (item); None where each has its own.
 
     Returns:
         One row a head: layer, head, attention (mean mass on the picture), entropy (mean `spatial_entropy`), hit_rate
         (share of items whose highest patch lies in the region), inside (share of the picture's attention that lies
         in the region), chance (what a head that spreads evenly has: mean share of patches in the region; also the hit
-        rate of one that points anywhere), n_items. `elbow` marks heads whose attention lies above the knee of the
-        sorted attention (criterion 1 of the paper; knee: the farthest point from the chord), `localises` those
-        of them whose entropy is below their median and whose hit rate is above chance.
+        rate of one that points anywhere), prior (hit rate of the head's own highest patches on the regions of other
+        pictures, see `location_prior`: what a head has that always points at one place; NaN where there is no other
+        picture), n_items. `elbow` marks heads whose attention lies above the knee of the sorted attention (criterion 1
+        of the paper; knee: the farthest point from the chord), `localises` those of them whose entropy is below their
+        median and whose hit rate is above chance and prior.
 
     Raises:
         UsageError: no maps, no region of a known item, or one of another shape than its picture's grid.
     """
-    return head_places(pointing(capture, regions, query, image))
+    return head_places(pointing(capture, regions, query, image), cluster)
 
 
-def head_places(pointed: xr.Dataset) -> pd.DataFrame:
+def head_places(pointed: xr.Dataset, cluster: xr.DataArray | None = None) -> pd.DataFrame:
     """The table of `localisation`, from what `pointing` gave for its items, in one piece or joined along `item`."""
-    means = pointed.mean("item")
+    means = pointed[["attention", "entropy", "hit", "inside", "chance"]].mean("item")
     table = pd.DataFrame({"layer": pointed["layer"].values, "head": pointed["head"].values})
     for column, name in (
         ("attention", "attention"),
@@ -155,12 +175,12 @@ def head_places(pointed: xr.Dataset) -> pd.DataFrame:
     ):
         table[column] = means[name].values
     table["chance"] = float(means["chance"])
+    table["prior"] = location_prior(pointed, cluster).mean("item").values
     table["n_items"] = pointed.sizes["item"]
     table["elbow"] = table["attention"] >= _knee(table["attention"].to_numpy())
     chosen = table.loc[table["elbow"], "entropy"]
-    table["localises"] = (
-        table["elbow"] & (table["entropy"] <= chosen.median()) & (table["hit_rate"] > table["chance"])
-    )
+    above = table["hit_rate"] > table[["chance", "prior"]].max(axis=1)
+    table["localises"] = table["elbow"] & (table["entropy"] <= chosen.median()) & above
     return table
 
 

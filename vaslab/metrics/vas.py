@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vaslab.errors import VaslabError
-from vaslab.metrics.arrays import DIMS, Floats, each, mean_there, named, values_of
+from vaslab.metrics.arrays import DIMS, EVERYTHING, Floats, each, mean_there, named, not_below, values_of
 from vaslab.metrics.definition import PAPER, Definition
 from vaslab.metrics.masses import masses
 from vaslab.metrics.selection import (
@@ -22,8 +22,6 @@ from vaslab.metrics.selection import (
 from vaslab.prompts.roles import MASS_FLOOR, Role
 
 __all__ = ["masses", "vas", "vas_masses", "vas_of", "vas_per_head", "vas_per_item"]
-
-EVERYTHING = ("layer", "head", "item")
 
 Reasons = NDArray[np.object_]
 
@@ -80,7 +78,7 @@ def vas_of(
     else:
         found = _masses(part, definition, reason, defined)
         image, system, floor = (mean_there(one, over) for one in found)
-        mean = image / np.maximum(system, floor)
+        mean = image / not_below(system, floor)
     out = named(mean, part["vas"], [name for name in DIMS if name not in over]).rename("vas")
     out.attrs = _explained(part, definition, over, defined, reason)
     return out
@@ -150,15 +148,6 @@ def _masses(
     if not definition.per_token:
         return image, system, floor
     return image / n_image, system / n_system, floor / n_system
-
-
-def mean_over(values: xr.DataArray, over: tuple[str, ...]) -> xr.DataArray:
-    """Mean over layers and heads within an item first, then over items, so that items count equally."""
-    for dims in (("layer", "head"), ("item",)):
-        present = [name for name in dims if name in over and name in values.dims]
-        if present:
-            values = values.mean(present, skipna=True)
-    return values
 
 
 def _nothing_defined(reason: Reasons, queries: str) -> str:

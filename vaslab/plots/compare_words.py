@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaslab.metrics import Definition
 from vaslab.plots.compare_numbers import changed_layers
 from vaslab.plots.text import (
     FLOORED,
@@ -137,8 +138,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """Definition, what is pale, what was left out, run id."""
     n = int(table["n_items"].max())
     sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens (log₂ scale, same in both maps); "
-        "bars count heads.",
+        f"{Definition.of(table.attrs['vas']).formula} (log₂ scale, same in both maps); bars count heads.",
     ]
     if n > 1:
         over = "pictures" if table.attrs.get("clustered") else f"{n:,} items"

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaslab.plots.text import coefficient, counted, dotted, p_text, unbroken, vas_words
+from vaslab.metrics import Definition
+from vaslab.plots.text import coefficient, counted, dotted, p_text, unbroken
 
 NAMED = 4
 """Heads that a sentence names."""
@@ -85,8 +86,7 @@ def layers_of(table: pd.DataFrame) -> str:
 
 
 def _named(table: pd.DataFrame) -> str:
-    said = table.attrs["vas"]
-    return vas_words(said["form"], said["per_token"])
+    return Definition.of(table.attrs["vas"]).name
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
@@ -107,6 +107,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """What is pale, what the bars are, both kinds of interval, what has no value, run ids."""
     n = table.attrs["n_checkpoints"]
     sentences = [
+        f"{Definition.of(table.attrs['vas']).formula}.",
         "Pale: not told from 0 at a false discovery rate of 5% over heads (Student's t, Benjamini and Hochberg).",
         "Above: r of each layer's mean over heads, with 95% intervals over checkpoints (Fisher z); filled at FDR 5% "
         "over layers.",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from vaslab.metrics import Definition
 from vaslab.plots.head_grid import Grid
 from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken, vas_words
 
@@ -73,8 +74,6 @@ def subtitle_of(said: dict[str, Any], words: dict[str, Any]) -> str:
 def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[str, Any]) -> str:
     """Definition, what squares and band mean, what was left out, run id."""
     there = table["vas"].notna()
-    system = "system tokens" if said["sink"] == "include" else "system tokens without the first"
-    each = ", each divided by its number of tokens" if said["per_token"] else ""
     if said["form"] == "mean_of_ratios":
         how = "the ratio at each query, averaged over queries, then over items"
         other, name = "ratio_of_means", "as a ratio of means"
@@ -84,7 +83,7 @@ def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[s
     above = percent(float((table["vas"][there] > 1).mean()))
     also = percent(float((table[other][there] > 1).mean()))
     sentences = [
-        f"VAS = attention on image tokens ÷ attention on {system}{each}: {how} (log₂ colour scale; 1 = equal).",
+        f"{Definition.of(said).formula}: {how} (log₂ colour scale; 1 = equal).",
         f"{above} of heads are above 1 ({also} {name}).",
         f"Squares: {spelled(len(grid.top))} highest heads."
         if len(grid.top) > 1

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from vaslab.metrics import Definition
 from vaslab.plots.text import (
     counted,
     dotted,
@@ -78,7 +79,7 @@ def foot_of(
 ) -> str:
     """Definition, test, medians, what is not shown, run id."""
     sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens, mean over layers and heads; ratio: second ÷ "
+        f"{Definition.of(table.attrs['vas']).formula}, mean over layers and heads; ratio: second ÷ "
         "first (log₂ bar).",
     ]
     found = table.attrs["paired"]

@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.metrics import PAPER, Definition, divisor_per_item, vas_masses, vas_per_item
-from vaslab.metrics.vas import mean_over
+from vaslab.metrics.arrays import mean_over
 from vaslab.plots.shared_heads import shared_sides
 from vaslab.statistics import accuracy_interval, fdr, mean_interval, paired_accuracy, ratio_interval
 

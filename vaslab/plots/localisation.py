@@ -11,8 +11,10 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_map import HeadMap, draw_head_map, places_of
 from vaslab.plots.head_marks import Cells
+from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.plots.strips import draw_share_bar
 from vaslab.plots.text import counted, dotted, p_text, percent, unbroken
+from vaslab.statistics.permutation import EXCHANGES
 
 LEFT, BELOW, BARS = 84, 62, 44
 MANY = 1000
@@ -28,7 +30,8 @@ def localisation_figure(
 ) -> go.Figure:
     """Map of hit rates: how often the patch a head looks at most lies in the region asked for.
 
-    Heads that do not hit more often than its area gives at a false discovery rate of 5 % are pale.
+    Heads that do not hit more often than its area gives, and than other pictures' regions at the head's usual place, at
+    a false discovery rate of 5 % are pale.
 
     Args:
         table: result of `localisation_table`, of all heads of some layers.
@@ -87,24 +90,34 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def title_of(table: pd.DataFrame) -> str:
-    """The finding: do heads hit the region more often than its area gives, and which does most?"""
-    chance = float(table["chance"].mean())
+    """The finding: do heads hit the region more often than its area and their usual place give, and which most?"""
+    chance = percent(float(table["chance"].mean()))
     if not table["p"].notna().any():
         return "Where heads look most: too few items to tell any from the region's area"
+    given = f"its area gives ({chance})"
+    if table["prior"].notna().any():
+        given = f"its area ({chance}) and the head's usual place give"
     rows = best(table)
     if rows.empty:
-        return f"No head looks most at the region asked for clearly more often than its area gives ({percent(chance)})"
-    some = f"{len(rows):,} of {counted(len(table), 'head')} {'looks' if len(rows) == 1 else 'look'}"
+        return f"No head looks most at the region asked for clearly more often than {given}"
+    some = f"{len(rows)} of {counted(len(table), 'head')} {'looks' if len(rows) == 1 else 'look'}"
     most = pointing_words(rows.iloc[0].to_dict())
-    return f"{some} most at the region asked for more often than its area gives ({percent(chance)}); most often {most}"
+    return f"{some} most at the region asked for more often than {given}; most often {most}"
 
 
 def pointing_words(row: Mapping[Any, Any]) -> str:
     """A head by its name, with its hit rate and interval."""
-    text = f"layer {row['layer']} head {row['head']}, in {percent(row['hit_rate'])} of items"
+    return f"layer {row['layer']} head {row['head']}, in {hit_words(row)}"
+
+
+def hit_words(row: Mapping[Any, Any]) -> str:
+    """A hit rate with its interval, and what the head's usual place gives."""
+    within = []
     if np.isfinite(row["hit_low"]):
-        text += f" (95% CI {percent(row['hit_low'])} to {percent(row['hit_high'])})"
-    return text
+        within.append(f"95% CI {percent(row['hit_low'])} to {percent(row['hit_high'])}")
+    if np.isfinite(row["prior"]):
+        within.append(f"usual place {percent(row['prior'])}")
+    return f"{percent(row['hit_rate'])} of items" + (f" ({'; '.join(within)})" if within else "")
 
 
 def _hover(row: Mapping[Any, Any], few: bool) -> str:
@@ -117,6 +130,8 @@ def _hover(row: Mapping[Any, Any], few: bool) -> str:
     if np.isfinite(row["hit_low"]):
         text += f" (95% CI {percent(row['hit_low'])} – {percent(row['hit_high'])})"
     text += f", by area {percent(row['chance'])}"
+    if np.isfinite(row["prior"]):
+        text += f", at its usual place {percent(row['prior'])}"
     text += f"<br>{percent(row['inside'])} of its attention on the picture lies in the region"
     text += f"<br>{percent(row['attention'])} of its attention lies on the picture"
     if np.isfinite(row["p_adjusted"]):
@@ -139,15 +154,35 @@ def _foot(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     sentences = [
         "Attention of the last measured query of each question, on the patches of its picture. By area: share of the "
         "picture's patches that lie in the region.",
-        f"Pale: not told from that (score test over {over} against each item's own area, FDR 5% over heads).",
-        "A head that looks at any object, whatever is asked, exceeds the area too: hits alone do not prove a search.",
+        _tests_words(table, over),
     ]
     if len(table) > MANY:
         sentences.append(f"More than {MANY:,} heads: all but hits stands in the table, not on hover.")
     marked = int(table["localises"].sum())
     sentences.append(
         f"{counted(marked, 'head')} {'meets' if marked == 1 else 'meet'} the criteria of Kang et al. (arXiv "
-        "2503.06287): much attention on the picture, low spatial entropy; here also a hit rate above the area's."
+        "2503.06287): much attention on the picture, low spatial entropy; here also a hit rate above both."
     )
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
     return " ".join(sentences)
+
+
+def _tests_words(table: pd.DataFrame, over: str) -> str:
+    """What is pale, and how many heads hit more than the area gives, but no more than at their usual place."""
+    if not table["prior"].notna().any():
+        return (
+            f"Pale: not told from that (score test over {over} against each item's own area, FDR 5% over heads). "
+            "A head that always looks at one place may exceed it too: there is no other picture to tell."
+        )
+    area = (table["p"] <= FALSE_FINDINGS) & (table["hit_rate"] > table["chance"])
+    alone = int((area & ~table["found"]).sum())
+    text = (
+        "Usual place: share of other pictures' regions in which the patch lies that the head looks at most. Pale: not "
+        f"told from both (score test over {over} for the area; {EXCHANGES + 1:,} exchanges of the regions among "
+        "pictures for the place; FDR 5% over heads)"
+    )
+    if alone:
+        text += (
+            f"; {counted(alone, 'head')} of these {'exceeds' if alone == 1 else 'exceed'} the area at p ≤ .05"
+        )
+    return f"{text}. A head that looks at any object, whatever is asked, may exceed both: hits do not prove a search."

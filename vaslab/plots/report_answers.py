@@ -8,8 +8,8 @@ from vaslab.plots.forgetting import forgetting_figure
 from vaslab.plots.forgetting_numbers import forgetting_table
 from vaslab.plots.forgetting_words import title_of
 from vaslab.plots.page import Section
-from vaslab.plots.report_checkpoint import Checkpoint, Told, listed, p_cell
-from vaslab.plots.text import points
+from vaslab.plots.report_checkpoint import Checkpoint, Told, listed
+from vaslab.plots.text import p_cell, points
 
 
 def answers_section(ordered: Sequence[Checkpoint], told: Told) -> Section | None:

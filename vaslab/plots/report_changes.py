@@ -20,8 +20,8 @@ from vaslab.plots.correlation_words import NAMED
 from vaslab.plots.lazy import lazy
 from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.plots.page import Section
-from vaslab.plots.report_checkpoint import Checkpoint, Told, listed, p_cell
-from vaslab.plots.text import FLOORED, bound_words, counted, points, spelled, times_text, vas_words
+from vaslab.plots.report_checkpoint import Checkpoint, Told, listed
+from vaslab.plots.text import FLOORED, bound_words, counted, p_cell, points, spelled, times_text, vas_words
 from vaslab.statistics import fdr, paired_accuracy, product_t
 
 HEADING = "Rise of visual, or fall of system attention?"

@@ -69,11 +69,6 @@ def figures(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
-def p_cell(p: float) -> str:
-    """A p value in a table."""
-    return "–" if not np.isfinite(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
 def listed(rows: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows of a table, as mappings."""
     return list(rows.to_dict("records"))

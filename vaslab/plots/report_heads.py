@@ -10,11 +10,11 @@ from vaslab.plots.correlation import correlation
 from vaslab.plots.correlation_numbers import correlation_table
 from vaslab.plots.correlation_words import NAMED, fewer_words, interval_words, layers_of, strongest
 from vaslab.plots.correlation_words import title_of as correlation_title
-from vaslab.plots.localisation import best, localisation_figure, pointing_words, title_of
+from vaslab.plots.localisation import best, hit_words, localisation_figure, title_of
 from vaslab.plots.localisation_numbers import localisation_table
 from vaslab.plots.page import Section
-from vaslab.plots.report_checkpoint import Checkpoint, Told, listed, p_cell
-from vaslab.plots.text import coefficient, counted
+from vaslab.plots.report_checkpoint import Checkpoint, Told, listed
+from vaslab.plots.text import coefficient, counted, p_cell
 
 SHOWN = 10
 """Heads in a table."""
@@ -98,7 +98,7 @@ def points_section(ordered: Sequence[Checkpoint], told: Told) -> Section | None:
             {
                 "checkpoint": each.name,
                 "head": f"layer {row['layer']} head {row['head']}",
-                "hits, of items": pointing_words(row).split(", in ", 1)[1],
+                "looks most at the region in": hit_words(row),
                 "by area": f"{100 * row['chance']:.0f}%",
                 "attention inside": f"{100 * row['inside']:.0f}%",
                 "false discovery rate": p_cell(row["p_adjusted"]),

@@ -29,11 +29,16 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         f"Student's t, with the error of the jackknife over {told.over}. "
         f"Of changes of accuracy: Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along "
         f"answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
-        _r_words(0 if table is None else len(table)),
-        "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints that p "
-        "is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",
-        "A correlation across checkpoints is no causal estimate, and attention is not explanation.",
     ]
+    n = 0 if table is None else len(table)
+    if n >= FEWEST:
+        words += [
+            _r_words(n),
+            "r is called clear where its interval leaves out 0 and p by permutation is below .05; of 4 checkpoints "
+            "that p is 1 / 24 at best. Spearman's interval is Fisher's with the variance of Bonett and Wright (2000).",
+            "A correlation across checkpoints is no causal estimate.",
+        ]
+    words.append("Attention is not explanation: these numbers say where weight goes, not what is used.")
     both = None if table is None else table.attrs.get("two_level")
     if both is not None:
         words.append(
@@ -51,8 +56,6 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
 
 def _r_words(n: int) -> str:
     """What the printed interval of r is worth, for as many checkpoints."""
-    if n < FEWEST:
-        return f"r is not printed for fewer than {FEWEST} checkpoints: its interval would span nearly all there is."
     normal, heavy = (covered(n, spread) for spread in ("normal", "heavy-tailed"))
     few, many = (covered(edge, "heavy-tailed").low for edge in (6, 40))
     return (

@@ -12,9 +12,10 @@ from vaslab.plots.report_checkpoint import Checkpoint, Told, with_ends
 from vaslab.plots.scatter import scatter
 from vaslab.plots.scatter_numbers import findings
 from vaslab.plots.scatter_words import clamped_words, statistics_of, title_of
-from vaslab.plots.sensitivity import basis_words, counted_once, repeats_words, sensitivity
-from vaslab.plots.sensitivity import title_of as sensitivity_title
+from vaslab.plots.sensitivity import counted_once, sensitivity
 from vaslab.plots.sensitivity_numbers import sensitivity_table
+from vaslab.plots.sensitivity_words import basis_words, floor_words, repeats_words
+from vaslab.plots.sensitivity_words import title_of as sensitivity_title
 from vaslab.plots.text import FLOORED, coefficient, p_text
 from vaslab.statistics import partial_correlation
 
@@ -61,7 +62,7 @@ def survives_section(graded: Sequence[Checkpoint], table: pd.DataFrame, told: To
         {each.name: each.capture for each in graded}, {each.name: each.right for each in graded}
     )
     drawn = counted_once(curve)
-    words += [told for told in (repeats_words(curve), *basis_words(curve)) if told]
+    words += [told for told in (repeats_words(curve), *floor_words(curve), *basis_words(curve)) if told]
     if drawn.empty:
         return Section(heading, "No definition of VAS gives an r here.", words)
     figure = sensitivity(curve, data=told.data, run=told.run)

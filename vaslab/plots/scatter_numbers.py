@@ -88,12 +88,13 @@ def scatter_table(
 
     Returns:
         Columns checkpoint, kind, vas, vas_low, vas_high, accuracy, accuracy_low, accuracy_high (parts of one),
-        clamped_share (of rows whose system mass is taken as 1e-6), vas_other_form (the other of the two forms) with
-        _low, _high and _clamped, n_items (measured), n_graded. `attrs["vas"]` holds the attributes of the VAS;
-        `attrs["other_form"]` the name of the other; `attrs["two_level"]` the interval over items and checkpoints where
-        all of them answered the same items; where they did not, `attrs["unequal"]` says so in words and
-        `attrs["r_common"]` is r over the items that all answered, None where there is none. Levels are over the layers
-        and heads that all checkpoints have; `attrs["heads"]` names them in words, "" where those are all.
+        clamped_share (of denominators that are taken as 1e-6, see `vaslab.metrics.floored`), vas_other_form (the other
+        of the two forms) with _low, _high and _clamped, n_items (measured), n_graded. `attrs["vas"]` holds the
+        attributes of the VAS; `attrs["other_form"]` the name of the other; `attrs["two_level"]` the interval over
+        items and checkpoints where all of them answered the same items; where they did not, `attrs["unequal"]` says so
+        in words and `attrs["r_common"]` is r over the items that all answered, None where there is none. Levels are
+        over the layers and heads that all checkpoints have; `attrs["heads"]` names them in words, "" where those are
+        all.
 
     Raises:
         UsageError: a capture without grades, no capture, captures of several data sets or without an item or a head in
@@ -119,7 +120,7 @@ def scatter_table(
                 "kind": (kinds or {}).get(name) or kind_of(name),
                 **row_of("vas", level),
                 **row_of("accuracy", accuracy),
-                "clamped_share": float(per_item.attrs["clamped_share"]),
+                "clamped_share": float(floored(capture, definition)),
                 **row_of("vas_other_form", vas_level(capture, other, cluster, seed)),
                 "vas_other_form_clamped": float(floored(capture, other)),
                 "n_items": int(level["n"]),

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vaslab.metrics import PAPER, Definition
 from vaslab.plots.scatter_numbers import Findings
-from vaslab.plots.text import FLOORED, coefficient, counted, dotted, p_text, percent, points, unbroken
+from vaslab.plots.text import FLOORED, coefficient, counted, dotted, minus, p_text, percent, points, unbroken
 from vaslab.statistics import Correlation
+from vaslab.statistics.correlation import FEWEST, too_few
 
 
 def title_of(found: Findings) -> str:
@@ -16,7 +18,7 @@ def title_of(found: Findings) -> str:
         few = f"{counted(n, 'checkpoint')}: too few for a correlation of {found.vas} and accuracy"
         return (
             few
-            if n < 4
+            if n < FEWEST
             else f"These checkpoints do not differ: {found.vas} and accuracy cannot be correlated"
         )
     other = f"; by {found.other_vas} {_verdict(found.other)}" if found.forms_differ else ""
@@ -49,10 +51,8 @@ def statistics_of(found: Findings) -> list[str]:
     r, rho, line = found.pearson, found.spearman, found.line
     if r is None or rho is None or line is None:
         n = len(found.used)
-        if n < 4:
-            return [
-                f"No r for {counted(n, 'checkpoint')}: of fewer than 4, its interval would reach nearly from −1 to 1."
-            ]
+        if n < FEWEST:
+            return [minus(too_few(n))]
         side = found.vas if found.used["vas"].nunique() == 1 else "accuracy"
         return [f"No r: all {n} checkpoints have the same {side}."]
     rest = [
@@ -90,7 +90,7 @@ def floored_words(found: Findings) -> str:
     rests = f"{some} of {n} checkpoints {'rests' if some == 1 else 'rest'} on the floor of VAS"
     if found.unfloored is not None:
         return f"{rests}: without, {r_words(found.unfloored)}"
-    left = "those left do not differ" if n - some >= 4 else f"the {n - some} left are too few for an r"
+    left = "those left do not differ" if n - some >= FEWEST else f"the {n - some} left are too few for an r"
     return f"{rests}: {left}"
 
 
@@ -102,9 +102,17 @@ def clamped_words(found: Findings) -> str:
     if floored.empty:
         return ""
     told = [f"{row['checkpoint']} {percent(row['clamped_share'])}" for row in floored.to_dict("records")]
+    if _definition(found.used.attrs).form == "ratio_of_means":
+        names = ", ".join(str(name) for name in floored["checkpoint"])
+        return f"Mean system mass below 1e-6 and taken as 1e-6, so that VAS is a bound: {names}."
     return (
         f"Rows whose system mass is below 1e-6 and taken as 1e-6, so that VAS is a bound: {', '.join(told)}."
     )
+
+
+def _definition(attrs: Mapping[Any, Any]) -> Definition:
+    """The definition of VAS in a table; the paper's where it names none."""
+    return Definition.of(attrs["vas"]) if attrs.get("vas") else PAPER
 
 
 def subtitle_of(said: Mapping[str, Any], words: Mapping[str, Any]) -> str:
@@ -124,7 +132,7 @@ def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any])
     """Definition, bars and band, both-sided uncertainty, what was left out, run id."""
     how = "bootstrap over pictures" if attrs.get("clustered") else "over items (bootstrap; accuracy Wilson)"
     sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens (log₂ axis; 1 = equal).",
+        f"{_definition(attrs).formula} (log₂ axis; 1 = equal).",
         f"Bars: 95% intervals {how}.",
     ]
     if found.line is not None:

@@ -10,10 +10,18 @@ import plotly.graph_objects as go
 from vaslab.errors import UsageError
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.text import coefficient, counted, dotted, escape, p_text, unbroken
+from vaslab.plots.sensitivity_words import (
+    FLOOR,
+    QUESTIONS,
+    choices_of,
+    floors_differ,
+    foot_of,
+    subtitle_of,
+    title_of,
+)
+from vaslab.plots.text import coefficient, escape, p_text
 
 LEFT, WIDTH, CURVE, ROW, BETWEEN = 196, 800, 260, 20, 26
-QUESTIONS = ("form", "first token", "masses", "queries", "layers", "heads")
 
 
 def sensitivity(
@@ -40,11 +48,11 @@ def sensitivity(
     drawn = counted_once(table)
     if drawn.empty:
         raise UsageError("no definition of VAS gives an r here; every one leaves fewer than 4 checkpoints")
-    asked = [q for q in QUESTIONS if table[q].nunique() > 1]
+    asked = [q for q in QUESTIONS if table[q].nunique() > 1 and (q != FLOOR or floors_differ(table))]
     members = table[table["r"].notna()]
-    choices = [(question, choice) for question in asked for choice in dict.fromkeys(table[question])]
+    choices = [(question, choice) for question in asked for choice in choices_of(table, question)]
     canvas = Canvas(
-        look, LEFT + WIDTH + EDGE, title_of(drawn), _subtitle(table, drawn, data), _foot(table, run)
+        look, LEFT + WIDTH + EDGE, title_of(drawn), subtitle_of(table, drawn, data), foot_of(table, run)
     )
     top = canvas.body_at + 14
     gaps = [sum(1 for q in asked[: asked.index(question)]) * 8 for question, _ in choices]
@@ -164,83 +172,3 @@ def _hover(row: Mapping[Any, Any]) -> str:
         f"<b>r = {coefficient(row['r'])}</b> (95% CI {coefficient(row['low'])} to {coefficient(row['high'])}), "
         f"p {p_text(row['p'])}<br>{escape(chosen)}<br>n = {row['n']} checkpoints"
     )
-
-
-def title_of(drawn: pd.DataFrame) -> str:
-    """The finding: does the sign, and the clearness, of r depend on the definition?
-
-    Args:
-        drawn: definitions that have an r, each once (see `counted_once`).
-    """
-    n = len(drawn)
-    up, down = (int((drawn["clear"] & (sign * drawn["r"] > 0)).sum()) for sign in (1, -1))
-    positive = int((drawn["r"] > 0).sum())
-    if n == 1:
-        told = "clear" if drawn["clear"].iloc[0] else "not told from 0"
-        return f"One definition of VAS: r = {coefficient(drawn['r'].iloc[0])}, {told}"
-    if up == n or down == n:
-        return f"r is clearly {'positive' if up else 'negative'} under all {n} definitions of VAS"
-    if up and down:
-        return f"The sign of r depends on the definition: clearly positive under {up} of {n}, negative under {down}"
-    if up or down:
-        word = "positive" if up else "negative"
-        return f"r is clearly {word} under {up or down} of {n} definitions of VAS, under none clearly {_other(word)}"
-    same = (
-        "always positive"
-        if positive == n
-        else "always negative"
-        if positive == 0
-        else f"positive under {positive}"
-    )
-    return f"No definition of VAS gives a clear r: {same}{f' of {n}' if same.startswith('positive') else ''}"
-
-
-def _other(word: str) -> str:
-    return "negative" if word == "positive" else "positive"
-
-
-def _subtitle(table: pd.DataFrame, drawn: pd.DataFrame, data: str | None) -> str:
-    low, high = drawn["r"].min(), drawn["r"].max()
-    return dotted(
-        [
-            f"Pearson r of log₂ VAS and accuracy over {counted(table.attrs['n_checkpoints'], 'checkpoint')}",
-            data or "data not named",
-            f"{counted(len(drawn), 'definition')}, r from {coefficient(low)} to {coefficient(high)}",
-        ]
-    )
-
-
-def repeats_words(table: pd.DataFrame) -> str:
-    """How many definitions only repeat others, which therefore count once; "" where none does."""
-    n = int((table["repeats"] & table["r"].notna()).sum())
-    if not n:
-        return ""
-    gives, counts = ("gives", "counts") if n == 1 else ("give", "count")
-    return (
-        f"{counted(n, 'definition')} of {len(table)} {gives} the values of another, up to a factor (such as masses per "
-        f"token where all items have as many tokens), and {counts} once with it."
-    )
-
-
-def basis_words(table: pd.DataFrame) -> list[str]:
-    """Which layers, heads and items stand behind all definitions, where not all checkpoints have the same."""
-    words = []
-    if table.attrs.get("heads"):
-        words.append(f"VAS of every checkpoint is over {table.attrs['heads']}; thirds are of these layers.")
-    if table.attrs.get("unequal"):
-        words.append(f"Checkpoints stand on {table.attrs['unequal']}.")
-    return words
-
-
-def _foot(table: pd.DataFrame, run: str | None) -> str:
-    sentences = [
-        "Each column is one definition of VAS; marks below tell what it chose.",
-        "Bars: 95% intervals (Fisher z); filled: clear, the interval leaves out 0 and p by permutation is below .05. "
-        "They are not independent: the same checkpoints and items stand behind all.",
-    ]
-    sentences += [told for told in (repeats_words(table), *basis_words(table)) if told]
-    lost = int(table["r"].isna().sum())
-    if lost:
-        sentences.append(f"{counted(lost, 'definition')} without r (VAS undefined, or 0): not drawn.")
-    sentences.append(unbroken(f"Runs {run or 'not named'}."))
-    return " ".join(sentences)

@@ -29,10 +29,10 @@ def sensitivity_table(
         query_sets: by default those that all captures hold.
 
     Returns:
-        One row a definition, the lowest r first: form, first token, masses, queries, layers, heads (what was chosen, in
-        words), paper (whether it is the paper's own), r, low, high (Fisher's 95 %), p (permutation), clear (see
-        `vaslab.statistics.is_clear`), n (checkpoints with a VAS above 0), group and repeats. r is NaN where fewer than
-        4 have one, or all have the same; these rows stand last.
+        One row a definition, the lowest r first: form, first token, masses, floor, queries, layers, heads (what was
+        chosen, in words), paper (whether it is the paper's own), r, low, high (Fisher's 95 %), p (permutation), clear
+        (see `vaslab.statistics.is_clear`), n (checkpoints with a VAS above 0), group and repeats. r is NaN where fewer
+        than 4 have one, or all have the same; these rows stand last.
 
         Definitions whose values over the checkpoints are the same up to a factor (masses per token where the numbers
         of tokens are the same in all items) are one definition: they share a `group`, and all but one of them (the

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaslab.metrics import Definition
 from vaslab.plots.text import (
     FLOORED,
     bound_words,
@@ -111,8 +112,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     n = int(table["n_items"].max())
     over = "pictures" if table.attrs["clustered"] else counted(n, "item")
     sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens; per token: each divided by its number of "
-        "tokens.",
+        f"{Definition.of(table.attrs['vas']).formula}; per token: each divided by its number of tokens.",
         f"Changes against the prompt {shortened(str(table.attrs['reference']), 200, 12.5)} (line), whose levels stand "
         "beside its points.",
         f"Bars: 95% intervals, paired over {over} (jackknife t of VAS; score of accuracy); "

@@ -214,6 +214,11 @@ def levels_by(clustered: bool, n: int) -> str:
     return f"over {'pictures' if clustered else counted(n, 'item')} (bootstrap; accuracy Wilson)"
 
 
+def p_cell(p: float | int) -> str:
+    """A p value in a table: two figures, a bound below 0.0001, a dash where there was no test."""
+    return "–" if not math.isfinite(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
 def vas_words(form: str, per_token: bool | int = False) -> str:
     """VAS as titles and sentences name it, never without its form: VAS (mean of ratios), VAS (ratio of means)."""
     return Definition(form=form, per_token=bool(per_token)).name

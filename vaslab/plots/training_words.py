@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaslab.metrics import Definition
 from vaslab.plots.compare_numbers import changed_layers
 from vaslab.plots.compare_words import layers_words, range_words
 from vaslab.plots.text import (
@@ -106,7 +107,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any], log: bool) -> str:
     steps = table.attrs["steps"]
     first = steps["step"].iloc[0]
     sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens. Colour: VAS of a layer (mean over its heads) "
+        f"{Definition.of(table.attrs['vas']).formula}. Colour: VAS of a layer (mean over its heads) "
         f"over that at step {first:,}, log₂ scale."
     ]
     clustered, n = bool(table.attrs.get("clustered")), int(steps["n_items"].max())

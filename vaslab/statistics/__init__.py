@@ -11,6 +11,7 @@ from vaslab.statistics.line import Line, fit_line
 from vaslab.statistics.paired import PairedAccuracy, mcnemar_p, mean_p, mean_t, paired_accuracy
 from vaslab.statistics.paired_shares import ShareChange, share_against, share_change, share_interval
 from vaslab.statistics.partial import Partial, partial_correlation
+from vaslab.statistics.permutation import exchange_p
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
 from vaslab.statistics.products import product_interval, product_p, product_t, ratio_p
 from vaslab.statistics.proportion import accuracy_interval
@@ -31,6 +32,7 @@ __all__ = [
     "correlation_map",
     "covered",
     "difference_interval",
+    "exchange_p",
     "fdr",
     "fit_line",
     "is_clear",

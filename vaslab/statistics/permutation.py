@@ -1,4 +1,4 @@
-"""Permutation test of a correlation: exact where all orders can be tried."""
+"""Permutation tests: of a correlation, exact where all orders can be tried; of what belongs to items."""
 
 from functools import lru_cache
 from itertools import chain, permutations
@@ -13,6 +13,7 @@ EXACT_UP_TO = 9
 """Checkpoints up to which every one of the n! orders is tried (9! = 362,880)."""
 
 DRAWN = 99_999
+EXCHANGES = 9_999
 ROUNDING = 1e-12
 
 
@@ -35,13 +36,63 @@ def permutation_p(x: Floats, y: Floats, seed: int = 0, exact_up_to: int = EXACT_
     if n <= exact_up_to:
         extreme = int((np.abs(left[_orders(n)] @ right) >= least).sum())
         return extreme / factorial(n), f"exact, all {factorial(n):,} orders"
-    rng = np.random.default_rng(seed)
-    orders = rng.permuted(np.broadcast_to(left, (DRAWN, n)), axis=1)
-    extreme = int((np.abs(orders @ right) >= least).sum())
+    extreme = int((np.abs(left[_drawn(n, seed)] @ right) >= least).sum())
     return (extreme + 1) / (DRAWN + 1), f"{DRAWN + 1:,} orders, drawn"
+
+
+# a specification curve asks for the same orders hundreds of times
+@lru_cache(maxsize=2)
+def _drawn(n: int, seed: int) -> NDArray[np.intp]:
+    """DRAWN orders of n points, drawn: (order, point)."""
+    return np.random.default_rng(seed).permuted(np.broadcast_to(np.arange(n), (DRAWN, n)), axis=1)
 
 
 @lru_cache(maxsize=4)
 def _orders(n: int) -> NDArray[np.int8]:
+    """All n! orders of n points: (order, point)."""
     flat = np.fromiter(chain.from_iterable(permutations(range(n))), dtype=np.int8, count=n * factorial(n))
     return flat.reshape(-1, n)
+
+
+def exchange_p(hits: Floats, labels: NDArray[np.int64], seed: int = 0) -> float:
+    """Two-sided p of "an item does as well with what belongs to other items", by exchanging that among clusters.
+
+    A cluster (the questions of a picture) gets what belongs to one other cluster, or to itself, in an order that is
+    turned by chance, and again from its beginning where the other has fewer; so items of a picture stay together.
+
+    Args:
+        hits: what item i would do with what belongs to item j: (i, j). Rows that are NaN are left out.
+        labels: cluster of each item, (item,).
+        seed: of the exchanges.
+
+    Returns:
+        The share of exchanges whose mean lies as far from the mean of all as that of the diagonal (which counts as one,
+        Phipson and Smyth 2010); NaN for fewer than 2 clusters, or no row.
+    """
+    there = np.flatnonzero(np.isfinite(hits).all(1))
+    if not there.size or len(np.unique(labels)) < 2:
+        return float("nan")
+    partners = _exchanges(tuple(labels.tolist()), seed)[:, there]
+    drawn = hits[there, partners].mean(1)
+    middle = drawn.mean()
+    far = np.abs(drawn - middle) >= abs(float(hits[there, there].mean()) - middle) - ROUNDING
+    return (int(far.sum()) + 1) / (EXCHANGES + 1)
+
+
+# one figure asks for the same exchanges for each of its heads
+@lru_cache(maxsize=2)
+def _exchanges(labels: tuple[int, ...], seed: int) -> NDArray[np.int64]:
+    """The item whose belongings each item gets: (exchange, item)."""
+    own = np.unique(labels, return_inverse=True)[1]
+    sizes = np.bincount(own)
+    members = np.zeros((len(sizes), sizes.max()), dtype=np.int64)
+    rank = np.zeros(len(own), dtype=np.int64)
+    for cluster, size in enumerate(sizes):
+        at = np.flatnonzero(own == cluster)
+        members[cluster, :size], rank[at] = at, np.arange(size)
+    rng = np.random.default_rng(seed)
+    clusters = np.broadcast_to(np.arange(len(sizes)), (EXCHANGES, len(sizes)))
+    other = rng.permuted(clusters, axis=1)
+    turned = rng.integers(0, sizes[other])
+    given, start = other[:, own], turned[:, own]
+    return members[given, (rank + start) % sizes[given]]
