@@ -109,7 +109,8 @@ def test_a_report_on_one_page(vaslab, four, tmp_path):
     assert "run-3" in text
     assert "Provenance" in text
     # a confounder by name, though one model in four copies has as many in each
-    assert "parameters: no partial r" in text
+    assert "The same for all checkpoints, so that r cannot come of it: " in text
+    assert "parameters" in text.split("so that r cannot come of it: ")[1].split(".")[0]
     path = four[0] / "environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "parameters": None}))
     assert vaslab("report", *four, "--out", page)[0] == 0

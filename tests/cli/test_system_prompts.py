@@ -52,7 +52,7 @@ def test_the_report_answers_for_system_prompts(vaslab, a_study, tmp_path):
     code, _, err = vaslab("report", a_study, "--out", page)
     assert code == 0, err
     text = page.read_text()
-    assert "Does it survive other system prompts?" in text
+    assert "What do other system prompts change?" in text
     assert "system-prompt" in text or "system prompt moves" in text or "No system prompt clearly" in text
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,12 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", bare).split())
 
 
+@cache
+def plain(n: int) -> str:
+    """The report on checkpoints as they are, written once."""
+    return report(checkpoints(n))
+
+
 @pytest.fixture(scope="module")
 def five() -> str:
     """The report on five checkpoints."""
@@ -65,8 +72,9 @@ def test_four_questions_are_answered_with_numbers(five: str) -> None:
     assert re.search(r"run-4 ×1\.82 \[×1\.\d+, ×2\.\d+\] &lt;0.0001 ×2\.34 \[", text)
     assert "spread of the ratios" in text
     assert "With response length held still, r of VAS (mean of ratios) = " in text
-    assert re.search(r"of 13 definitions|all 13 definitions", text)
-    assert "51 definitions of 64 give the values of another" in text
+    assert re.search(r"of \d+ definitions|all \d+ definitions", text)
+    assert re.search(r"\d+ definitions of 288 give the values of another", text)
+    assert "Floors of 1e-8 to 1e-2 under the system mass" in text
     assert "r4" in text  # provenance
     assert html.count('id="figure-') >= 6
 
@@ -80,18 +88,47 @@ def test_the_page_is_self_contained_and_below_its_limit(five: str) -> None:
 
 
 def test_the_same_runs_give_the_same_bytes() -> None:
-    assert report(checkpoints(2)) == report(checkpoints(2))
+    assert report(checkpoints(2)) == plain(2)
 
 
 def test_findings_follow_the_data() -> None:
     assert words(report(checkpoints(5, slope=-0.05))).startswith(
         "Checkpoints with a higher VAS (mean of ratios) answer worse"
     )
-    two = words(report(checkpoints(2)))
-    assert "2 checkpoints: too few for a correlation" in two
+    two = words(plain(2))
+    assert "2 checkpoints: no r is given for fewer than 4" in two
     assert "checkpoints needed" in two
     same = words(report(checkpoints(4, slope=0.0)))
     assert "These checkpoints do not differ" in same
+
+
+def test_few_checkpoints_are_told_by_what_they_show() -> None:
+    """No question that they cannot answer, no method that was not used."""
+    runs = checkpoints(3)
+    one = words(report(runs[:1], data="mine"))
+    assert re.match(r"run-0: VAS \(mean of ratios\) is [\d.]+ \[[\d.]+, [\d.]+\], accuracy 30 \[", one)
+    for absent in ("track accuracy", "Tango", "permutation", "Fisher's z, which", "power of"):
+        assert absent not in one
+    assert one.count("1 checkpoint: no r is given for fewer than 4") == 1
+    assert "In brackets: 95% intervals of each level, bootstrap over items; of accuracy Wilson." in one
+    three = words(report(runs, data="mine"))
+    assert three.startswith("Of 2 checkpoints against run-0: visual attention ")
+    assert "Tango" in three
+
+
+def test_confounders_that_do_not_differ_are_named_together() -> None:
+    runs = [
+        replace(each, confounders={**each.confounders, "image tokens": 64.0, "system tokens": 11.0})
+        for each in checkpoints(5)
+    ]
+    told = "The same for all checkpoints, so that r cannot come of it: image tokens, system tokens."
+    assert told in words(report(runs))
+
+
+def test_data_without_regions_is_said_to_have_none() -> None:
+    (one,) = checkpoints(1)
+    text = words(report([replace(one, answers=answers(curves(0.6, 0.2)))]))
+    assert "Not in this report: where heads point; the data names no region for its questions." in text
 
 
 def test_one_checkpoint_and_no_grades_still_make_a_page() -> None:
@@ -139,8 +176,7 @@ def test_both_forms_are_told_where_they_part() -> None:
         r"directions in run-1: VAS \(ratio of means\) is ×1\.10 \[.*?\], but VAS \(mean of ratios\) is ÷1\.75"
     )
     assert re.search(expected, text)
-    plain = words(report(checkpoints(2)))
-    assert "opposite directions" not in plain
+    assert "opposite directions" not in words(plain(2))
 
 
 def test_a_change_to_a_floored_vas_is_a_bound() -> None:
@@ -184,11 +220,10 @@ def test_the_question_is_a_denominator_of_its_own(five: str) -> None:
 
 
 def test_answers_and_places_are_sections_where_they_were_measured() -> None:
-    plain = checkpoints(2)
-    assert "Not in this report: decay along the answer" in words(report(plain))
+    assert "Not in this report: decay along the answer" in words(plain(2))
     measured = [
         replace(each, answers=answers(curves(0.6, 0.2 + 0.1 * at)), pointed=pointed([0.9, 0.1, 0.1, 0.1]))
-        for at, each in enumerate(plain)
+        for at, each in enumerate(checkpoints(2))
     ]
     text = words(report(measured))
     assert "Attention on the image falls along the answer in both checkpoints." in text
@@ -204,10 +239,10 @@ def test_runs_on_unequal_items_say_so() -> None:
     assert "r over unequal items: 12 answered by all, 12 to 20 by each" in text
 
 
-def test_a_layer_that_some_lack_is_left_out_and_said() -> None:
+def test_a_layer_that_some_lack_is_left_out_and_said(five: str) -> None:
     """Layer 2 carries most of VAS, and the two best checkpoints lack it: over all layers, r would turn."""
-    whole, gaps = checkpoints(6), checkpoints(6)
-    for each in (*whole, *gaps):
+    gaps = checkpoints(6)
+    for each in gaps:
         each.capture["vas"][:, 2] *= 50
     for each in gaps[4:]:
         each.capture["vas"][:, 2] = np.nan
@@ -217,7 +252,7 @@ def test_a_layer_that_some_lack_is_left_out_and_said() -> None:
     assert "VAS over layers 0–1, which all checkpoints have (not all: run-4, run-5)." in text
     assert "thirds are of these layers" in text
     assert "r of fewer than 6 checkpoints, others lack a value: 2 heads over 4, 1 layer over 4." in text
-    assert "which all checkpoints have" not in words(report(whole))
+    assert "which all checkpoints have" not in words(five)
 
 
 def test_paired_accuracy_has_one_interval_in_every_section() -> None:
@@ -229,9 +264,9 @@ def test_paired_accuracy_has_one_interval_in_every_section() -> None:
     ]
     text = words(report([first, second], prompted=runs))
     low, high = 100 * found.low, 100 * found.high
-    against, prompts = text.split("Does it survive other system prompts?")
-    assert f"+10.0 [{low:+.1f}, {high:+.1f}]".replace("-", "−") in against
-    assert f"+10.0 [{low:+.1f}, {high:+.1f}]" in prompts
+    against, prompts = text.split("What do other system prompts change?")
+    for part in (against, prompts):
+        assert f"+10.0 [{low:+.1f}, {high:+.1f}]".replace("-", "−") in part
 
 
 def test_a_floored_vas_is_a_bound_in_the_table_of_prompts() -> None:
@@ -241,12 +276,12 @@ def test_a_floored_vas_is_a_bound_in_the_table_of_prompts() -> None:
         Prompted("m", prompt, each.capture, each.right)
         for prompt, each in (("own", first), ("other", second))
     ]
-    text = words(report([first, second], prompted=runs)).split("Does it survive other system prompts?")[1]
+    text = words(report([first, second], prompted=runs)).split("What do other system prompts change?")[1]
     assert re.search(r"other m 21 ≥ [\d.]+ at least ×[\d.]+ \[[^]]+\] at least ×", text)
     second.capture["vas"][:] *= 0.01
-    assert re.search(r"other m 21 ≥ [\d.]+ at most ×0", words(report([first, second], prompted=runs)))
+    assert re.search(r"other m 21 ≥ [\d.]+ at most ÷", words(report([first, second], prompted=runs)))
     first.capture["clamped"][:] = 0.9
-    assert re.search(r"other m 21 ≥ [\d.]+ nominally ×0", words(report([first, second], prompted=runs)))
+    assert re.search(r"other m 21 ≥ [\d.]+ nominally ÷", words(report([first, second], prompted=runs)))
 
 
 def test_r_is_told_without_floored_checkpoints() -> None:
@@ -254,7 +289,7 @@ def test_r_is_told_without_floored_checkpoints() -> None:
     for each in runs[4:]:
         each.capture["clamped"][:] = 0.9
     text = words(report(runs))
-    kept = words(report(runs[:4]))
+    kept = words(plain(4))
     r = re.search(r"r = [\d.]+ \(95% CI [^)]+\), n = 4 checkpoints, p = [\d.]+ \(permutation\)", kept)
     assert r is not None
     assert f"2 of 6 checkpoints rest on the floor of VAS: without, {r[0]}." in text

@@ -22,9 +22,13 @@ from vaslab.statistics import (
     product_t,
     r_over_items,
     ratio_interval,
-    ratio_p,
     share_change,
 )
+
+
+def ratio_p(a: xr.DataArray, b: xr.DataArray, cluster: xr.DataArray | None = None) -> xr.DataArray:
+    """p of "mean of b over mean of a is 1"."""
+    return product_t([(b, 1), (a, -1)], cluster=cluster)["p"]
 
 
 def items(values: np.ndarray, **coords: object) -> xr.DataArray:

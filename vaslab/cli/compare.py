@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vaslab.cli.console import table
 from vaslab.cli.figure_command import (
@@ -74,9 +74,9 @@ def paired_rows(
     from vaslab.plots.levels import change_terms
     from vaslab.plots.shared_heads import shared_sides
     from vaslab.plots.text import bound_words, p_cell
-    from vaslab.statistics import paired_accuracy, product_t
+    from vaslab.statistics import product_t
 
-    rows = [("accuracy", *_accuracy_cells(one, two, pictures, paired_accuracy))]
+    rows = [("accuracy", *_accuracy_cells(one, two, pictures))]
     both = one.capture, two.capture
 
     def add(label: str, means: Terms, percent: bool, low: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -127,12 +127,13 @@ def _times(change: xr.Dataset) -> str:
     return f"x{middle:.{decimals}f} [{low:.{decimals}f}–{high:.{decimals}f}]"
 
 
-def _accuracy_cells(
-    one: Finished, two: Finished, pictures: xr.DataArray | None, paired: Any
-) -> tuple[str, ...]:
+def _accuracy_cells(one: Finished, two: Finished, pictures: xr.DataArray | None) -> tuple[str, ...]:
+    from vaslab.plots.text import p_cell
+    from vaslab.statistics import paired_accuracy
+
     if not (one.graded and two.graded):
-        return ("-", "-", "not graded", "-")
-    found = paired(one.right, two.right, pictures)
+        return ("–", "–", "not graded", "–")
+    found = paired_accuracy(one.right, two.right, pictures)
     tested = math.isfinite(found.low)
     between = f"[{100 * found.low:+.1f} to {100 * found.high:+.1f}]" if tested else "(too few items)"
     change = f"{100 * found.difference:+.1f} points {between}; {found.fixed} fixed, {found.broken} broken"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
 from vaslab.prompts.roles import Role
@@ -55,18 +56,17 @@ def along_answer(capture: xr.Dataset, role: str = "image", bins: int = 10) -> xr
     Raises:
         UsageError: as `answer_rows`; an unknown role; fewer than 2 parts.
     """
-    mass, place = _curve(capture, role)
     if bins < 2:
         raise UsageError(f"{bins} parts of the answer; expected at least 2")
-    ids = list(dict.fromkeys(mass["item"].values.tolist()))
-    out = np.full((len(ids), bins), np.nan)
-    for row, name in enumerate(ids):
-        own = mass["item"].values == name
-        part = np.minimum((place[own] * bins).astype(int), bins - 1)
+    curves = _curves(capture, role)
+    out = np.full((len(curves), bins), np.nan)
+    for row, values in enumerate(curves.values()):
+        part = np.minimum((_places(values) * bins).astype(int), bins - 1)
         for at in np.unique(part):
-            out[row, at] = mass.values[own][part == at].mean()
+            out[row, at] = values[part == at].mean()
+    middle = (np.arange(bins) + 0.5) / bins
     return xr.DataArray(
-        out, dims=("item", "part"), coords={"item": ids, "part": (np.arange(bins) + 0.5) / bins}, name="mass"
+        out, dims=("item", "part"), coords={"item": list(curves), "part": middle}, name="mass"
     )
 
 
@@ -80,35 +80,36 @@ def forgetting(capture: xr.Dataset, role: str = "image") -> xr.Dataset:
     Raises:
         UsageError: as `answer_rows`; an unknown role.
     """
-    mass, place = _curve(capture, role)
-    ids = list(dict.fromkeys(mass["item"].values.tolist()))
-    change, share, length = (np.full(len(ids), np.nan) for _ in range(3))
-    for row, name in enumerate(ids):
-        own = mass["item"].values == name
-        y, x = mass.values[own], place[own]
-        length[row] = len(y)
-        if len(y) >= 3:
-            change[row] = float(np.polyfit(x, y, 1)[0])
-            share[row] = change[row] / y.mean() if y.mean() > 0 else np.nan
+    curves = _curves(capture, role)
+    change, share = (np.full(len(curves), np.nan) for _ in range(2))
+    for row, values in enumerate(curves.values()):
+        if len(values) >= 3:
+            change[row] = float(np.polyfit(_places(values), values, 1)[0])
+            share[row] = change[row] / values.mean() if values.mean() > 0 else np.nan
+    length = np.array([len(values) for values in curves.values()])
     return xr.Dataset(
-        {"change": ("item", change), "share": ("item", share), "n_tokens": ("item", length.astype(int))},
-        coords={"item": ids},
+        {"change": ("item", change), "share": ("item", share), "n_tokens": ("item", length)},
+        coords={"item": list(curves)},
     )
 
 
-def _curve(capture: xr.Dataset, role: str) -> tuple[xr.DataArray, np.ndarray]:
-    """Mass of each answer token, and its place in the answer, 0 .. 1."""
+def _curves(capture: xr.Dataset, role: str) -> dict[str, NDArray[np.float64]]:
+    """Mass on a role at each token of every answer, (token,), mean over layers and heads, by item."""
     mass = answer_rows(capture)
     held = [str(name) for name in mass["key_role"].values]
     if role not in held:
         raise UsageError(f"unknown key role {role!r}; expected one of {', '.join(held)}")
     mass = mass.sel(key_role=role).mean("layer")
-    token, items = mass["token"].values.astype(float), mass["item"].values
-    place = np.zeros(len(token))
-    for name in dict.fromkeys(items.tolist()):
-        own = items == name
-        place[own] = token[own] / max(token[own].max(), 1)
-    return mass, place
+    # rows stand answer by answer
+    items = mass["item"].values
+    edges = np.flatnonzero(items[1:] != items[:-1]) + 1
+    parts = np.split(mass.values, edges)
+    return dict(zip(items[np.concatenate([[0], edges])].tolist(), parts, strict=True))
+
+
+def _places(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place of each token in its answer, 0 .. 1."""
+    return np.arange(len(values)) / max(len(values) - 1, 1)
 
 
 def answer_parts(tokens: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -140,15 +141,13 @@ def part_means(capture: xr.Dataset, tokens: dict[str, list[str]], role: str = "i
     Raises:
         UsageError: as `answer_rows`; an item without tokens, or with another number of them.
     """
-    mass, _ = _curve(capture, role)
-    ids = list(dict.fromkeys(mass["item"].values.tolist()))
-    out = np.full((len(ids), 2), np.nan)
-    for row, name in enumerate(ids):
-        values = mass.values[mass["item"].values == name]
+    curves = _curves(capture, role)
+    out = np.full((len(curves), 2), np.nan)
+    for row, (name, values) in enumerate(curves.items()):
         for part, start, end in _parts_of(name, len(values), tokens):
             out[row, 0 if part == "think" else 1] = values[start:end].mean()
     return xr.DataArray(
-        out, dims=("item", "part"), coords={"item": ids, "part": ["think", "answer"]}, name="mass"
+        out, dims=("item", "part"), coords={"item": list(curves), "part": ["think", "answer"]}, name="mass"
     )
 
 
@@ -171,11 +170,9 @@ def along_parts(
     """
     if min(bins) < 1:
         raise UsageError(f"{bins} parts of thinking and answer; expected at least 1 of each")
-    mass, _ = _curve(capture, role)
-    ids = list(dict.fromkeys(mass["item"].values.tolist()))
-    out = np.full((len(ids), sum(bins)), np.nan)
-    for row, name in enumerate(ids):
-        values = mass.values[mass["item"].values == name]
+    curves = _curves(capture, role)
+    out = np.full((len(curves), sum(bins)), np.nan)
+    for row, (name, values) in enumerate(curves.items()):
         for part, start, end in _parts_of(name, len(values), tokens):
             first, n = (0, bins[0]) if part == "think" else (bins[0], bins[1])
             place = first + ((np.arange(end - start) + 0.5) / (end - start) * n).astype(int)
@@ -185,7 +182,7 @@ def along_parts(
         out,
         dims=("item", "place"),
         coords={
-            "item": ids,
+            "item": list(curves),
             "part": ("place", ["think"] * bins[0] + ["answer"] * bins[1]),
             "within": ("place", np.concatenate([(np.arange(n) + 0.5) / n for n in bins])),
         },

@@ -144,7 +144,7 @@ class _Summed(NamedTuple):
     mean over items of each head (layer, head)."""
 
     total: Floats
-    count: NDArray[np.int64]
+    there: NDArray[np.int64]
     per_head: Floats
 
 
@@ -196,7 +196,7 @@ def _reduced(parts: Sequence[_Summed], own: slice, median: bool) -> float:
         if median:
             means = [part.per_head[own] for part in parts]
         else:
-            per_item = [part.total[:, own].sum(1) / part.count[:, own].sum(1) for part in parts]
+            per_item = [part.total[:, own].sum(1) / part.there[:, own].sum(1) for part in parts]
             means = [np.nanmean(each, keepdims=True) for each in per_item]
         values = means[0] if len(means) == 1 else means[0] / not_below(means[1], means[2])
         return float(np.nanmedian(values))

@@ -10,13 +10,13 @@ from vaslab.plots.heads import heads
 from vaslab.plots.lazy_numbers import base_of
 from vaslab.plots.page import Section, page
 from vaslab.plots.report_answers import answers_section
-from vaslab.plots.report_changes import changed_sections, question_section
+from vaslab.plots.report_changes import TESTED, changed_sections, question_section
 from vaslab.plots.report_checkpoint import Checkpoint, Told
 from vaslab.plots.report_heads import carries_section, points_section
 from vaslab.plots.report_methods import methods_section, provenance_section
 from vaslab.plots.report_power import power_section
 from vaslab.plots.report_prompts import prompt_section
-from vaslab.plots.report_tracks import survives_section, tracks_section
+from vaslab.plots.report_tracks import levels_of, survives_section, tracks_section
 from vaslab.plots.scatter_numbers import findings, scatter_table
 from vaslab.plots.scatter_words import title_of
 from vaslab.plots.system_prompts_numbers import Prompted
@@ -71,12 +71,19 @@ def report(
         right = {each.name: each.right for each in graded}
         table = scatter_table(captures, right, told.definition, cluster=cluster, seed=seed)
         found = findings(table, seed)
-        title = f"{title_of(found)} ({data or 'data not named'})"
+        if len(graded) >= FEWEST:
+            title = f"{title_of(found)} ({data or 'data not named'})"
+        elif len(ordered) == 1:
+            title = f"{levels_of(table)} ({data or 'data not named'})"
         sections.append(tracks_section(table, told))
         if len(graded) >= FEWEST and table["accuracy"].nunique() > 1:
             sections += [carries_section(graded, told), survives_section(graded, table, told)]
         power = power_section(found)
-    sections += changed_sections(ordered, told)
+    changed = changed_sections(ordered, told)
+    if len(ordered) > 1 and len(graded) < FEWEST and changed[0].finding:
+        first = changed[0].words[0] if len(ordered) == 2 else changed[0].finding
+        title = f"{first.removesuffix(TESTED).removesuffix('.')} ({data or 'data not named'})"
+    sections += changed
     words = {"data": data, "decoding": decoding, "run": told.run}
     figure = heads(
         by_name[reference].capture, told.definition, data=data, decoding=decoding, run=reference, seed=seed
@@ -88,7 +95,7 @@ def report(
         points_section(ordered, told),
         power,
         Section(f"Heads of {reference}", figures=[figure]),
-        methods_section(ordered, table, told),
+        methods_section(ordered, table, told, len(prompted) > 0),
         provenance_section(ordered),
     ]
     held = [section for section in sections if section is not None]

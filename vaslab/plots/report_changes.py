@@ -25,6 +25,7 @@ from vaslab.plots.text import FLOORED, bound_words, counted, p_cell, points, spe
 from vaslab.statistics import fdr, paired_accuracy, product_t
 
 HEADING = "Rise of visual, or fall of system attention?"
+TESTED = " (jackknife t, FDR 5% over checkpoints)."
 PARTS = {"visual": "rise of visual mass", "system": "fall of system mass", "spread": "spread of the ratios"}
 
 
@@ -83,7 +84,7 @@ def _finding(tables: Mapping[str, pd.DataFrame], base: str) -> str:
             if some
         ]
         told.append(f"{part} attention {' and '.join(moves) or 'clearly changes in none'}")
-    return f"Of {counted(n, 'checkpoint')} against {base}: {'; '.join(told)} (jackknife t, FDR 5% over checkpoints)."
+    return f"Of {counted(n, 'checkpoint')} against {base}: {'; '.join(told)}{TESTED}"
 
 
 def _disagreement(table: pd.DataFrame, name: str) -> list[str]:

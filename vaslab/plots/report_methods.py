@@ -14,8 +14,15 @@ CAREFUL = 0.97
 """Coverage above which a 95 % interval is called wide."""
 
 
-def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, told: Told) -> Section:
-    """Definitions, intervals and tests, in words; `table` is the scatter figure's, None where nothing was graded."""
+def methods_section(
+    ordered: Sequence[Checkpoint], table: pd.DataFrame | None, told: Told, prompts: bool = False
+) -> Section:
+    """Definitions, intervals and tests of what the report holds, in words.
+
+    Args:
+        ordered: the checkpoints. table: the scatter figure's, None where nothing was graded. prompts: whether there
+            were several system prompts.
+    """
     words = [
         "VAS (arXiv 2603.03825) is attention on image tokens over attention on system tokens. Mean of ratios, the "
         "paper's: the ratio at each query, averaged over queries, then layers and heads, then items; heavy-tailed. "
@@ -23,12 +30,7 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
         "the floor of the denominator (1e-6), a VAS is a lower bound (≥) and a change from or to it a bound (at "
         "least, at most); where both sides rest there, the change is nominal: the floor's as much as the model's. "
         "Accuracy is by the benchmark's own rule.",
-        f"Intervals are 95 %. Of levels: bootstrap over {told.over}{', whole' if told.cluster is not None else ''}; of "
-        f"accuracy {'so too' if told.cluster is not None else 'Wilson'}; of VAS against the question's text "
-        f"Student's t. Of changes of VAS and of masses, between checkpoints or system prompts, and of single heads: "
-        f"Student's t, with the error of the jackknife over {told.over}. "
-        f"Of changes of accuracy: Tango's score (1998), paired, over {told.over}, whose test gives p. Of changes along "
-        f"answers: Student's t, paired, over {told.over}. Many tests at once: Benjamini and Hochberg at 5 %.",
+        _interval_words(ordered, told, prompts),
     ]
     n = 0 if table is None else len(table)
     if n >= FEWEST:
@@ -51,7 +53,30 @@ def methods_section(ordered: Sequence[Checkpoint], table: pd.DataFrame | None, t
             "Not in this report: decay along the answer, and where heads point; `vaslab report --answers N` loads the "
             "models and measures N items again."
         )
+    elif all(each.pointed is None for each in ordered):
+        words.append("Not in this report: where heads point; the data names no region for its questions.")
     return Section("Methods", words=words)
+
+
+def _interval_words(ordered: Sequence[Checkpoint], told: Told, prompts: bool) -> str:
+    """Which interval and which test stand where."""
+    pictures = told.cluster is not None
+    parts = [
+        f"of levels: bootstrap over {told.over}{', whole' if pictures else ''}; of accuracy "
+        f"{'so too' if pictures else 'Wilson'}",
+        f"of attention on the image over that on the question's text: Student's t, jackknife over {told.over}",
+    ]
+    several = len(ordered) > 1
+    if several or prompts:
+        parts += [
+            "of changes of VAS and of masses, between checkpoints or system prompts, and of single heads: Student's t, "
+            f"with the error of the jackknife over {told.over}",
+            f"of changes of accuracy: Tango's score (1998), paired, over {told.over}, whose test gives p",
+        ]
+    if any(each.answers is not None for each in ordered):
+        parts.append(f"of changes along answers: Student's t, paired, over {told.over}")
+    text = f"Intervals are 95 %; {'; '.join(parts)}."
+    return f"{text} Many tests at once: Benjamini and Hochberg at 5 %." if several or prompts else text
 
 
 def _r_words(n: int) -> str:

@@ -19,9 +19,13 @@ def power_section(found: Findings) -> Section:
     rows = [_row(r, coefficient(r), found) for r in TRUE]
     words = [
         "Power: the probability that as many checkpoints tell a true r from 0, two-sided at 5 % (Fisher z). Needed: "
-        f"for {POWER:.0%}. Items: what each checkpoint must be measured on so that the noise of its accuracy leaves "
-        "that power, where there are checkpoints enough."
+        f"for {POWER:.0%}."
     ]
+    if n >= FEWEST:
+        words[0] += (
+            " Items: what each checkpoint must be measured on so that the noise of its accuracy leaves that power, "
+            "where there are checkpoints enough."
+        )
     r = found.pearson
     if r is not None:
         parts = (("found", r.estimate), ("low end of its interval", r.low), ("high end", r.high))
@@ -56,9 +60,12 @@ def _row(r: float, name: str, found: Findings) -> dict[str, str]:
     n = len(found.used)
     between, within = spreads(found.used)
     items = items_needed(r, n, between, within, POWER) if between > 0 and n >= FEWEST else None
+    needed = f"{checkpoints_needed(r, POWER):,}"
+    if n < FEWEST:
+        return {"true r": name, "checkpoints needed": needed}
     return {
         "true r": name,
-        f"power of {counted(n, 'checkpoint')}": f"{power_of_r(r, n):.0%}" if n >= FEWEST else "–",
-        "checkpoints needed": f"{checkpoints_needed(r, POWER):,}",
+        f"power of {counted(n, 'checkpoint')}": f"{power_of_r(r, n):.0%}",
+        "checkpoints needed": needed,
         f"items needed with {counted(n, 'checkpoint')}": "–" if items is None else f"{items:,}",
     }

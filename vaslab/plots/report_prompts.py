@@ -1,6 +1,6 @@
 """The report's answer to: does it survive other system prompts?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,8 @@ from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.system_prompts import system_prompts
 from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
 from vaslab.plots.system_prompts_words import change_bound, level_bound, per_token_of, title_of
-from vaslab.plots.text import counted, vas_words
+from vaslab.plots.text import counted, points, times_text, vas_words
 from vaslab.statistics.correlation import FEWEST
-
-HEADING = "Does it survive other system prompts?"
 
 
 def prompt_section(
@@ -59,7 +57,7 @@ def prompt_section(
         )
         rows.append({"system prompt": prompt, "finding": scatter_title(found), "r": statistics_of(found)[0]})
     return Section(
-        HEADING,
+        "Does it survive other system prompts?" if rows else "What do other system prompts change?",
         f"{title_of(table)}.",
         [each for each in words if each],
         [_shown(table), *([pd.DataFrame(rows)] if rows else [])],
@@ -75,10 +73,10 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "checkpoint": row["checkpoint"],
             "system tokens": round(row["system_tokens"]),
             vas_words(table.attrs["vas"]["form"]): f"{level_bound(row)}{figures(row['vas'])}",
-            "change": _times(row, "vas_ratio", table),
+            "change of VAS": _times(row, "vas_ratio", table),
             "change per token": _times(row, "vas_per_token_ratio", table),
             "accuracy %": f"{100 * row['accuracy']:.1f}",
-            "change in points": _change(row, "accuracy_change", "{:+.1f} [{:+.1f}, {:+.1f}]", 100),
+            "change in points": _change(row, "accuracy_change", points),
         }
         for row in table.to_dict("records")
     ]
@@ -87,11 +85,13 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _times(row: dict[Any, Any], name: str, table: pd.DataFrame) -> str:
     """A change of VAS with its interval; a bound where it rests on the floor of the denominator."""
-    text = _change(row, name, "×{:.3g} [{:.3g}, {:.3g}]")
+    text = _change(row, name, times_text)
     return text if text == "–" else change_bound(row, name, table) + text
 
 
-def _change(row: dict[Any, Any], name: str, words: str, scale: int = 1) -> str:
+def _change(row: dict[Any, Any], name: str, said: Callable[[float], str]) -> str:
+    """A change with its interval, in the words of `said`."""
     if not np.isfinite(row[f"{name}_p"]):
         return "–"
-    return words.format(*(scale * row[f"{name}{end}"] for end in ("", "_low", "_high")))
+    middle, low, high = (said(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{middle} [{low}, {high}]"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaslab.errors import VaslabError
+from vaslab.metrics import Definition
 from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import Checkpoint, Told, with_ends
 from vaslab.plots.scatter import scatter
@@ -18,6 +19,7 @@ from vaslab.plots.sensitivity_words import basis_words, floor_words, repeats_wor
 from vaslab.plots.sensitivity_words import title_of as sensitivity_title
 from vaslab.plots.text import FLOORED, coefficient, p_text
 from vaslab.statistics import partial_correlation
+from vaslab.statistics.correlation import FEWEST
 
 
 def tracks_section(table: pd.DataFrame, told: Told) -> Section:
@@ -27,12 +29,11 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
         table: result of `scatter_table`.
     """
     found = findings(table, told.seed)
-    other = table.attrs["other_form"].replace("_", " ")
     shown = pd.DataFrame(
         {
             "checkpoint": table["checkpoint"],
             found.vas: [_bound(row) + with_ends(row, "vas") for row in table.to_dict("records")],
-            f"VAS ({other})": [
+            Definition.of(table.attrs["vas"]).other_form.name: [
                 _bound(row, "vas_other_form_clamped") + with_ends(row, "vas_other_form")
                 for row in table.to_dict("records")
             ],
@@ -41,12 +42,29 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
         }
     )
     words = [line if line.endswith(".") else f"{line}." for line in statistics_of(found)]
+    if found.pearson is not None:
+        words[0] = f"Of log₂ {found.vas} and accuracy: {words[0]}"
     clamped = clamped_words(found)
     if clamped:
         words.append(clamped)
+    words.append(f"In brackets: 95% intervals of each level, bootstrap over {told.over}; of accuracy Wilson.")
     drawn = [scatter(table, data=told.data, decoding=told.decoding, run=told.run, seed=told.seed)]
+    several = len(found.used) >= FEWEST
     return Section(
-        "Does VAS track accuracy?", f"{title_of(found)}.", words, [shown], drawn if len(found.used) else []
+        "Does VAS track accuracy?" if several else "VAS and accuracy",
+        f"{title_of(found)}." if several else "",
+        words,
+        [shown],
+        drawn if len(found.used) else [],
+    )
+
+
+def levels_of(table: pd.DataFrame) -> str:
+    """VAS and accuracy of the first checkpoint of a table, with their intervals, as a title says them."""
+    row, definition = table.iloc[0].to_dict(), Definition.of(table.attrs["vas"])
+    return (
+        f"{row['checkpoint']}: {definition.name} is {_bound(row)}{with_ends(row, 'vas')}, "
+        f"accuracy {with_ends(row, 'accuracy', 100)} %, 95% intervals"
     )
 
 
@@ -75,8 +93,16 @@ def _held_still(graded: Sequence[Checkpoint], table: pd.DataFrame) -> list[str]:
     x, y = table["vas"].to_numpy(dtype=float), table["accuracy"].to_numpy(dtype=float)
     fit = np.isfinite(x) & (x > 0) & np.isfinite(y)
     named = findings(table).vas
-    for name in dict.fromkeys(name for each in graded for name in each.confounders):
-        values = np.array([each.confounders.get(name, np.nan) for each in graded])
+    given = {
+        name: np.array([each.confounders.get(name, np.nan) for each in graded])
+        for name in dict.fromkeys(name for each in graded for name in each.confounders)
+    }
+    equal = [name for name, values in given.items() if len(set(values[fit].tolist())) == 1]
+    if equal:
+        words.append(f"The same for all checkpoints, so that r cannot come of it: {', '.join(equal)}.")
+    for name, values in given.items():
+        if name in equal:
+            continue
         try:
             found = partial_correlation(np.log2(x[fit]), y[fit], {name: values[fit]})
         except VaslabError as error:
@@ -84,6 +110,6 @@ def _held_still(graded: Sequence[Checkpoint], table: pd.DataFrame) -> list[str]:
             continue
         words.append(
             f"With {name} held still, r of {named} = {coefficient(found.estimate)} (95% CI {coefficient(found.low)} to "
-            f"{coefficient(found.high)}), p {p_text(found.p)}."
+            f"{coefficient(found.high)}, Fisher z), p {p_text(found.p)} (Student's t)."
         )
     return words

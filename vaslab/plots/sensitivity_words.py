@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from pandas.core.groupby import DataFrameGroupBy
+from pandas.api.typing import DataFrameGroupBy
 
 from vaslab.metrics.specifications import HEAD_RATIOS
 from vaslab.plots.text import coefficient, counted, dotted, unbroken
@@ -124,11 +124,12 @@ def floor_words(table: pd.DataFrame) -> list[str]:
 def _papers_floors(table: pd.DataFrame, floors: Sequence[str]) -> list[str]:
     """r of the paper's definition with each floor, its ratios those of heads."""
     paper = table[table["paper"]]
-    if paper.empty:
+    if paper.empty or paper["r"].isna().any():
         return []
     own, rest = paper.iloc[0], [q for q in QUESTIONS if q not in ("form", FLOOR)]
     same = table[(table[rest] == own[rest]).all(axis=1) & (table["form"] == HEAD_RATIOS)].set_index(FLOOR)
-    told = [f"{coefficient(same['r'][floor])} with {floor}" for floor in floors if floor in same.index]
+    r = same["r"].dropna()
+    told = [f"{coefficient(r[floor])} with {floor}" for floor in floors if floor in r.index]
     if not told:
         return []
     return [

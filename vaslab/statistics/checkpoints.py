@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
+from vaslab.statistics.bootstrap import grouped, labels_of
 from vaslab.statistics.correlation import checked, coefficient
 
 Floats = NDArray[np.float64]
@@ -63,12 +64,10 @@ def two_level(
         if list(vas[dim].values) != list(right[dim].values):
             raise UsageError(f"VAS and grades name other {dim}s, or in another order; name both alike")
     tables = [each.transpose("item", "checkpoint").values.astype(np.float64) for each in (vas, right)]
-    labels = np.arange(vas.sizes["item"])
-    if cluster is not None:
-        labels = np.unique(cluster.sel(item=vas["item"]).values, return_inverse=True)[1]
+    labels = labels_of(vas, "item", cluster)
     n_clusters = int(labels.max()) + 1
-    sums = [_grouped(np.nan_to_num(each), labels, n_clusters) for each in tables]
-    counts = [_grouped(np.isfinite(each).astype(float), labels, n_clusters) for each in tables]
+    sums = [grouped(np.nan_to_num(each), labels) for each in tables]
+    counts = [grouped(np.isfinite(each).astype(float), labels) for each in tables]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), resamples).astype(float)
     everything = np.ones((1, n_clusters))
@@ -98,12 +97,7 @@ def two_level(
     )
 
 
-def _grouped(rows: Floats, labels: NDArray[np.int64], n: int) -> Floats:
-    out = np.zeros((n, rows.shape[1]))
-    np.add.at(out, labels, rows)
-    return out
-
-
 def _means(drawn: Floats, sums: Floats, counts: Floats) -> Floats:
+    """Means of resamples: draws of each cluster (resample, cluster), its sums and counts (cluster, checkpoint)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((drawn @ sums) / (drawn @ counts))

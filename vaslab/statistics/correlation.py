@@ -136,7 +136,11 @@ def too_few(n: int) -> str:
 
 
 def fisher_interval(r: float, n: int, kind: str = "pearson", level: float = 0.95) -> tuple[float, float]:
-    """Interval of a correlation `r` of `n` points, as `correlate` prints it.
+    """Interval of a correlation, as `correlate` prints it.
+
+    Args:
+        r: the coefficient, of n points (Fisher 1921; with k confounders held still, n less k). kind: "pearson" or
+            "spearman". level: of the interval.
 
     Ranks that agree wholly leave room for a correlation below 1: r is then read as half a step lower, where the next
     possible value lies 12 / (n (n^2 - 1)) away, and the interval reaches to 1.
@@ -165,7 +169,9 @@ def coefficient(x: Floats, y: Floats) -> Floats:
 def bca_interval(
     x: Floats, y: Floats, kind: str, level: float, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """BCa bootstrap over points (Efron 1987); resamples in which a side is constant are drawn no further."""
+    """BCa bootstrap over points (Efron 1987), the jackknife as its acceleration; resamples in which a side is constant
+    count for nothing. Arguments as `correlate`, ranks for Spearman.
+    """
     n = len(x)
     drawn_at = np.random.default_rng(seed).integers(0, n, (resamples, n))
     one, two = x[drawn_at], y[drawn_at]
@@ -209,6 +215,9 @@ class LeaveOneOut:
 
 def leave_one_out(x: ArrayLike, y: ArrayLike, names: Sequence[str], kind: str = "pearson") -> LeaveOneOut:
     """Correlate without each checkpoint in turn.
+
+    Args:
+        x, y, kind: as `correlate`. names: of the checkpoints, in their order.
 
     Raises:
         UsageError, VaslabError: as `correlate`; VaslabError also for 4 checkpoints (3 would be left), or where the

@@ -13,7 +13,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Line:
-    """Least squares: slope and intercept, the slope's t interval, and what the band needs."""
+    """Least squares: slope (units of y per unit of x) with its t interval, intercept (units of y), and what the band
+    needs: mean of x, sum of squares of x about it, and the standard deviation of the residuals (n - 2).
+    """
 
     slope: float
     low: float

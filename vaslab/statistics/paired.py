@@ -95,6 +95,9 @@ def mean_t(
     sandwich of Liang and Zeger (1986) with the factor c / (c - 1), and unequal ones count as fewer (`degrees`). Without
     clusters, it is the one-sample t test.
 
+    Args:
+        values: differences, dims (`dim`, ...). cluster: what entries share, dims (`dim`). level: of the interval.
+
     Returns:
         Dataset over the other axes: estimate, low, high, p, n. NaN is left out; no interval and no p for fewer than 2
         clusters; p is 1 where all values are 0.

@@ -33,7 +33,7 @@ def reliability(between: float | int, within: float | int, items: int) -> float:
 
 
 def power_of_r(r: float, n: int, level: float = 0.95) -> float:
-    """Probability that n checkpoints tell a true correlation r from 0, two-sided, by Fisher's z.
+    """Probability that n checkpoints tell a true correlation r from 0, two-sided at 1 - level, by Fisher's z.
 
     The mean of z lies r / (2 (n - 1)) above atanh r (Fisher 1921); what is left of the error is below 0.04 at n = 6 and
     r = 0.9, on the careful side.

@@ -36,7 +36,7 @@ def product_interval(
 
     Returns:
         Dataset over the other axes: estimate, low, high (a ratio; 1 is "no change"), p (two-sided, of "the product is
-        1", see `product_p`), n. NaN where a mean is not above 0; no interval for fewer than 2 clusters.
+        1", that of `product_t`), n. NaN where a mean is not above 0; no interval for fewer than 2 clusters.
 
     Raises:
         UsageError: no term, a power other than 1 and -1, or terms that do not align.
@@ -58,7 +58,7 @@ def product_interval(
         name: rest.copy(data=values.reshape(rest.shape))
         for name, values in (("estimate", estimate), ("low", low), ("high", high), ("n", n))
     }
-    out = xr.Dataset({**shaped, "p": product_p(terms, dim, cluster)})
+    out = xr.Dataset({**shaped, "p": product_t(terms, dim, cluster)["p"]})
     out["n"] = out["n"].astype(int)
     unit = f"{dim}s" if cluster is None else f"{dim}s, clustered by {cluster.name or 'cluster'}"
     out.attrs = {
@@ -118,18 +118,6 @@ def product_t(
     unit = f"{dim}s" if cluster is None else f"{dim}s, clustered by {cluster.name or 'cluster'}"
     out.attrs = {"level": level, "method": f"jackknife t over {unit}"}
     return out
-
-
-def product_p(terms: Terms, dim: str = "item", cluster: xr.DataArray | None = None) -> xr.DataArray:
-    """Two-sided p of "the product of means is 1": that of `product_t`, whose arguments and errors it has."""
-    return product_t(terms, dim, cluster)["p"].rename("p")
-
-
-def ratio_p(
-    first: xr.DataArray, second: xr.DataArray, cluster: xr.DataArray | None = None, dim: str = "item"
-) -> xr.DataArray:
-    """Two-sided p of "mean of `second` over mean of `first` is 1", paired by name: see `product_p`."""
-    return product_p([(second, 1), (first, -1)], dim, cluster)
 
 
 def _tables(
