@@ -17,7 +17,7 @@
 # and ask: does it answer right, how much of its attention goes to the picture and how much to the system prompt,
 # which heads look at the picture, and does the head that looks most look at *the thing asked about*?
 #
-# **Run ▸ Run All Cells** computes all of it, in less than a minute. Then go to [Look yourself](#Look-yourself): which
+# **Run ▸ Run All Cells** computes all of it, in about a minute. Then go to [Look yourself](#Look-yourself): which
 # head looks most at the thing asked about, and where exactly?
 
 # %% tags=["parameters"]
@@ -25,6 +25,8 @@ MODEL = "organism:base"
 N_ITEMS = 48
 
 # %%
+import textwrap
+
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -175,4 +177,4 @@ found = [
     f"about, which fills {by_chance:.0%} of the picture: {inside / by_chance:.1f} times what an even spread would. "
     "This is one head on one picture, and no proof that the answer depends on it.",
 ]
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

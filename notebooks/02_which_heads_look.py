@@ -26,6 +26,7 @@ POINTED = 40  # items whose maps are kept, of those that say where the answer is
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +117,10 @@ explorer
 # %%
 highest = table.sort_values("rank").iloc[0]
 found = [
-    f"Over {capture.sizes['item']} items of {config.data}, {int((table['vas'] > 1).sum())} of {len(table)} heads of "
-    f"{config.model} look more at the picture than at the system prompt (VAS above 1); the median head has "
-    f"{table['vas'].median():.2f}.",
+    f"Over {capture.sizes['item']} items of {config.data}, {int((table['ratio_of_means'] > 1).sum())} of {len(table)} "
+    f"heads of {config.model} spend more attention on the picture than on the system prompt (ratio of means above 1). "
+    f"As a mean of ratios VAS is above 1 in {int((table['vas'] > 1).sum())}, and {table['vas'].median():.2f} in the "
+    "median head.",
     f"The highest is layer {int(highest['layer'])}, head {int(highest['head'])}: VAS {highest['vas']:,.1f} (95 % CI "
     f"{highest['ci_low']:,.1f} to {highest['ci_high']:,.1f}) as a mean of ratios and {highest['ratio_of_means']:.1f} "
     f"as a ratio of means, with {highest['image']:.0%} of its attention on the picture.",
@@ -136,4 +138,4 @@ if pointing is not None:
         f"Looking much and pointing well: Spearman {rank.estimate:+.2f} (95 % CI {rank.low:+.2f} to {rank.high:+.2f}) "
         f"between VAS and hit rate over {rank.n} heads.",
     ]
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

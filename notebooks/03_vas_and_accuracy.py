@@ -24,6 +24,7 @@ LIMIT = 150
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ import plotly.io as pio
 from vaslab.cli.finished import read_runs, same_pictures
 from vaslab.models import organisms
 from vaslab.plots import CONFIG, findings, scatter, scatter_table, sensitivity, sensitivity_table
+from vaslab.plots.text import FLOORED
 from vaslab.statistics import checkpoints_needed, partial_correlation
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
@@ -97,10 +99,17 @@ length.set_axis(table["checkpoint"]).rename("mean tokens of an answer").to_frame
 
 # %%
 found = [
-    f"Checkpoints measured on {int(table['n_graded'].min())} items of {data}: {len(table)}. VAS from "
+    f"Checkpoints measured on {int(table['n_graded'].min())} items of {data}: {len(table)}. VAS (mean of ratios) from "
     f"{table['vas'].min():,.1f} to {table['vas'].max():,.1f}, "
     f"accuracy from {table['accuracy'].min():.1%} to {table['accuracy'].max():.1%}."
 ]
+bounds = table[table["clamped_share"] > FLOORED]
+if len(bounds):
+    found.append(
+        "VAS is no more than a bound where rows leave the system prompt less than a millionth of their attention: "
+        + ", ".join(f"{row.clamped_share:.0%} of the rows of {row.checkpoint}" for row in bounds.itertuples())
+        + "."
+    )
 if result.pearson is None:
     found.append(
         f"No r is given: {result.reason}. To tell a true r of 0.9 from 0 four times in five, "
@@ -131,4 +140,4 @@ else:
     found.append(
         "A correlation over checkpoints is no cause: notebook 06 moves attention and leaves the rest alone."
     )
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

@@ -25,12 +25,13 @@ LIMIT = 150
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pandas as pd
 import plotly.io as pio
 
-from vaslab.cli.finished import read_runs
+from vaslab.cli.finished import read_runs, same_pictures
 from vaslab.metrics import shares
 from vaslab.models import organisms
 from vaslab.plots import CONFIG, lazy, lazy_table
@@ -51,6 +52,7 @@ folders = [Path(run) for run in RUNS] or [
 runs = read_runs(folders)
 captures = {name: run.capture for name, run in runs.items()}
 base, *others = captures
+pictures = same_pictures(list(runs.values()))
 
 # %% [markdown]
 # ## Shares of attention, layer by layer
@@ -63,7 +65,7 @@ lazy(
 
 # %% [markdown]
 # ## How far each checkpoint lies from the base
-# Points of attention, mean over layers, paired by item, with 95 % intervals.
+# Points of attention, mean over layers, paired by item, with 95 % intervals; items of one picture are resampled whole.
 
 # %%
 roles = {"image": "picture", "system": "system prompt", "user": "question"}
@@ -71,7 +73,7 @@ moves = []
 for name in others:
     for role, word in roles.items():
         levels = [shares(captures[each]).sel(role=role).mean("layer") for each in (base, name)]
-        change = 100 * difference_interval(*levels)[["estimate", "low", "high"]]
+        change = 100 * difference_interval(*levels, cluster=pictures)[["estimate", "low", "high"]]
         moves.append(
             {"checkpoint": name, "attention on": word, **{key: float(change[key]) for key in change}}
         )
@@ -92,10 +94,10 @@ for name in others:
     seen, system = own.loc["picture"], own.loc["system prompt"]
     moved = "moves attention" if seen["low"] > 0 or seen["high"] < 0 else "shows no clear change of attention"
     found.append(
-        f"{name} {moved}: {seen['estimate']:+.1f} points on the picture (95 % CI {seen['low']:+.1f} to "
-        f"{seen['high']:+.1f}), {system['estimate']:+.1f} on the system prompt ({system['low']:+.1f} to "
+        f"{name} {moved} on the picture: {seen['estimate']:+.1f} points, mean over layers (95 % CI {seen['low']:+.1f} "
+        f"to {seen['high']:+.1f}); on the system prompt {system['estimate']:+.1f} ({system['low']:+.1f} to "
         f"{system['high']:+.1f})."
     )
 if not others:
     found.append("There is one checkpoint alone, and nothing to compare it with: name more with RUNS.")
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

@@ -27,6 +27,7 @@ LIMIT = 200
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -113,4 +114,4 @@ if graded:
         f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}), {pair.fixed} items fixed and {pair.broken} broken (p of "
         f"the score {pair.p_score:.2g})."
     )
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

@@ -28,6 +28,7 @@ STRENGTHS = [0.25, 0.5, 0.75, 1.0]  # of the knockout: share of the visual weigh
 SCENES = 60  # that are asked what lies where, with attention steered to another place
 
 # %%
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -195,4 +196,4 @@ found += [
 ]
 if not kept:
     found.append(f"{config.model} names no object of the glyph scenes rightly, so nothing could be steered.")
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

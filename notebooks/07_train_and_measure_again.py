@@ -32,6 +32,7 @@ SEED = 0
 import contextlib
 import sys
 import tempfile
+import textwrap
 from importlib import resources
 from pathlib import Path
 
@@ -164,4 +165,4 @@ found = [
         for name, row in stages.iterrows()
     ),
 ]
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

@@ -28,6 +28,7 @@ MAX_NEW_TOKENS = 16
 # %%
 import json
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -172,4 +173,4 @@ if accuracy is not None:
     found.append(f"{accuracy:.0%} of {summary['accuracy']['n']} answers are right.")
 if not MODEL:
     found.append("These weights are random: the numbers say that the way works, and nothing about a model.")
-print("\n\n".join(found))
+print("\n\n".join(textwrap.fill(each, 100) for each in found))

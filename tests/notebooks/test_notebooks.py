@@ -46,7 +46,7 @@ def test_what_was_found_is_computed(notebook):
     """The last cell prints what it computes: no number in its words is typed in but STANDING ones."""
     *_, heading, last = jupytext.read(notebook).cells
     assert heading.source == "## What was found"
-    assert last.source.endswith('print("\\n\\n".join(found))')
+    assert last.source.endswith('print("\\n\\n".join(textwrap.fill(each, 100) for each in found))')
     texts = [node.value for node in ast.walk(ast.parse(last.source)) if isinstance(node, ast.Constant)]
     typed = {
         number for text in texts if isinstance(text, str) and " " in text for number in NUMBER.findall(text)
