@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -46,11 +46,14 @@ def build(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(known)}"
             raise UsageError(f"{where}: unknown field {name!r}; {hint}")
+    for name, field in known.items():
+        if name not in given and field.default is MISSING and field.default_factory is MISSING:
+            raise UsageError(f"{where}: {name!r} is missing; give it")
     values = {name: _fitted(value, hints[name], f"{where}: {name}") for name, value in given.items()}
     try:
         return kind(**values)
-    except (TypeError, UsageError) as error:
-        raise UsageError(f"{where}: {one_line(error)}") from error
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _fitted(value: Any, hint: Any, where: str) -> Any:
@@ -73,7 +76,10 @@ def _fitted(value: Any, hint: Any, where: str) -> Any:
 def _named(option: Any) -> str:
     """A type as people call it."""
     if get_origin(option) is tuple:
-        return f"a list of {_named(get_args(option)[0])}"
+        each = get_args(option)[0]
+        return "a list of mappings" if get_origin(each) is dict else f"a list of {_named(each)}"
+    if get_origin(option) is dict:
+        return "a mapping"
     return "nothing" if option is type(None) else str(getattr(option, "__name__", option))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,12 @@ def train(
     trainer = make(vlm, records)
     note_memory(trainer)
     trainer.train(resume_from_checkpoint=last_state(out))
+    if first and not _pulled(trainer.state.log_history):
+        print(
+            "note: no step that was logged had a gradient, so that nothing was learned (the answers to each prompt "
+            "were rewarded alike); give other prompts, more --rollouts, or a longer --max-new-tokens",
+            file=sys.stderr,
+        )
     card = {
         "method": method,
         "parent": parent or {"name": config.model, "revision": vlm.revision},
@@ -69,6 +75,12 @@ def train(
         "config": held(config),
     }
     return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
+
+
+def _pulled(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether some logged step had a gradient; True where none was logged."""
+    norms = [float(log["grad_norm"]) for log in history if "grad_norm" in log]
+    return not norms or any(norms)
 
 
 def shared_arguments(config: SftRun | GrpoRun, batch: int, told: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 from tests.trainers.chats import ASKED, RECORDS
 from trainers.data.record import write_records
 from trainers.runs import GrpoRun, SftRun
+from vaslab.errors import VaslabError
 
 SHORT_SFT = {
     "batch": 2,
@@ -27,6 +28,21 @@ SHORT_GRPO = {
     "checkpointing": False,
     "grader": "exact",
 }
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """No weight is read: a run may open its model for the config alone, and ends where it asks for more."""
+    from trainers import training
+
+    load_model = training.load_model
+
+    def opened(name, **given):
+        if given.get("device_map") != "meta":
+            raise VaslabError("the weights are asked for")
+        return load_model(name, **given)
+
+    monkeypatch.setattr(training, "load_model", opened)
 
 
 @pytest.fixture

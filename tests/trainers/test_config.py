@@ -1,6 +1,7 @@
 """Configs: from YAML and flags, with the field named where something is wrong."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,21 @@ def test_what_does_not_fit_is_named(given, told):
         build(SftRun, {**GIVEN, **given}, "x.yaml")
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"stages": ["sft"]}, "x.yaml: stages is 'sft'; expected a mapping"),
+        ({"stages": {"name": "a"}}, "x.yaml: stages is {'name': 'a'}; expected a list of mappings"),
+        ({"study": "glyph"}, "x.yaml: study is 'glyph'; expected a mapping or nothing"),
+    ],
+)
+def test_what_is_no_mapping_is_named(given, told):
+    with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+        build(StagesRun, {"out": "o", **given}, "x.yaml")
+
+
 def test_a_missing_field_is_named():
-    with pytest.raises(UsageError, match="'out'"):
+    with pytest.raises(UsageError, match=r"^x\.yaml: 'out' is missing; give it$"):
         build(SftRun, {"model": "m", "data": "d"}, "x.yaml")
 
 

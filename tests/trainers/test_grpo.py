@@ -218,6 +218,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(grpo, monkeypatch, credit):
     assert same_weights(whole, cut)
 
 
+@pytest.mark.parametrize("gated", [True, False], ids=["all wrong", "told apart"])
+def test_a_run_that_learned_nothing_says_so(tiny_folder, grpo, capfd, gated):
+    """A random model answers nothing right: behind the gate all rewards are 0, and no weight moves."""
+    run = grpo(gated=gated, max_steps=1, save_steps=1)
+    assert ("note: no step that was logged had a gradient" in capfd.readouterr().err) == gated
+    before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, run))
+    assert all(torch.equal(value, after[name]) for name, value in before.items()) == gated
+
+
 def test_the_frozen_tower_stays(tiny_folder, grpo):
     run = grpo(freeze_vision=True, max_steps=2)
     before, after = (load_file(each / "model.safetensors") for each in (tiny_folder, run))

@@ -105,7 +105,9 @@ def test_a_mass_of_zero_is_clamped_and_has_no_gradient():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"alpha": -1.0}, "at least 0"),
+        ({"alpha": -1.0}, "alpha is -1.0; give a number of at least 0"),
+        ({"beta": -0.5}, "beta is -0.5"),
+        ({"heads": ("3.1",)}, "'3.1' names no head; write it as L3H1"),
         ({"queries": "system"}, "user, response, both"),
         ({"variant": "theirs"}, "as_released"),
         ({"variant": "as_released", "queries": "both"}, "leave queries"),
@@ -120,9 +122,13 @@ def test_wrong_configs_name_their_fix(given, told):
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        (AgtoConfig(layers=(3,)), "layers 0 to 2"),
-        (AgtoConfig(heads=("L0H4",)), "of 4 heads"),
-        (AgtoConfig(heads=("3.1",)), "write it as L3H1"),
+        (
+            AgtoConfig(layers=(0, 3)),
+            "^there is no layer 3; the model has layers 0 to 2, each of heads 0 to 3$",
+        ),
+        (AgtoConfig(layers=(-1,)), "^there is no layer -1"),
+        (AgtoConfig(heads=("L0H3", "L0H4")), "^there is no L0H4; .* heads 0 to 3$"),
+        (AgtoConfig(heads=("L3H0",)), "^there is no L3H0"),
     ],
 )
 def test_layers_and_heads_that_are_not_there(config, told):

@@ -65,8 +65,8 @@ def test_bytes_of_a_parquet_file_are_looked_at_too(folder):
         assert problem.startswith(f"row {row}: a picture of it {told}"), problem
 
 
-def test_the_command_says_so_before_it_reads_a_model(folder, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("trainers.training.load_model", lambda *_, **__: pytest.fail("a model is read"))
+@pytest.mark.usefixtures("unread")
+def test_the_command_says_so_before_it_reads_a_model(folder, tmp_path, capfd):
     data = write(folder / "data.jsonl", chats("red.png", "cut.png"))
     words = ["sft", "--model", "organism:base", "--data", str(data), "--out", str(tmp_path / "out")]
     assert run(app, words, "avar") == 1

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-import trainers.training
 from tests.trainers.chats import ASKED, RECORDS
 from tests.trainers.conftest import SHORT_GRPO
 from tests.trainers.test_commands import words
@@ -27,10 +26,6 @@ GIVEN = {"model": "m", "data": "d", "out": "o"}
 
 COLD = {"name": "cold", "method": "sft", "kind": "vard"}
 RL = {"name": "rl", "method": "grpo", "kind": "rl", "prompts": 2}
-
-
-def fail_with(words):
-    raise VaslabError(words)
 
 
 @pytest.mark.parametrize(
@@ -201,20 +196,15 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, capfd):
     assert "no records at d" in capfd.readouterr().err
 
 
-def test_fewer_prompts_than_a_step_takes_are_refused_before_a_model_is_read(tmp_path, monkeypatch, capfd):
-    load_model = trainers.training.load_model
-
-    def unread(name, **given):
-        return load_model(name, **given) if "device_map" in given else fail_with("as far as the model")
-
-    monkeypatch.setattr("trainers.training.load_model", unread)
+@pytest.mark.usefixtures("unread")
+def test_fewer_prompts_than_a_step_takes_are_refused_before_a_model_is_read(tmp_path, capfd):
     write_records(ASKED, tmp_path / "asked")
     given = {"model": "organism:base", "data": tmp_path / "asked", "out": tmp_path / "out"}
     assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=3, per_device=2), "avar") == 2
     # the fix goes into the same folder, in which nothing has begun
     said = capfd.readouterr().err
     assert run(app, words("grpo", {**SHORT_GRPO, **given}, prompts=2), "avar") == 1
-    assert "as far as the model" in capfd.readouterr().err
+    assert "the weights are asked for" in capfd.readouterr().err
     assert (
         "prompts is 3 and there are 2 records: not one batch would be full, and nothing trained; set prompts to 2"
     ) in said

@@ -107,7 +107,7 @@ def test_the_ablations_differ_from_agto_in_one_loss_alone():
         ([{**COLD, "name": "a/b"}], "a plain word"),
         ([{**COLD, "alhpa": 1}], "did you mean 'alpha'"),
         ([{**COLD, "seed": 3}], "set by avar stages"),
-        ([{"name": "cold", "method": "sft"}], "'kind'"),
+        ([{"name": "cold", "method": "sft"}], "stage 1: 'kind' is missing; give it"),
     ],
 )
 def test_wrong_stages_are_named_before_anything_runs(tmp_path, given, told):

@@ -209,7 +209,7 @@ def test_the_command_draws_glyphs_or_asks_for_an_endpoint(tmp_path, capfd):
     assert run(app, [*words, "--data", str(tmp_path / "asked")], "avar") == 2
     assert "--data needs --model" in capfd.readouterr().err
     assert run(app, [*words, "--endpoint", "http://here"], "avar") == 2
-    assert "add --data FILE" in capfd.readouterr().err
+    assert "give --data, or leave both out" in capfd.readouterr().err
 
 
 def test_the_command_asks_an_endpoint_and_says_what_it_cost(tmp_path, monkeypatch, capfd):
