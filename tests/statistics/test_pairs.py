@@ -18,7 +18,6 @@ from vaslab.statistics import (
     mean_p,
     mean_t,
     paired_accuracy,
-    product_interval,
     product_t,
     r_over_items,
     ratio_interval,
@@ -178,25 +177,17 @@ def test_product_of_means_is_that_of_a_plain_loop() -> None:
     rng = np.random.default_rng(6)
     a, b, c, d = (items(rng.gamma(3, size=(40, 1, 2))) for _ in range(4))
     b[3, 0, 0] = np.nan  # left out of all four
-    found = product_interval([(a, 1), (b, -1), (c, -1), (d, 1)], resamples=8000)
+    found = product_t([(a, 1), (b, -1), (c, -1), (d, 1)])
     kept = np.delete(np.arange(40), 3)
     for column, rows in ((0, kept), (1, np.arange(40))):
-        means = [each.values[rows, 0, column] for each in (a, b, c, d)]
-        expected = means[0].mean() / means[1].mean() / means[2].mean() * means[3].mean()
+        one, two, three, four = (each.values[rows, 0, column].mean() for each in (a, b, c, d))
+        expected = one / two / three * four
         assert float(found.estimate[0, column]) == pytest.approx(expected)
-        drawn_rng, drawn = np.random.default_rng(1), []
-        for _ in range(8000):
-            at = drawn_rng.integers(0, len(rows), len(rows))
-            one, two, three, four = (each[at].mean() for each in means)
-            drawn.append(one / two / three * four)
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        assert abs(float(found.low[0, column]) - low) < 0.06 * (high - low)
-        assert abs(float(found.high[0, column]) - high) < 0.06 * (high - low)
     assert list(found.n.values[0]) == [39, 40]
     with pytest.raises(UsageError, match="a power of 1 or -1"):
-        product_interval([(a, 2)])
+        product_t([(a, 2)])
     with pytest.raises(UsageError, match="do not align"):
-        product_interval([(a, 1), (b[:5], -1)])
+        product_t([(a, 1), (b[:5], -1)])
 
 
 def test_fdr_agrees_with_statsmodels_and_leaves_gaps() -> None:

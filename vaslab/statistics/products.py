@@ -9,65 +9,12 @@ from numpy.typing import NDArray
 
 from vaslab.errors import UsageError
 from vaslab.statistics.align import aligned
-from vaslab.statistics.bootstrap import degrees, grouped, labels_of, resample
+from vaslab.statistics.bootstrap import degrees, grouped, labels_of
 
 Floats = NDArray[np.float64]
 Terms = Sequence[tuple[xr.DataArray, int]]
 
 ROUNDING = 1e-12
-
-
-def product_interval(
-    terms: Terms,
-    dim: str = "item",
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-    cluster: xr.DataArray | None = None,
-) -> xr.Dataset:
-    """Product of means, each to a power of 1 or -1, with its percentile bootstrap interval and p.
-
-    Args:
-        terms: (values, 1 or -1): values with axis `dim`, the same entries by name in each; what is NaN in one is
-            left out of all.
-        dim: the axis resampled.
-        level, resamples, seed: of the interval.
-        cluster: dims (dim): what entries share; resampled whole.
-
-    Returns:
-        Dataset over the other axes: estimate, low, high (a ratio; 1 is "no change"), p (two-sided, of "the product is
-        1", that of `product_t`), n. NaN where a mean is not above 0; no interval for fewer than 2 clusters.
-
-    Raises:
-        UsageError: no term, a power other than 1 and -1, or terms that do not align.
-    """
-    tables, held, rest = _tables(terms, dim, cluster)
-    groups = (held > 0).sum(0)
-    counts = resample(len(held), resamples, seed).astype(np.float64)
-    n = held.sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        estimate = np.exp(_log_product([table.sum(0) for table, _ in tables], tables, n))
-        drawn = np.exp(_log_product([counts @ table for table, _ in tables], tables, counts @ held))
-    drawn = np.where(np.isnan(drawn).all(0), 1.0, drawn)
-    # nanquantile is many times slower, and seldom needed
-    quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
-    low, high = quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    bad = (groups < 2) | ~np.isfinite(estimate)
-    low[bad] = high[bad] = np.nan
-    shaped = {
-        name: rest.copy(data=values.reshape(rest.shape))
-        for name, values in (("estimate", estimate), ("low", low), ("high", high), ("n", n))
-    }
-    out = xr.Dataset({**shaped, "p": product_t(terms, dim, cluster)["p"]})
-    out["n"] = out["n"].astype(int)
-    unit = f"{dim}s" if cluster is None else f"{dim}s, clustered by {cluster.name or 'cluster'}"
-    out.attrs = {
-        "level": level,
-        "method": f"percentile bootstrap over {unit}",
-        "resamples": resamples,
-        "seed": seed,
-    }
-    return out
 
 
 def product_t(
@@ -79,14 +26,18 @@ def product_t(
     p < 1 - level.
 
     Args:
-        terms, dim, cluster: as `product_interval`. level: of the interval.
+        terms: (values, 1 or -1): values with axis `dim`, the same entries by name in each; what is NaN in one is
+            left out of all.
+        dim: the axis whose entries are left out.
+        cluster: dims (dim): what entries share; left out whole.
+        level: of the interval.
 
     Returns:
         Dataset over the other axes: estimate, low, high (a ratio), p (two-sided, of "the product is 1"), n. NaN where
         a mean is not above 0, no interval for fewer than 2 clusters; p is 1 where nothing changed in any entry.
 
     Raises:
-        UsageError: as `product_interval`.
+        UsageError: no term, a power other than 1 and -1, or terms that do not align.
     """
     tables, held, rest = _tables(terms, dim, cluster)
     groups = (held > 0).sum(0)
