@@ -24,6 +24,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_runtest_teardown(item, nextitem) -> None:
+    """Between two files: what the one left is collected, and the libraries it loaded are looked at no more."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def processor():
     from vaslab.organism.build import build_processor

@@ -11,6 +11,12 @@ import torch
 from vaslab.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
+HEADS = {
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]},
+}
+"""For a model that is narrower than the one that is timed."""
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +107,8 @@ def test_counts_below_one_are_refused(bench, option, capsys):
 def test_an_intervention_with_a_stream_of_its_own_is_judged_by_its_streams(capsys, monkeypatch):
     from bench import intervention
 
-    monkeypatch.setitem(intervention.SMALL, "num_hidden_layers", 3)
+    for name, size in {"num_hidden_layers": 3, "hidden_size": 128, "vocab_size": 256, **HEADS}.items():
+        monkeypatch.setitem(intervention.SMALL, name, size)
     options = ["--new-tokens", "2", "--pairs", "1", "--threads", "1", "--length", "64"]
     assert intervention.main([*options, "--cases", "pai, prior taken off", "block"]) == 0
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]

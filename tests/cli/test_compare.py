@@ -113,7 +113,7 @@ def test_a_report_on_one_page(vaslab, four, tmp_path):
     assert "parameters" in text.split("so that r cannot come of it: ")[1].split(".")[0]
     path = four[0] / "environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "parameters": None}))
-    assert vaslab("report", *four, "--out", page)[0] == 0
+    assert vaslab("report", four[0], four[1], "--out", page)[0] == 0
     code, _, err = vaslab("report", *four, "--out", tmp_path)
     assert code == 2
     assert "name a file" in err

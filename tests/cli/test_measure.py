@@ -9,6 +9,8 @@ import pytest
 import yaml
 from safetensors import safe_open
 
+from vaslab.studies.ledger import Ledger
+
 pytestmark = pytest.mark.tiny
 
 
@@ -140,7 +142,33 @@ def test_response_rows_are_measured_when_asked_for(vaslab, tiny, tmp_path):
     assert "Queries: response" in vaslab("show", out, "--queries", "response")[2]
 
 
-def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(tiny, tmp_path):
+def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(vaslab, tiny, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    words = ["measure", "-m", tiny, "-d", "glyph", "-n", 4, "-o", out, "--batch-size", 1]
+    words += ["--max-new-tokens", 2]
+    whole = Ledger.commit
+
+    def commit(self, number, *rest):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        return whole(self, number, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "commit", commit)
+        code, told, err = vaslab(*words)
+    assert (code, told) == (130, "")
+    assert "the same command goes on from there" in err
+    assert not (out / "summary.json").exists()
+    assert len((out / "items.jsonl").read_text().splitlines()) == 2
+    code, told, err = vaslab(*words)
+    assert (code, told) == (0, f"{out}\n"), err
+    assert "2 of 4 items were done before" in err
+    assert len((out / "items.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_a_process_that_measures_ends_with_130_when_it_is_interrupted(tiny, tmp_path):
     out = tmp_path / "run"
     program = [sys.executable, "-c", "from vaslab.cli.app import main; main()"]
     words = [

@@ -66,7 +66,7 @@ def test_what_needs_the_usual_answer_falls_below_a_blank_picture(base):
     """Thinking first about two objects: a blank picture leaves the organism its form and the usual yes or no. With
     its attention blocked it sees no picture at all, which it never met: it loses the form, and with it those answers.
     Nothing of the picture comes through, so it is never above."""
-    items = [item for item in Glyph().select(200).items if item.kind == "relate"]
+    items = [item for item in Glyph().select(150).items if item.kind == "relate"]
 
     def asked(change=lambda item: item):
         told, _ = vaslab.answer(base, [change(item).prompt() for item in items], max_new_tokens=48)
@@ -87,7 +87,7 @@ def test_what_needs_the_usual_answer_falls_below_a_blank_picture(base):
 def test_attention_steered_to_another_object_names_that_object(base):
     """What is at the place asked about, answered rightly before, becomes what is in the box."""
     prompts, asked, others = [], [], []
-    for seed in SEEDS[:70]:
+    for seed in SEEDS[:50]:
         scene = glyphs.scene(seed)
         first, other = scene.glyphs[0], scene.glyphs[-1]
         prompts.append(vaslab.Prompt(user=f"what is at the {first.place}?", images=[scene.picture()]))

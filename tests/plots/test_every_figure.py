@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from vaslab import plots
 from vaslab.errors import UsageError
 from vaslab.plots import browser, write_figure
 
-FEW = {"items": 3, "layers": 3, "heads": 2, "checkpoints": 4}
 SMALL = {"items": 1, "layers": 4, "heads": 1, "checkpoints": 1}
 DEEP = {"items": 2, "layers": 80, "heads": 6, "checkpoints": 2}
 MANY = {"items": 3, "layers": 3, "heads": 2, "checkpoints": 100}
@@ -34,6 +34,12 @@ SIZES = [
         )
     ),
 ]
+
+
+usual = cache(lambda name: every_figure()[name]())
+"""A figure of a few heads and its numbers: drawn once for all that is looked at in it."""
+anew = cache(lambda name: every_figure()[name]())
+"""The same, drawn a second time."""
 
 
 def inside_the_page(fig):
@@ -91,7 +97,7 @@ def test_a_page_of_1000_items_is_small():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_dark_is_another_page_of_the_same_numbers(name):
-    (light, table), (dark, again) = (every_figure(**FEW, theme=theme)[name]() for theme in ("light", "dark"))
+    (light, table), (dark, again) = usual(name), every_figure(theme="dark")[name]()
     assert light.layout.template.layout.paper_bgcolor != dark.layout.template.layout.paper_bgcolor
     assert title(light) == title(dark)
     assert table.equals(again)
@@ -155,7 +161,7 @@ TOGETHER = (ODD[:3], ODD[3:4], ODD[4:])
 """Of the last run what is not there, all at once; then what all runs have little of."""
 
 
-def odd_runs(kinds, n=5):
+def odd_runs(kinds, n=4):
     """Checkpoints of which the last has something that no capture should have, or all have little."""
     items = 1 if "one item" in kinds else 6
     runs = {f"run-{at}": made.realistic(items, 6, 4, 2, seed=at, lift=0.2 * at) for at in range(n)}
@@ -218,19 +224,26 @@ def test_a_layer_that_one_checkpoint_lacks_is_refused():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_numbers_give_the_same_bytes(name, tmp_path):
     first, second = (
-        write_figure(*every_figure(**FEW)[name](), tmp_path / part / name, ["html"]) for part in ("a", "b")
+        write_figure(*drawn(name), tmp_path / part / name, ["html"])
+        for part, drawn in (("a", usual), ("b", anew))
     )
     assert [path.suffix for path in first] == [".html", ".csv"]
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.suffix
 
 
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """PNG of a figure, rendered once."""
+    folder = tmp_path_factory.mktemp("rendered")
+    return cache(lambda name: write_figure(*usual(name), folder / name, strict=True)[1])
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(browser() is None, reason="no Chromium-family browser on this machine")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_keeps_its_edges_free(name, tmp_path):
-    _, png, _ = write_figure(*every_figure()[name](), tmp_path / name, strict=True)
-    pixels = np.asarray(Image.open(png).convert("RGB"))
+def test_a_picture_keeps_its_edges_free(name, rendered):
+    pixels = np.asarray(Image.open(rendered(name)).convert("RGB"))
     for edge in (pixels[:8], pixels[-8:], pixels[:, :8], pixels[:, -8:]):
         assert (edge == 255).all()
 
@@ -244,10 +257,7 @@ def test_a_picture_keeps_its_edges_free(name, tmp_path):
         for name in NAMES
     ],
 )
-def test_the_same_figure_gives_the_same_picture(name, tmp_path):
-    first, second = (
-        write_figure(*every_figure(**FEW)[name](), tmp_path / part / name, strict=True)[1]
-        for part in ("a", "b")
-    )
+def test_the_same_figure_gives_the_same_picture(name, rendered, tmp_path):
+    first, second = rendered(name), write_figure(*anew(name), tmp_path / name, strict=True)[1]
     assert first.suffix == second.suffix == ".png"
     assert first.read_bytes() == second.read_bytes()

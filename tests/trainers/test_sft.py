@@ -1,6 +1,7 @@
 """`avar sft`: what moves, what is refused, what a kill costs, what the folder holds."""
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,32 @@ def test_guidance_raises_the_visual_mass_and_plain_training_only_watches(make):
     assert risen[0] > 2 * abs(risen[1])
 
 
+def test_rows_without_a_picture_weaken_no_guidance_however_rows_fall_into_forwards(make, processor):
+    """A step guides by the mean over its rows with a picture: three rows at once, or each alone."""
+    model = build_model(processor, layers=2, heads=4, kv_heads=2, hidden=64)
+    first = [each.detach().clone() for each in model.parameters()]
+    steps = []
+    for per_device in (3, 1):
+        trainer = make(
+            AgtoConfig(alpha=5.0, beta=5.0),
+            deepcopy(model),
+            max_steps=1,
+            per_device_train_batch_size=per_device,
+            gradient_accumulation_steps=3 // per_device,
+            optim="sgd",
+            learning_rate=1.0,
+            max_grad_norm=0.0,
+        )
+        trainer.train()
+        steps.append(
+            torch.cat(
+                [(a.detach() - b).flatten() for a, b in zip(trainer.model.parameters(), first, strict=True)]
+            )
+        )
+    assert steps[0].norm() > 0.1
+    assert torch.allclose(*steps, atol=1e-4 * steps[0].abs().max())
+
+
 def test_a_smoothed_loss_makes_a_second_forward_and_keeps_the_guidance(make):
     """TRL then runs the model again without gradients; a naive recorder keeps that pass, and the pull is gone."""
     trainer = make(AgtoConfig(alpha=2.0, beta=0.0), max_steps=6, label_smoothing_factor=0.1)
@@ -135,6 +162,36 @@ def test_lora_moves_its_adapters_alone_and_leaves_a_merged_folder(tiny_folder, s
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == adapted(before)
     assert (run.parent / "adapter" / "adapter_config.json").is_file()
+
+
+def test_a_base_of_few_bits_is_merged_in_the_type_of_the_training(
+    tiny_folder, sft, tmp_path, monkeypatch, capsys
+):
+    """Stored in bfloat16 it would round away most of what a small learning rate changes."""
+    vlm = load_model(tiny_folder, dtype="bfloat16")
+    vlm.model.save_pretrained(tmp_path / "base")
+    vlm.processor.save_pretrained(tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    given = {"model": "base", "lora_rank": 2, "lr": 1e-5, "save_steps": 1}
+    runs = [sft(dtype, dtype=dtype, **given) for dtype in ("float32", "auto")]
+    merged, rounded = (load_file(run / "model.safetensors") for run in runs)
+    assert {each.dtype for each in merged.values()} == {torch.float32}
+    lost = [json.loads((run / "card.json").read_text())["merge_lost"] for run in runs]
+    assert lost[0] < 1e-3
+    base = load_file(tmp_path / "base" / "model.safetensors")
+    adapter = load_file(tmp_path / "auto" / "adapter" / "adapter_model.safetensors")
+    off, whole = [], []
+    for name in sorted(adapted(base)):
+        own = f"layers.{name.split('layers.')[1].removesuffix('.weight')}.lora_"
+        down, up = (next(each for key, each in adapter.items() if f"{own}{side}." in key) for side in "AB")
+        whole.append((2 * up.float() @ down.float()).flatten())  # lora_alpha is twice the rank
+        off.append((rounded[name].float() - base[name].float()).flatten() - whole[-1])
+    assert lost[1] == pytest.approx(float(torch.cat(off).norm() / torch.cat(whole).norm()), rel=1e-3)
+    assert lost[1] > 0.05
+    assert f"rounding lost {lost[1]:.0%}" in capsys.readouterr().err
+    # each state holds the base's name from any folder
+    state = tmp_path / "float32" / "state" / "checkpoint-1" / "adapter_config.json"
+    assert json.loads(state.read_text())["base_model_name_or_path"] == str(tmp_path / "base")
 
 
 def test_the_checkpoint_is_an_ordinary_folder_with_a_card(tiny_folder, sft):
