@@ -51,12 +51,14 @@ def head_words(row: Mapping[Any, Any] | pd.Series) -> str:
 def interval_words(row: Mapping[Any, Any] | pd.Series) -> str:
     """A head, or a layer, with both intervals and its false discovery rate."""
     name = f"layer {row['layer']}" + (f" head {row['head']}" if "head" in row else "")
+    few = f", n = {row['n']} checkpoints (not {row['lacking']})" if row["lacking"] else ""
+    if not np.isfinite(row["r"]):
+        return f"{name}: no r{few}"
     text = (
         f"{name}: r = {coefficient(row['r'])} (95% CI {coefficient(row['low'])} to {coefficient(row['high'])}"
     )
     if np.isfinite(row["items_low"]):
         text += f"; by items {coefficient(row['items_low'])} to {coefficient(row['items_high'])}"
-    few = f", n = {row['n']} checkpoints (not {row['lacking']})" if row["lacking"] else ""
     return f"{text}), false discovery rate {p_text(row['p_adjusted'])}{few}"
 
 
