@@ -122,6 +122,7 @@ def test_one_item_is_drawn_without_a_test() -> None:
     fig = compare(*shifted({2: 2.0}, items=1), ("base", "tuned"))
     assert "too few items to tell any change" in title(fig)
     assert "One item: no test" in words(fig)
+    assert "Square" not in words(fig)
 
 
 def test_missing_heads_are_hatched_and_zero_is_no_ratio() -> None:

@@ -49,7 +49,7 @@ def test_change_and_turn_with_the_interval_of_scipy() -> None:
             {"a": [np.full(len(TEXTS), 0.3)] * 6, "b": [np.full(len(TEXTS), 0.4)] * 6},
             "does not clearly change along the answer in any of two checkpoints",
         ),
-        ({"a": curves(0.6, 0.2, items=1)}, "too few answers to tell any change"),
+        ({"base": curves(0.6, 0.2, items=1)}, "too few answers to tell any change"),
     ],
 )
 def test_the_title_is_what_the_answers_do(told: dict, expected: str) -> None:

@@ -7,6 +7,7 @@ from vaslab.plots.text import (
     axis_ticks,
     bound_words,
     escape,
+    level_ticks,
     number,
     percent,
     points,
@@ -69,6 +70,13 @@ def test_shortened_keeps_both_ends() -> None:
     assert text_width(short, 14) <= 200
     assert short.startswith("/mod")
     assert short.endswith("400")
+
+
+def test_ticks_of_a_level_are_powers_of_two_or_round_ratios() -> None:
+    assert level_ticks(-2.2, 1.5, 3) == [-2, 0]
+    assert level_ticks(-2.2, 1.5, 5) == [-2, -1, 0, 1]
+    np.testing.assert_allclose(2.0 ** np.array(level_ticks(-0.35, 0.3, 4)), [0.8, 1.0, 1.2])
+    assert ratio_text(10) == "1,024"
 
 
 def test_round_ticks_are_round_and_inside() -> None:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.forgetting_words import MANY, foot_of, subtitle_of, title_of
-from vaslab.plots.run_key import draw_key, key_height
+from vaslab.plots.run_key import draw_key, key_height, point_styles
 from vaslab.plots.strips import band, draw_spread
 from vaslab.plots.text import counted, escape
 
@@ -43,7 +43,7 @@ def forgetting_figure(
     look = themes.named(theme)
     words = {"data": data, "decoding": decoding, "run": run}
     names = _shown(table)
-    styles = themes.run_styles(names, look)
+    styles = point_styles(names, look)
     width = LEFT + WIDTH + EDGE + 8
     canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))
     key = key_height(names, width)

@@ -57,7 +57,7 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """Metric, checkpoints, data, n, decoding."""
     n = table.attrs["changes"]["n_items"]
     low, high = int(n.min()), int(n.max())
-    answers = f"{low:,} answers" if low == high else f"{low:,} to {high:,} answers"
+    answers = counted(low, "answer") if low == high else f"{low:,} to {high:,} answers"
     return dotted(
         [
             f"Share of attention on the {table.attrs['role']} along the answer, mean over layers and heads",

@@ -1,10 +1,20 @@
 """Names of checkpoints in their own ink behind their own marker, in lines above a figure: no legend box."""
 
+from dataclasses import replace
+
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.text import escape, shortened, text_width
 
 LINE = 28
+
+
+def point_styles(names: list[str], look: themes.Theme) -> dict[str, themes.RunStyle]:
+    """Styles of checkpoints that are drawn as points; one that is alone needs no shape of its own."""
+    styles = themes.run_styles(names, look)
+    return (
+        styles if len(names) > 1 else {name: replace(each, symbol="circle") for name, each in styles.items()}
+    )
 
 
 def key_height(names: list[str], width: float | int) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
-from vaslab.plots.run_key import draw_key, filled_marker, key_height
+from vaslab.plots.run_key import draw_key, filled_marker, key_height, point_styles
 from vaslab.plots.system_prompts_words import change_bound, foot_of, level_bound, subtitle_of, title_of
 from vaslab.plots.text import (
     change_text,
@@ -80,7 +80,7 @@ def system_prompts(
     look = themes.named(theme)
     words = {"data": data, "decoding": decoding, "run": run}
     names = list(dict.fromkeys(table["checkpoint"].astype(str)))
-    styles = themes.run_styles(names, look)
+    styles = point_styles(names, look)
     columns = [each for each in COLUMNS if each.name != "accuracy_change" or table["accuracy"].notna().any()]
     width = LEFT + sum(PANELS[: len(columns)]) + BETWEEN * (len(columns) - 1) + EDGE + 16
     canvas = Canvas(look, width, title_of(table), subtitle_of(table, words), foot_of(table, words))

@@ -87,7 +87,7 @@ def ratio_text(power: float | int) -> str:
         return "1"
     if float(power).is_integer():
         size = abs(int(power))
-        word = str(2**size) if size <= 10 else f"2<sup>{size}</sup>"
+        word = f"{2**size:,}" if size <= 10 else f"2<sup>{size}</sup>"
         return word if power > 0 else f"1/{word}"
     return number(2.0**power)
 
@@ -160,6 +160,14 @@ def round_ticks(low: float | int, high: float | int, most: int) -> list[float]:
     step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(step * k, 10) for k in range(first, last + 1)]
+
+
+def level_ticks(low: float | int, high: float | int, most: int) -> list[float]:
+    """Ticks of a ratio's log2 axis: whole powers of two, or, where fewer than two lie in low .. high, round ratios."""
+    powers = ratio_ticks(low, high, most)
+    if len(powers) > 1:
+        return [float(power) for power in powers]
+    return [math.log2(ratio) for ratio in round_ticks(2.0**low, 2.0**high, most)]
 
 
 def axis_ticks(n: int, pixels: float | int, apart: float | int = 26.0) -> list[int]:

@@ -13,7 +13,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import draw_hatch, draw_veil
 from vaslab.plots.strips import draw_histogram
-from vaslab.plots.text import axis_ticks, power_text, ratio_ticks, round_ticks
+from vaslab.plots.text import axis_ticks, level_ticks, power_text, round_ticks
 from vaslab.plots.training_words import foot_of, subtitle_of, title_of
 
 Floats = NDArray[np.float64]
@@ -158,9 +158,7 @@ def _strip(canvas: Canvas, number: int, top: float, axis: StepAxis, steps: pd.Da
     least, most = (float(every.min()), float(every.max())) if every.size else (0.0, 1.0)
     pad = max(0.12 * (most - least), 1.0 if name == "accuracy" else 0.06)
     least, most = least - pad, most + pad
-    ticks: list[float] = round_ticks(least, most, 5) if name == "accuracy" else [*ratio_ticks(least, most, 4)]
-    if len(ticks) < 2:
-        ticks = [least + (most - least) * part for part in (0.15, 0.5, 0.85)]
+    ticks = (round_ticks if name == "accuracy" else level_ticks)(least, most, 5 if name == "accuracy" else 4)
     texts = [f"{tick:.3g}%" if name == "accuracy" else power_text(tick) for tick in ticks]
     on = canvas.axes(
         number,

@@ -17,10 +17,10 @@ from vaslab.plots.text import (
     counted,
     dotted,
     fold,
+    level_ticks,
     p_text,
     percent,
     power_text,
-    ratio_ticks,
     round_ticks,
     unbroken,
     vas_words,
@@ -216,9 +216,7 @@ def _panel(
     least, most = least - pad, most + pad
     y: dict[str, object] = {"ticksuffix": "%", "nticks": 5}
     if names == ["vas"]:
-        ticks: list[float] = [*ratio_ticks(least, most, 5)]
-        if len(ticks) < 2:
-            ticks = [least + (most - least) * part for part in (0.15, 0.5, 0.85)]
+        ticks = level_ticks(least, most, 5)
         y = {"tickvals": ticks, "ticktext": [power_text(tick) for tick in ticks]}
     wide = max(float(steps[-1] - steps[0]), 1.0)
     whole = [tick for tick in round_ticks(float(steps[0]), float(steps[-1]), 8) if tick == int(tick)]
