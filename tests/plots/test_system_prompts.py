@@ -155,3 +155,13 @@ def test_a_floored_level_is_a_bound_and_a_missing_layer_is_left_out():
     assert "VAS of every run is over layers 0–1, which all checkpoints have (not all: base, long)" in words(
         system_prompts(table)
     )
+
+
+def test_points_of_one_checkpoint_are_circles_and_those_of_several_have_shapes():
+    def symbols(names: tuple[str, ...]) -> set[str]:
+        runs = [under(prompt, 1.0, 0.5, name) for name in names for prompt in ("default", "long")]
+        fig = system_prompts(system_prompts_table(runs))
+        return {t.marker.symbol for t in fig.data if t.mode == "markers" and t.hoverinfo != "skip"}
+
+    assert symbols(("base",)) == {"circle"}
+    assert symbols(("base", "multimodal")) == {"cross", "circle"}
