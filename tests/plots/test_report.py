@@ -107,8 +107,9 @@ def test_few_checkpoints_are_told_by_what_they_show() -> None:
     runs = checkpoints(3)
     one = words(report(runs[:1], data="mine"))
     assert re.match(r"run-0: VAS \(mean of ratios\) is [\d.]+ \[[\d.]+, [\d.]+\], accuracy 30 \[", one)
-    for absent in ("track accuracy", "Tango", "permutation", "Fisher's z, which", "power of"):
+    for absent in ("track accuracy", "Tango", "permutation", "Fisher's z, which", "power of", "Benjamini"):
         assert absent not in one
+    assert "One point a checkpoint" not in report(runs[:1], data="mine")
     assert one.count("1 checkpoint: no r is given for fewer than 4") == 1
     assert "In brackets: 95% intervals of each level, bootstrap over items; of accuracy Wilson." in one
     three = words(report(runs, data="mine"))
@@ -230,6 +231,7 @@ def test_answers_and_places_are_sections_where_they_were_measured() -> None:
     assert re.search(r"run-0 −40\.0 \[−40\.0, −40\.0\] &lt;0\.0001", text)
     assert "run-0: 1 of 4 heads looks most at the region asked for" in text
     assert "Not in this report" not in text
+    assert "a score test against the area and one by exchanging the regions among pictures" in text
 
 
 def test_runs_on_unequal_items_say_so() -> None:

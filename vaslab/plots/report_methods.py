@@ -66,8 +66,8 @@ def _interval_words(ordered: Sequence[Checkpoint], told: Told, prompts: bool) ->
         f"{'so too' if pictures else 'Wilson'}",
         f"of attention on the image over that on the question's text: Student's t, jackknife over {told.over}",
     ]
-    several = len(ordered) > 1
-    if several or prompts:
+    changes = len(ordered) > 1 or prompts
+    if changes:
         parts += [
             "of changes of VAS and of masses, between checkpoints or system prompts, and of single heads: Student's t, "
             f"with the error of the jackknife over {told.over}",
@@ -75,8 +75,16 @@ def _interval_words(ordered: Sequence[Checkpoint], told: Told, prompts: bool) ->
         ]
     if any(each.answers is not None for each in ordered):
         parts.append(f"of changes along answers: Student's t, paired, over {told.over}")
+    pointed = any(each.pointed is not None for each in ordered)
+    if pointed:
+        parts.append(
+            f"of hits on what was asked for: Wilson's, over {told.over}, with a score test against the area and one by "
+            "exchanging the regions among pictures, both of which a head must pass"
+        )
     text = f"Intervals are 95 %; {'; '.join(parts)}."
-    return f"{text} Many tests at once: Benjamini and Hochberg at 5 %." if several or prompts else text
+    if changes:
+        text += " “% of it” is a part of the logarithm of a change."
+    return f"{text} Many tests at once: Benjamini and Hochberg at 5 %." if changes or pointed else text
 
 
 def _r_words(n: int) -> str:

@@ -48,14 +48,16 @@ def tracks_section(table: pd.DataFrame, told: Told) -> Section:
     if clamped:
         words.append(clamped)
     words.append(f"In brackets: 95% intervals of each level, bootstrap over {told.over}; of accuracy Wilson.")
-    drawn = [scatter(table, data=told.data, decoding=told.decoding, run=told.run, seed=told.seed)]
+    drawn = []
+    if len(found.used) > 1:
+        drawn.append(scatter(table, data=told.data, decoding=told.decoding, run=told.run, seed=told.seed))
     several = len(found.used) >= FEWEST
     return Section(
         "Does VAS track accuracy?" if several else "VAS and accuracy",
         f"{title_of(found)}." if several else "",
         words,
         [shown],
-        drawn if len(found.used) else [],
+        drawn,
     )
 
 
