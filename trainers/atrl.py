@@ -17,6 +17,7 @@ decided here:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from jaxtyping import Float, Int
@@ -43,7 +44,7 @@ class AtrlConfig:
     sharpness: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.clusters < 1 or self.sharpness < 0:
+        if self.clusters < 1 or not 0 <= self.sharpness < inf:
             raise UsageError(
                 f"clusters is {self.clusters} and sharpness {self.sharpness}; expected at least 1, and at least 0"
             )

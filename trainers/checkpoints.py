@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from importlib.metadata import version
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up
 CARD = "card.json"
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
 _KEPT_LOGS = 10
+
+MOST_LOST = 0.05
+"""Share of an adapter's change that merging may lose to rounding without a word."""
 
 
 def last_state(out: Path) -> str | None:
@@ -69,6 +74,11 @@ def accumulation(batch: int, per_device: int, processes: int, told: str = "batch
     return batch // at_once
 
 
+def base_name(model: str) -> str:
+    """The name of an adapter's base that holds from any folder, and an organism's anywhere."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model
+
+
 def lora(rank: int) -> Any:
     """LoRA on every projection of the text decoder, and nowhere in the vision tower; None for rank 0."""
     if rank == 0:
@@ -78,7 +88,9 @@ def lora(rank: int) -> Any:
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
-def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | None = None) -> Path:
+def write_checkpoint(
+    trainer: Any, out: Path, card: dict[str, Any], base: str | None = None, dtype: str = "auto"
+) -> Path:
     """Write weights, config and processor with a card of how they came to be; return the folder.
 
     Args:
@@ -86,7 +98,8 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
         out: the run folder; the checkpoint is its checkpoint/, whole or not there.
         card: what the card says beside metrics and versions.
         base: for LoRA: the model that the adapter belongs to. The adapter stays in adapter/, which names it, and the
-            checkpoint is the merged model.
+            checkpoint is the merged model. Where rounding loses much of the adapter's change, a note says so.
+        dtype: type that the merged weights have: that of the training.
 
     Raises:
         VaslabError: not one step was taken, so that this would be the parent under another name.
@@ -102,8 +115,13 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
     trainer.save_model(str(out / "adapter" if base else part))
     if trainer.is_world_process_zero():
         if base is not None:
-            _name_base(out / "adapter", base)
-            _merge(base, out / "adapter", part)
+            card = {**card, "merge_lost": (lost := _merge(base, out / "adapter", part, dtype))}
+            if lost > MOST_LOST:
+                print(
+                    f"note: rounding lost {lost:.0%} of what the adapter changes when it was merged; measure "
+                    f"{out / 'adapter'}, which is whole, or train with --dtype float32",
+                    file=sys.stderr,
+                )
         for written in (part, out / "adapter"):
             (written / "training_args.bin").unlink(missing_ok=True)
         logs = [log for log in trainer.state.log_history if "loss" in log]
@@ -121,21 +139,28 @@ def write_checkpoint(trainer: Any, out: Path, card: dict[str, Any], base: str | 
     return folder
 
 
-def _name_base(adapter: Path, base: str) -> None:
-    """Write into an adapter's config a name of its base that holds from any folder, and an organism's anywhere."""
-    path = adapter / "adapter_config.json"
-    named = str(Path(base).resolve()) if Path(base).is_dir() else base
-    told = {**json.loads(path.read_text(encoding="utf-8")), "base_model_name_or_path": named}
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+def _merge(base: str, adapter: Path, folder: Path, dtype: str) -> float:
+    """Write base and adapter as one model; return which share of the adapter's change its rounding loses.
 
-
-def _merge(base: str, adapter: Path, folder: Path) -> None:
+    A type of few bits drops changes that are small beside the weight: bfloat16 those below 1 part in 256. The share is
+    the norm of what is lost over that of the change.
+    """
     from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
 
-    vlm = load_model(base)
-    merged = PeftModel.from_pretrained(vlm.model, adapter).merge_and_unload()
+    vlm = load_model(base, dtype=dtype)
+    adapted = PeftModel.from_pretrained(vlm.model, adapter)
+    lost = whole = 0.0
+    for layer in adapted.modules():
+        if isinstance(layer, LoraLayer):
+            weight, change = layer.get_base_layer().weight, layer.get_delta_weight("default").float()
+            kept = (weight.float() + change).to(weight.dtype).float() - weight.float()
+            lost += float((kept - change).square().sum())
+            whole += float(change.square().sum())
+    merged = adapted.merge_and_unload()
     merged.save_pretrained(folder)
     vlm.processor.save_pretrained(folder)
+    return sqrt(lost / whole) if whole else 0.0
 
 
 def _mean(logs: list[dict[str, Any]]) -> dict[str, float]:

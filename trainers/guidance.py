@@ -99,7 +99,8 @@ class Guidance:
 
         Args:
             sets: Q, S and V of the batch.
-            share: factor on the guidance's losses: 1 / the number of batches whose losses are summed to one step.
+            share: factor on the guidance's losses, where those of several batches are summed to one step: which part
+                of the step's samples with a picture is in this one.
         """
         request = Request(
             sets.groups,

@@ -52,6 +52,7 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
         self.network = cast(Any, self.model)
         self.guidance = Guidance(self.network, self.agto)
         self._running = False
+        self._guided_samples = 0
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train, as Trainer does, on vaslab's attention backend."""
@@ -75,6 +76,24 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
         finally:
             self._running = False
 
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Batches of one optimiser step, as Trainer collects them; counts how many of their samples are guided."""
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        here = sum(int(_sets_of(batch).counted.sum()) for batch in batches)
+        self._guided_samples = int(
+            self.accelerator.gather(torch.tensor([here], device=self.args.device)).sum()
+        )
+        return batches, items
+
+    def _share(self, sets: Sets, items: Tensor | int | None) -> float:
+        """Factor on a forward's guidance, such that a step's is the mean over its samples that have a picture.
+
+        However they fall into forwards and processes: the gradients of forwards are summed, of processes averaged.
+        """
+        forwards = self.current_gradient_accumulation_steps if items is None else 1  # Trainer divides by them
+        guided = int(sets.counted.sum()) / max(self._guided_samples, 1)
+        return guided * forwards * self.accelerator.num_processes
+
     def compute_loss(
         self,
         model: Any,
@@ -83,10 +102,9 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Loss of a batch, guidance included."""
-        sets = Sets(*(inputs[name] for name in SETS))
+        sets = _sets_of(inputs)
         rest = {name: value for name, value in inputs.items() if name not in SETS}
-        share = 1.0 / self.current_gradient_accumulation_steps if num_items_in_batch is not None else 1.0
-        with self.guidance.guiding(sets, share if model.training else 1.0):
+        with self.guidance.guiding(sets, self._share(sets, num_items_in_batch) if model.training else 1.0):
             found = super().compute_loss(model, rest, return_outputs, num_items_in_batch)
         loss, *outputs = found if return_outputs else (found,)
         total = self.guidance.total(loss)
@@ -100,6 +118,10 @@ class AvarSFTTrainer(Resuming, SFTTrainer):
             mode = "train" if self.network.training else "eval"
             for name, value in zip(NUMBERS, gathered, strict=False):
                 self._metrics[mode][f"agto/{name}"].append(value / gathered[-1])
+
+
+def _sets_of(inputs: dict[str, Any]) -> Sets:
+    return Sets(*(inputs[name] for name in SETS))
 
 
 def _refuse(model: Any, args: SFTConfig, options: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainers.checkpoints import accumulation, last_state, write_checkpoint
+from trainers.checkpoints import accumulation, base_name, last_state, write_checkpoint
 from trainers.config import held
 from trainers.data.readers import read_records
 from trainers.data.record import Record, digest
@@ -57,6 +57,7 @@ def train(
             file=sys.stderr,
         )
     vlm = load_model(config.model, dtype=config.dtype, offline=not config.online)
+    vlm.model.name_or_path = base_name(config.model)  # which PEFT writes into each adapter, of every state
     if config.freeze_vision:
         freeze_vision(vlm.model)
     trainer = make(vlm, records)
@@ -74,7 +75,7 @@ def train(
         "data": {"source": config.data, "digest": digest(records), "records": len(records)},
         "config": held(config),
     }
-    return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None)
+    return write_checkpoint(trainer, out, card, config.model if config.lora_rank else None, config.dtype)
 
 
 def _pulled(history: Sequence[Mapping[str, Any]]) -> bool:

@@ -14,6 +14,7 @@ appendix B. Where the paper is silent, its authors' code decides: k T is rounded
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class VppoConfig:
     def __post_init__(self) -> None:
         if not 0 < self.tokens <= 1 or not 0 < self.masked <= 1:
             raise UsageError(f"tokens is {self.tokens} and masked {self.masked}; expected above 0, up to 1")
-        if self.low < 0 or (self.low > 1 if self.high is None else self.high < self.low):
+        if not (0 <= self.low <= 1 if self.high is None else 0 <= self.low <= self.high < inf):
             raise UsageError(
                 f"low is {self.low} and high {self.high}; expected 0 <= low <= high, and low <= 1 without high"
             )

@@ -55,7 +55,8 @@ def sft(tiny_folder, tmp_path):
         data = tmp_path / "chats"
         if not data.exists():
             write_records([*RECORDS] * 2, data)
-        return run_sft(SftRun(str(tiny_folder), str(data), str(tmp_path / name), **SHORT_SFT | given))
+        paths = {"model": str(tiny_folder), "data": str(data), "out": str(tmp_path / name)}
+        return run_sft(SftRun(**paths | SHORT_SFT | given))
 
     return run
 

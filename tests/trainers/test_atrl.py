@@ -118,7 +118,7 @@ def test_no_tokens_have_no_weights():
     assert atrl_weights(torch.zeros(2, 2, 0), torch.zeros(2, 2, 0), AtrlConfig()).shape == (0,)
 
 
-@pytest.mark.parametrize("given", [{"clusters": 0}, {"sharpness": -1.0}])
+@pytest.mark.parametrize("given", [{"clusters": 0}, {"sharpness": -1.0}, {"sharpness": float("nan")}])
 def test_settings_that_no_training_can_have(given):
     with pytest.raises(UsageError, match="at least 1, and at least 0"):
         AtrlConfig(**given)

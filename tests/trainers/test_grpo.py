@@ -115,11 +115,11 @@ def test_the_reward_is_that_of_eager_maps(make, processor, monkeypatch, form, fr
     assert len(own) == (0 if free else 1)
     assert len({len(encode(processor, [_prompt(each)]).roles[0]) for each in seen["prompts"]}) == 2
     wanted = eager_rewards(processor, seen, form)
-    assert seen["looks"]["reward"].tolist() == pytest.approx(wanted, rel=1e-4)
-    assert seen["rewards"][:, 1].tolist() == pytest.approx(wanted, rel=1e-4)
+    assert seen["looks"]["reward"].tolist() == pytest.approx(wanted, rel=1e-5)
+    assert seen["rewards"][:, 1].tolist() == pytest.approx(wanted, rel=1e-5)
     log = trainer.state.log_history[0]
     raw = wanted if form == "as_released" else eager_rewards(processor, seen, "ratio")
-    assert log["vars/raw"] == pytest.approx(sum(raw) / len(raw), rel=1e-4)
+    assert log["vars/raw"] == pytest.approx(sum(raw) / len(raw), rel=1e-5)
 
 
 def test_a_wrong_answer_has_no_visual_reward_and_a_right_one_has(make, processor):

@@ -116,6 +116,8 @@ def test_patches_are_blackened_by_chance_and_again_the_same():
         ({"tokens": 0.0}, "above 0, up to 1"),
         ({"masked": 1.5}, "above 0, up to 1"),
         ({"low": 1.2}, "low <= 1 without high"),
+        ({"low": float("nan")}, "0 <= low"),
+        ({"high": float("inf")}, "low <= high"),
         ({"low": 0.9, "high": 0.5}, "low <= high"),
         ({"kl": "full"}, "sampled, exact"),
     ],
