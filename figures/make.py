@@ -27,11 +27,12 @@ def commands() -> list[list[str]]:
         options = ["--data", data, "--limit", str(LIMIT), "--out", folder, "--overwrite"]
         made.append(["measure", "--model", "organism:base", *options])
         made += [_figure(name, [folder], f"{name}{ending}") for name in ("heads", "lazy")]
-    made.append(_figure("tokens", [str(RUNS / "gallery-glyph")]))
+    made += [_figure(name, [str(RUNS / "gallery-glyph")]) for name in ("tokens", "localisation")]
     made.append(_study("system-prompts.yaml", PROMPTS))
     made.append(_figure("system-prompts", [str(PROMPTS)]))
     made.append(_study("stages.yaml", STAGES))
-    made += [_figure(name, [str(STAGES)]) for name in ("scatter", "sensitivity")]
+    several = ("scatter", "sensitivity", "correlation", "forgetting")
+    made += [_figure(name, [str(STAGES)]) for name in several]
     made.append(_figure("lazy", [str(STAGES)], "lazy-stages"))
     base, agto, vars_ = (str(STAGES / "runs" / f"{name}-glyph") for name in ("base", "AGTO", "VARS"))
     made += [_figure(name, [base, agto]) for name in ("compare", "decomposition")]
