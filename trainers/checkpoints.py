@@ -153,7 +153,8 @@ def _merge(base: str, adapter: Path, folder: Path, dtype: str) -> float:
     lost = whole = 0.0
     for layer in adapted.modules():
         if isinstance(layer, LoraLayer):
-            weight, change = layer.get_base_layer().weight, layer.get_delta_weight("default").float()
+            adapts: Any = layer
+            weight, change = adapts.get_base_layer().weight, adapts.get_delta_weight("default").float()
             kept = (weight.float() + change).to(weight.dtype).float() - weight.float()
             lost += float((kept - change).square().sum())
             whole += float(change.square().sum())
