@@ -239,7 +239,7 @@ def advised(told: str, folder: Path, run: str) -> str:
             "--out",
         ),
     ):
-        told = re.sub(theirs, lambda _, ours=ours: ours, told)
+        told = re.sub(theirs, ours.replace("\\", r"\\"), told)
     return told
 
 
