@@ -13,7 +13,9 @@ from vaslab.metrics import Definition, vas
 from vaslab.plots import findings, scatter, scatter_table
 from vaslab.plots import theme as themes
 from vaslab.plots.kinds import kind_of, kind_styles
+from vaslab.plots.levels import accuracy_level
 from vaslab.plots.point_labels import place_labels
+from vaslab.plots.scatter_words import title_of
 
 
 def words(fig: go.Figure) -> str:
@@ -146,7 +148,32 @@ def test_uncertainty_over_items_is_there_where_items_are_shared() -> None:
     )
     clustered = scatter_table(captures, grades, cluster=pictures)
     assert clustered.attrs["two_level"].n_clusters == 10
-    assert "bootstrap over pictures" in words(scatter(clustered))
+    assert "over pictures (bootstrap; accuracy Wilson)" in words(scatter(clustered))
+
+
+def test_accuracy_of_pictures_asked_often_has_wilsons_interval_of_fewer_items() -> None:
+    """A bootstrap over pictures has no width where every answer is right."""
+    items = [f"i{at}" for at in range(20)]
+    right = xr.DataArray(np.ones(20), dims="item", coords={"item": items})
+    pairs = xr.DataArray(np.arange(20) // 2, dims="item", coords={"item": items})
+    found = accuracy_level(right, pairs)
+    t2 = scipy.stats.t.ppf(0.975, 9) ** 2
+    assert float(found["estimate"]) == float(found["high"]) == 1
+    # Wilson's end at 10 items, which is what 20 questions on 10 pictures tell at least
+    assert float(found["low"]) == pytest.approx(10 / (10 + t2))
+    assert np.isnan(accuracy_level(right, xr.zeros_like(pairs))["low"])
+
+
+def test_one_outlying_checkpoint_is_named_as_the_carrier() -> None:
+    """Of 40 checkpoints 39 tell nothing: r without the last is near 0, and need not change its sign."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, y = np.append(rng.normal(1, 0.5, 39), 8), np.append(rng.normal(0.5, 0.02, 39), 0.9)
+        found = findings(table(list(2.0**x), list(y)))
+        assert title_of(found).endswith("answer better, but run-39 alone carries it")
+        # nor is one named where all agree
+        even = findings(table(list(2.0 ** x[:39]), list(0.5 + 0.1 * x[:39] + rng.normal(0, 0.03, 39))))
+        assert title_of(even).endswith("answer better")
 
 
 def test_names_cannot_inject_markup_and_a_hundred_fit() -> None:
