@@ -42,6 +42,13 @@ def test_keys_pin_rows(page) -> None:
     assert active == "6"
 
 
+def test_keys_faster_than_frames_are_all_counted(page) -> None:
+    shown = page(made.traits(), EVEN)
+    key = "new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true})"
+    shown.evaluate(f"[1, 2, 3].forEach(() => document.querySelector('.vx-tokens').dispatchEvent({key}))")
+    assert shown.evaluate("model.get('token')") == 2
+
+
 def test_the_share_of_a_row_decides_its_colour(page) -> None:
     cells = np.zeros((3, 16))
     cells[:, 0] = [0.0, 0.2, 0.9]

@@ -95,10 +95,12 @@ def of_run(
             "change": float_bytes(grid["ratio"]),
             "change_low": float_bytes(grid["low"]),
             "change_high": float_bytes(grid["high"]),
-            "significant": changed.astype(np.uint8).tobytes(),
+            "significant": changed.astype(np.uint8).tobytes() if n > 1 else b"",
         }
         over = "pictures" if cluster is not None else "items"
         traits["map"]["change_limit"] = 2 ** limit_of(grid["ratio"].ravel())
+        traits["map"]["note"] = f"{note}: no interval, and no test of the change."
+    if len(there) == 2 and n > 1:
         traits["map"]["note"] = (
             f"{note}, the same in both; change: mean VAS of the second over that of the first, paired by item, "
             f"jackknife t over {over}, FDR 5 % over heads; intervals by the same t."
@@ -126,8 +128,8 @@ def _nothing(levels: Sequence[Floats], shape: tuple[int, int], note: str) -> Tra
 def _unchanged(two: bool, shape: tuple[int, int]) -> Traits:
     names = ("change", "change_low", "change_high")
     missing = float_bytes(np.full(shape, np.nan)) if two else b""
-    significant = np.zeros(shape, np.uint8).tobytes() if two else b""
-    return {**dict.fromkeys(names, missing), "significant": significant}
+    # empty: nothing was tested, which is not the same as nothing found
+    return {**dict.fromkeys(names, missing), "significant": b""}
 
 
 def _map(levels: Sequence[Floats], n: int, band: str, note: str) -> Traits:

@@ -129,7 +129,9 @@ export class TokenStrip {
       if (next === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       event.stopPropagation();
-      pick(event.key === "Escape" ? -1 : Math.max(0, Math.min(n - 1, next)));
+      // at once: keys may come faster than the strip is painted
+      this.pinned = event.key === "Escape" ? -1 : Math.max(0, Math.min(n - 1, next));
+      pick(this.pinned);
     });
   }
 
