@@ -247,6 +247,17 @@ def test_two_runs_on_one_page(runs, tmp_path):
     assert full[0] == full[1]
     assert 2 <= len(full[0]) <= 3
     assert len(base64.b64decode(data["numbers"]["run"]["significant"])) == 8
+    told = view.numbers(State(0, "user", "run", (1, 2)))["floored"]
+    assert base64.b64decode(data["numbers"]["run"]["floored"]) == told
+    assert len(told) == 2 * 8 * 4
+
+
+def test_items_say_what_share_of_their_rows_is_on_the_floor():
+    capture = made.realistic(4, 2, 4)
+    capture["clamped"][:] = 0.0
+    capture["clamped"][{"item": 1, "layer": 1, "head": 2}] = 0.8
+    low = [item["runs"][0].get("floored") for item in View([open_capture(capture)]).items]
+    assert low == [None, {"user": 0.1}, None, None]  # 0.8 in one head of eight
 
 
 def test_what_cannot_be_written_is_said(vlm, tmp_path):

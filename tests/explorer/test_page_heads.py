@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vaslab.plots import theme
+from vaslab.plots.text import bound_words
 
 from . import made_page as made
 
@@ -100,6 +101,47 @@ def test_a_vas_on_the_floor_is_called_a_bound(page) -> None:
     shown.evaluate("model.set('selected', [3, 6])")
     shown.settle()
     assert "bound" not in shown.text(".vx-head")
+    shown.evaluate("model.set('pinned', [[3, 5], [3, 6]])")
+    shown.settle()
+    low, exact = (f"{vas[0, 3, head]:#.3g}" for head in (5, 6))
+    assert shown.texts(".vx-pins span button:first-child") == [f"L3 H5  ≥ {low}", f"L3 H6  {exact}"]
+    # the mean over 48 heads
+    floor = "System mass below 1e-6, taken as 1e-6, so that VAS is a bound (≥): 2.02% of rows."
+    assert floor in shown.text(".vx-foot")
+
+
+def test_a_change_from_or_to_the_floor_is_a_bound_as_in_the_figures(page) -> None:
+    """Every pair of sides on and off the floor, rising and falling; the words are those of the figures."""
+    cases = [
+        (ratio, *low) for ratio in (8.0, 1 / 8) for low in ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
+    ]
+    vas, floored = np.ones((2, 6, 8)), np.zeros((2, 6, 8))
+    for head, (ratio, first, second) in enumerate(cases):
+        vas[1, 2, head], floored[0, 2, head], floored[1, 2, head] = ratio, first, second
+    shown = page(made.traits(vas=vas, pair=True, selected=[2, 0], floored=made.b64(floored)))
+    said = {}
+    for head, (ratio, *low) in enumerate(cases):
+        shown.evaluate(f"model.set('selected', [2, {head}])")
+        shown.settle()
+        size = "×8.00" if ratio > 1 else "÷8.00"
+        said[head] = bound_words(ratio, tuple(low)).strip()
+        expected = " ".join(filter(None, ("change", said[head], size)))
+        assert f"· {expected}, significant" in shown.text(".vx-head")
+        assert ("≥ 8.00" in shown.text(".vx-head")) == (ratio > 1 and low[1] > 0)
+        shown.hover(MAP, place(shown, 2, head))
+        assert expected in shown.text(".vx-tip")
+    assert set(said.values()) == {"", "at least", "at most", "nominally"}
+    shown.focus(MAP)
+    shown.press("t")
+    rows = shown.evaluate(
+        "[...document.querySelectorAll('.vx-numbers table')[0].querySelectorAll('tr')]"
+        ".map((tr) => [...tr.children].map((td) => td.textContent))"
+    )
+    at = rows[0].index("bound")
+    assert {int(row[1]): row[at] for row in rows[1:] if row[0] == "2"} == said
+    assert [name for name in rows[0] if "floor" in name] == ["on floor %"] * 2
+    assert float(rows[1][4]) == 8  # highest of the second run first
+    assert "base 4.17%, multimodal 4.17% of rows" in shown.text(".vx-foot")
 
 
 def test_arrow_keys_move_the_head_and_wrap(page) -> None:

@@ -81,6 +81,24 @@ def test_two_checkpoints_share_one_selection(page) -> None:
     assert "3.00% of attention" in peaks[1]
 
 
+def test_items_whose_vas_rests_on_the_floor_are_bounds(page) -> None:
+    given, maps = two()
+    given["items"][0]["runs"][1]["floored"] = {"user": 0.25, "response": 0}
+    given["items"][1]["runs"][0]["floored"] = {"user": 0.009, "response": 0.5}
+    shown = page(given, maps)
+    cells = shown.evaluate(
+        "[...document.querySelectorAll('.vx-items tbody tr')]"
+        ".map((tr) => [...tr.children].map((td) => [td.textContent.trim(), td.title]))"
+    )
+    # VAS is 0.5 + i / 10 in the first and i + 1 more in the second
+    why = "≥ 1.50, a bound: 25.0% of rows have a system mass below 1e-6"
+    assert [cell[0] for cell in cells[0][4:8:2]] == ["0.500", "≥ 1.50"]
+    assert cells[0][6][1] == why
+    assert cells[0][7][0] == "at least ×3.00"
+    assert [cell[0] for cell in cells[1][4:8:2]] == ["0.600", "2.60"]
+    assert cells[1][7][0] == "×4.33"
+
+
 def test_changes_without_significance_are_pale(page) -> None:
     vas = np.ones((2, 6, 8))
     vas[1] = 4.0

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from vaslab.errors import VaslabError
-from vaslab.metrics import Definition, vas_per_item
+from vaslab.metrics import Definition, floored, vas_per_item
 from vaslab.prompts.patches import Box
 from vaslab.prompts.prompt import Prompt
 
@@ -123,6 +123,12 @@ class Source:
             found[queries] = vas_of(self.capture, queries)
         return found
 
+    def floored_of_items(self) -> dict[str, list[float]]:
+        """As `floored_of`, by query role."""
+        return {
+            queries: floored_of(self.capture, queries) for queries in self.queries if self.capture is not None
+        }
+
 
 def vas_of(capture: xr.Dataset, queries: str) -> list[float | None]:
     """Mean VAS of each item; None where it has none."""
@@ -132,6 +138,12 @@ def vas_of(capture: xr.Dataset, queries: str) -> list[float | None]:
         # undefined for every item: no picture, or no system turn
         return [None] * capture.sizes["item"]
     return [None if np.isnan(value) else float(value) for value in values]
+
+
+def floored_of(capture: xr.Dataset, queries: str) -> list[float]:
+    """Share of each item's rows, over all heads, whose system mass is below 1e-6 and taken as that; 0 without a VAS."""
+    shares = floored(capture, Definition(queries), over=("layer", "head")).fillna(0.0).values
+    return [round(float(share), 4) for share in shares]
 
 
 def shape_of(capture: xr.Dataset) -> tuple[int, int, int | None]:

@@ -12,6 +12,7 @@ PARTS = (
     "numbers",
     "elements",
     "data",
+    "head_words",
     "head_map",
     "picture",
     "rows",

@@ -22,8 +22,14 @@ _SIDE = 28
 """Pixels a patch gets where the picture itself is not there."""
 
 
-def item_trait(entry: Entry, told: Sequence[Entry], vas: Sequence[dict[str, float | None]]) -> Traits:
-    """One item: its texts, and of each run the answer and the mean VAS by query role.
+def item_trait(
+    entry: Entry,
+    told: Sequence[Entry],
+    vas: Sequence[dict[str, float | None]],
+    floored: Sequence[dict[str, float]],
+) -> Traits:
+    """One item: its texts, and of each run the answer, the mean VAS by query role, and where rows rest on the floor of
+    the system mass, their share.
 
     Of an item that was asked here also `edit` and `system`, where the attention was edited or a system prompt given.
     """
@@ -35,7 +41,8 @@ def item_trait(entry: Entry, told: Sequence[Entry], vas: Sequence[dict[str, floa
         "category": entry.category,
         "runs": [
             {"response": each.response, "correct": each.correct, "why": each.why, "vas": values}
-            for each, values in zip(told, vas, strict=True)
+            | ({"floored": low} if any(low.values()) else {})
+            for each, values, low in zip(told, vas, floored, strict=True)
         ],
     }
 

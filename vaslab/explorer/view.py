@@ -13,7 +13,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError, one_line
 from vaslab.explorer import numbers
-from vaslab.explorer.entries import Entry, Source, vas_of
+from vaslab.explorer.entries import Entry, Source, floored_of, vas_of
 from vaslab.explorer.head_map import HeadMap
 from vaslab.explorer.maps import Maps
 from vaslab.explorer.numbers import Floats
@@ -294,6 +294,7 @@ class View:
 
     def _items(self) -> list[Traits]:
         means = [source.vas_of_items() for source in self.sources]
+        floors = [source.floored_of_items() for source in self.sources]
         out = []
         for at, entry in enumerate(self.sources[0].entries):
             told = self.entries(at)
@@ -301,18 +302,21 @@ class View:
                 {queries: values[told[run].at] for queries, values in each.items()}
                 for run, each in enumerate(means)
             ]
-            out.append(item_trait(entry, told, vas))
+            low = [
+                {queries: values[told[run].at] for queries, values in each.items()}
+                for run, each in enumerate(floors)
+            ]
+            out.append(item_trait(entry, told, vas, low))
         return out
 
     def add(self, entry: Entry) -> int:
         """Add an item that was asked here; return its index."""
         self.sources[0].entries.append(entry)
-        vas = {
-            str(queries): vas_of(entry.part, str(queries))[0]
-            for queries in entry.capture["query_role"].values
-        }
+        names = [str(queries) for queries in entry.capture["query_role"].values]
+        vas = {queries: vas_of(entry.part, queries)[0] for queries in names}
+        low = {queries: floored_of(entry.part, queries)[0] for queries in names}
         # a new list: who holds the old one is to see that it changed
-        self.items = [*self.items, item_trait(entry, [entry], [vas])]
+        self.items = [*self.items, item_trait(entry, [entry], [vas], [low])]
         return len(self.items) - 1
 
 

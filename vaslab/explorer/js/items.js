@@ -1,8 +1,9 @@
 // Items: search, filters, one row an item.
 
 import { CHANGE, css, sampled } from "./colours.js";
-import { counted, finite, number, times } from "./numbers.js";
+import { counted, finite, number, percent, times } from "./numbers.js";
 import { button, choice, fill, keepFocus, make } from "./elements.js";
+import { boundMark, boundWords, onFloor } from "./head_words.js";
 
 const VERDICTS = { true: "✓ right", false: "✗ wrong", null: "– not graded" };
 export const verdict = (run) => VERDICTS[run && run.correct !== undefined ? run.correct : null];
@@ -88,6 +89,11 @@ export class Items {
       value = run && run.vas ? run.vas[this.data.get("queries", "user")] : null;
     return finite(value) ? value : NaN;
   }
+  /** Share of the item's rows on the floor of the system mass, over all heads. */
+  floored(item, r) {
+    const { floored = {} } = item.runs[r] || {};
+    return floored[this.data.get("queries", "user")] || 0;
+  }
   change(item) {
     return Math.log2(this.vas(item, 1) / this.vas(item, 0));
   }
@@ -157,9 +163,12 @@ export class Items {
         make("span", { class: mark, text: verdict(run) }),
         ` ${[run.response, item.edit && `(${item.edit})`].filter(Boolean).join(" ")}`,
       );
-      cells.push(words, cell(number(this.vas(item, r)), { class: "vx-number" }));
+      const low = this.floored(item, r),
+        vas = `${boundMark(low)}${number(this.vas(item, r))}`,
+        why = onFloor(low) ? `${vas}, a bound: ${percent(low)} of rows have a system mass below 1e-6` : vas;
+      cells.push(words, make("td", { class: "vx-number", title: why, text: vas }));
     });
-    if (this.data.pair) cells.push(this.bar(this.change(item)));
+    if (this.data.pair) cells.push(this.bar(this.change(item), [0, 1].map((r) => this.floored(item, r))));
     const name = button(String(item.id), () => this.choose(i), { "aria-current": chosen ? "true" : null });
     return make(
       "tr",
@@ -169,14 +178,14 @@ export class Items {
     );
   }
 
-  /** The ratio as a small bar from the middle, in the colours of a change. */
-  bar(power) {
+  /** The ratio as a small bar from the middle, in the colours of a change; `low`: share on the floor in each run. */
+  bar(power, low) {
     if (!finite(power)) return make("td", { text: "undefined" });
     const t = Math.max(-1, Math.min(1, power / 2)),
       ink = css(sampled(CHANGE, (t + Math.sign(t) * 0.35 + 1) / 2));
     const rod = make("i", { class: "vx-rod" });
     Object.assign(rod.style, { background: ink, left: `${50 + Math.min(0, 50 * t)}%`, width: `${Math.abs(50 * t)}%` });
-    return make("td", { class: "vx-number" }, make("span", { class: "vx-track" }, rod), ` ${times(2 ** power)}`);
+    return make("td", { class: "vx-number" }, make("span", { class: "vx-track" }, rod), ` ${boundWords(2 ** power, ...low)}${times(2 ** power)}`);
   }
 
   /** The item before or after the one chosen, among those found. */

@@ -3,6 +3,7 @@
 import { LOOKS, hostTheme, luminance, rgbOf } from "./colours.js";
 import { counted } from "./numbers.js";
 import { button, fill, keepFocus, make } from "./elements.js";
+import { boundWords, floorWords, onFloor } from "./head_words.js";
 import { visible } from "./rows.js";
 import { verdict } from "./items.js";
 import { tableOf } from "./number_table.js";
@@ -194,27 +195,34 @@ export class Page extends Panels {
     // its own keys close it too
     if (left) this.tabler.focus();
     if (!this.opened.table) return;
-    const band = this.data.floats("low").length ? ["low", "high"] : [];
     const { data } = this,
+      band = data.floats("low").length ? ["low", "high"] : [],
+      // of rows whose system mass is taken as 1e-6: VAS is a bound where more than 1 % are
+      low = data.floats("floored").some(onFloor),
       heads = [],
       columns = [
         "layer",
         "head",
-        ...data.runs.flatMap((_, r) => [`VAS ${data.pair ? data.label(r) : ""}`.trim(), ...band]),
+        ...data.runs.flatMap((_, r) => [`VAS ${data.pair ? data.label(r) : ""}`.trim(), ...band, ...(low ? ["on floor %"] : [])]),
       ];
-    if (data.pair) columns.push("change (ratio)", "significant");
+    if (data.pair) columns.push("change (ratio)", ...(low ? ["bound"] : []), "significant");
     else columns.push(...SHARE_NAMES.map((name) => `${name} %`));
     for (let i = 0; i < data.size; i++) {
       const row = [
         Math.floor(i / data.heads),
         i % data.heads,
-        ...data.runs.flatMap((_, r) => ["vas", ...band].map((name) => data.perHead(name, r)[i])),
+        ...data.runs.flatMap((_, r) => [
+          ...["vas", ...band].map((name) => data.perHead(name, r)[i]),
+          ...(low ? [100 * data.perHead("floored", r)[i]] : []),
+        ]),
       ];
-      if (data.pair) row.push(data.perHead("change")[i], data.bytes("significant")[i] ? "yes" : "no");
+      const ratio = data.perHead("change")[i],
+        bound = boundWords(ratio, ...[0, 1].map((r) => data.perHead("floored", r)[i])).trim();
+      if (data.pair) row.push(ratio, ...(low ? [bound] : []), data.bytes("significant")[i] ? "yes" : "no");
       else row.push(...(data.shares(0, i) || [NaN, NaN, NaN, NaN]).map((v) => 100 * v));
       heads.push(row.map((v) => (Number.isNaN(v) ? "undefined" : v)));
     }
-    const at = data.pair ? 3 + band.length : 2,
+    const at = data.pair ? 3 + band.length + Number(low) : 2,
       value = (row) => (typeof row[at] === "number" ? row[at] : -Infinity);
     heads.sort((a, b) => value(b) - value(a));
     const [layer, head] = data.selected,
@@ -272,6 +280,7 @@ export class Page extends Panels {
       map.unit ? `Unit: ${map.unit}.` : "",
       "Line: median over the heads of a layer; band: interquartile range.",
       band,
+      floorWords(data),
       pale,
       map.note,
       meta.quantisation,

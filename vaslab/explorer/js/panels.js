@@ -1,13 +1,12 @@
 // The linked panels: maps, head, pictures, rows.
 
 import { SHARED } from "./colours.js";
-import { counted, finite, limitOf, number, percent, rounded, times } from "./numbers.js";
+import { counted, finite, limitOf, number, percent, rounded } from "./numbers.js";
 import { button, fill, keepFocus, make } from "./elements.js";
+import { boundMark, changeWords, rankWords, vasWords } from "./head_words.js";
 import { drawScale } from "./picture.js";
 import { WINDOW, drawTrace } from "./rows.js";
 
-/** Share of rows on the floor of the system mass from which a VAS is called a bound, as in the figures. */
-const FLOORED = 0.01;
 export const SHARE_NAMES = ["picture", "system", "user text", "other"];
 
 /** Draws what belongs to the selected head, into elements that a View has built. */
@@ -18,46 +17,11 @@ export class Panels {
     const told = data.runs.map((_, r) => {
       const shares = data.shares(r, index);
       const parts = shares ? `\n${[...shares].map((v, i) => `${SHARE_NAMES[i]} ${percent(v)}`).join(" · ")}` : "";
-      return `${data.pair ? `${data.label(r)}: ` : ""}VAS ${this.tellVas(r, index)} · rank ${this.rank(r, index)} of ${this.ranked(r)}${parts}`;
+      return `${data.pair ? `${data.label(r)}: ` : ""}VAS ${vasWords(data, r, index)} · ${rankWords(data, r, index)}${parts}`;
     });
-    return [`layer ${layer} · head ${head}`, ...told, data.pair ? this.tellChange(index) : null]
+    return [`layer ${layer} · head ${head}`, ...told, data.pair ? changeWords(data, index) : null]
       .filter(Boolean)
       .join("\n");
-  }
-
-  tellVas(r, index) {
-    const [value, low, high, floored] = ["vas", "low", "high", "floored"].map((name) => this.data.perHead(name, r)[index]);
-    const band = finite(low) && finite(high) ? ` (${this.data.get("map", {}).band || "95 % CI"} ${number(low)}–${number(high)})` : "";
-    if (!(floored > FLOORED)) return number(value) + band;
-    return `≥ ${number(value)}${band}, a bound: ${percent(floored)} of rows have a system mass below 1e-6`;
-  }
-
-  tellChange(index) {
-    const { data } = this,
-      ratio = data.perHead("change")[index],
-      low = data.perHead("change_low")[index],
-      high = data.perHead("change_high")[index];
-    const band = finite(low) && finite(high) ? ` (95 % CI ${times(low)} to ${times(high)})` : "";
-    const tested = data.bytes("significant");
-    return `change ${times(ratio)}${band}${tested.length ? (tested[index] ? ", significant" : ", not significant") : ", not tested"}`;
-  }
-
-  order(r) {
-    return this.data.keep(`order ${r}`, () =>
-      Array.from(this.data.perHead("vas", r))
-        .filter((v) => !Number.isNaN(v))
-        .sort((a, b) => b - a),
-    );
-  }
-
-  ranked(r) {
-    return this.order(r).length.toLocaleString("en");
-  }
-
-  rank(r, index) {
-    const value = this.data.perHead("vas", r)[index],
-      place = this.order(r).indexOf(value);
-    return place < 0 ? "–" : (place + 1).toLocaleString("en");
   }
 
   tellCell(shares, cell) {
@@ -170,13 +134,15 @@ export class Panels {
       pinned = this.pinned;
     for (const board of this.boards) board.mark(data.selected, pinned, this.hover.head);
     const chips = pinned.map(([layer, head]) => {
-      const vas = number(data.perHead("vas", data.pair ? 1 : 0)[layer * data.heads + head]),
+      const [value, floored] = ["vas", "floored"].map(
+          (name) => data.perHead(name, data.pair ? 1 : 0)[layer * data.heads + head],
+        ),
         name = `L${layer} H${head}`;
       const drop = () => ((this.pinned = this.pinned.filter(([l, h]) => l !== layer || h !== head)), this.keepPinned());
       return make(
         "span",
         {},
-        button(`${name}  ${vas}`, () => this.select([layer, head])),
+        button(`${name}  ${boundMark(floored)}${number(value)}`, () => this.select([layer, head])),
         button("×", drop, { "aria-label": `unpin ${name}` }),
       );
     });
@@ -204,8 +170,8 @@ export class Panels {
     const value = data.coming
       ? "loading the numbers …"
       : data.pair
-        ? `${data.runs.map((_, r) => `${data.label(r)} ${this.tellVas(r, index)}`).join(" → ")} · ${this.tellChange(index)}`
-        : `VAS ${this.tellVas(0, index)} · rank ${this.rank(0, index)} of ${this.ranked(0)}`;
+        ? `${data.runs.map((_, r) => `${data.label(r)} ${vasWords(data, r, index)}`).join(" → ")} · ${changeWords(data, index)}`
+        : `VAS ${vasWords(data, 0, index)} · ${rankWords(data, 0, index)}`;
     const inks = [this.look.more, this.look.less, this.look.muted, this.look.band];
     this.views.forEach((view, r) => this.drawMasses(view.masses, data.shares(r, index)));
     fill(

@@ -36,7 +36,7 @@ const REDRAWS = {
   vas: "maps",
   low: "head table",
   high: "head table",
-  floored: "head",
+  floored: "maps",
   shares: "head table",
   change: "maps",
   change_low: "head table",
