@@ -3,10 +3,12 @@
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import scipy.signal
 import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.plots import tokens, tokens_table
+from vaslab.plots.tokens_words import title_of
 from vaslab.prompts.roles import KEY_ROLES
 
 
@@ -77,6 +79,24 @@ def test_rows_are_those_that_produced_the_token() -> None:
 )
 def test_the_title_is_what_the_answer_does(curve: np.ndarray, expected: str) -> None:
     assert expected in title(tokens(flat(list(curve)), "q"))
+
+
+def test_an_answer_without_trend_is_titled_by_none() -> None:
+    """Tokens that vary by themselves, alone or with their neighbours, leave fifths apart; a real fall is still told."""
+    named = {0.0: 0, 0.6: 0}
+    for kept in named:
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            noise = scipy.signal.lfilter([1], [1, -kept], rng.normal(0, 0.05, 100))[-41:]
+            text = title_of(np.tile((0.4 + noise)[:, None], (1, 3)))
+            named[kept] += " falls " in text or " rises " in text
+            falling = title_of(np.tile((0.6 - np.linspace(0, 0.4, 41) + noise / 3)[:, None], (1, 3)))
+            assert " falls along this answer" in falling
+    # at 5 % each, of 100; the second knows its correlation only from 40 tokens
+    assert named[0.0] <= 5
+    assert named[0.6] <= 10
+    rng = np.random.default_rng(1)
+    assert "does not clearly change along this answer" in title_of(0.4 + rng.normal(0, 0.1, (40, 1)))
 
 
 def test_parts_texts_and_the_gap_are_shown() -> None:

@@ -14,20 +14,16 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.strips import draw_histogram, draw_share_bar
-from vaslab.plots.text import axis_ticks, counted, dotted, escape, percent, shortened, unbroken, vas_words
+from vaslab.plots.text import axis_ticks, counted, escape, shortened, vas_words
 from vaslab.plots.tokens_numbers import tokens_table
+from vaslab.plots.tokens_words import WINDOW, foot_of, subtitle_of, title_of
 
 Floats = NDArray[np.float64]
 
 LEFT, WIDTH, LINE, GAP, BELOW, BARS = 72, 960, 110, 12, 62, 40
-WINDOW = 500
-"""Tokens drawn at once; a longer answer has an overview strip, and its other windows are drawn by `window`."""
-
 NAMED = 64
 """Tokens up to which each has its text under the map."""
 
-STEADY = 0.1
-"""Difference between fifths of an answer, over the largest, below which attention "stays"."""
 MANY = 4000
 """Cells beyond which the map's hover boxes leave out the neighbouring tokens; the line above keeps them."""
 
@@ -85,7 +81,11 @@ def tokens(
     words = {k: v if v is not None else capture.attrs.get(k) for k, v in given.items()}
     width = LEFT + WIDTH + EDGE + 12
     canvas = Canvas(
-        look, width, _title(image), _subtitle(words, item, n, value), _foot(table, words, value, n, window)
+        look,
+        width,
+        title_of(image),
+        subtitle_of(words, item, n, value),
+        foot_of(table, words, value, n, window),
     )
     start, end = window * WINDOW, min(n, (window + 1) * WINDOW)
     overview = 46.0 if windows > 1 else 0.0
@@ -123,75 +123,6 @@ def tokens(
 def texts_given(names: Sequence[str]) -> bool:
     """Whether tokens have texts, not only their numbers."""
     return any(name != str(at) for at, name in enumerate(names))
-
-
-def _title(image: Floats) -> str:
-    """The finding: does attention on the image fall or rise along this answer?"""
-    mean = np.nanmean(image[np.isfinite(image).any(1)], axis=1)
-    if len(mean) < 10:
-        return f"{percent(float(mean.mean()))} of attention lies on the image in this answer"
-    fifth = max(1, len(mean) // 5)
-    parts = [mean[:fifth], *np.array_split(mean[fifth:-fifth], 3), mean[-fifth:]]
-    fifths = np.array([part.mean() for part in parts])
-    first, last = float(fifths[0]), float(fifths[-1])
-    least, most = float(fifths.min()), float(fifths.max())
-    slack = STEADY * most
-    if most - least < slack:
-        return f"Attention on the image stays near {percent(float(mean.mean()))} along this answer"
-    # how far a fifth between leaves what lies between the ends
-    above, below = most - max(first, last), min(first, last) - least
-    turns = [
-        f"{way} {percent(reached)}"
-        for way, reached, off in (("a rise to", most, above), ("a fall to", least, below))
-        if off >= slack
-    ]
-    ends = f"{percent(first)} in its first fifth, {percent(last)} in its last"
-    if turns and abs(last - first) < slack:
-        return f"Attention on the image ends where it began along this answer, after {' and '.join(turns)}: {ends}"
-    way = "falls" if last < first else "rises"
-    if turns:
-        between = " and ".join(turns)
-        return f"Attention on the image {way} along this answer, but not steadily: {ends}, after {between}"
-    return f"Attention on the image {way} along this answer: {ends}"
-
-
-def _subtitle(words: dict[str, str | None], item: str, n: int, value: str) -> str:
-    what = (
-        f"{vas_words('ratio_of_means')} per answer token and layer, each mass a mean over heads"
-        if value == "vas"
-        else "share of attention on the image, per answer token"
-    )
-    return dotted(
-        [
-            what,
-            words.get("model") or "model not named",
-            f"{words.get('data') or 'data not named'}, item {shortened(item, 240, 13)}",
-            counted(n, "answer token"),
-            words.get("decoding") or "decoding not stated",
-        ]
-    )
-
-
-def _foot(table: pd.DataFrame, words: dict[str, str | None], value: str, n: int, window: int) -> str:
-    sentences = [
-        "VAS = attention on image tokens ÷ attention on system tokens, each averaged over heads (log₂ scale)."
-        if value == "vas"
-        else "Share = attention on image tokens, of all keys, averaged over heads.",
-        "Line: share of attention on the image, mean over heads and layers.",
-    ]
-    if table.attrs["rows"] == "emitting":
-        sentences.append(
-            "Rows are those that produced the token; that of the first token is not measured (grey)."
-        )
-    else:
-        sentences.append("Rows are the tokens' own positions.")
-    if n > WINDOW:
-        sentences.append(
-            f"Tokens {window * WINDOW:,} to {min(n, (window + 1) * WINDOW) - 1:,} of {n:,}; the strip on top shows all."
-        )
-    sentences.append("One answer: no interval over items.")
-    sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
-    return " ".join(sentences)
 
 
 def _overview(canvas: Canvas, image: Floats, start: int, end: int) -> None:
