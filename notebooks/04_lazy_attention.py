@@ -92,7 +92,11 @@ found = [
 for name in others:
     own = moves[moves["checkpoint"] == name].set_index("attention on")
     seen, system = own.loc["picture"], own.loc["system prompt"]
-    moved = "changes its attention" if seen["low"] > 0 or seen["high"] < 0 else "shows no clear change of attention"
+    moved = (
+        "changes its attention"
+        if seen["low"] > 0 or seen["high"] < 0
+        else "shows no clear change of attention"
+    )
     found.append(
         f"{name} {moved} on the picture: {seen['estimate']:+.1f} points, mean over layers (95 % CI {seen['low']:+.1f} "
         f"to {seen['high']:+.1f}); on the system prompt {system['estimate']:+.1f} ({system['low']:+.1f} to "
