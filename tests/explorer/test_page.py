@@ -247,6 +247,10 @@ def test_two_runs_on_one_page(runs, tmp_path):
     assert full[0] == full[1]
     assert 2 <= len(full[0]) <= 3
     assert len(base64.b64decode(data["numbers"]["run"]["significant"])) == 8
+    # the compare figure's change, of means of VAS: not the form of VAS that is called ratio of means
+    note = data["numbers"]["run"]["map"]["note"]
+    assert "change: mean VAS of the second over that of the first" in note
+    assert "ratio of means" not in note
     told = view.numbers(State(0, "user", "run", (1, 2)))["floored"]
     assert base64.b64decode(data["numbers"]["run"]["floored"]) == told
     assert len(told) == 2 * 8 * 4

@@ -99,7 +99,9 @@ def test_a_table_that_grows_keeps_the_focus_and_scrolls_by_keys(page) -> None:
     shown.focus(".vx-map")
     shown.press("t")
     assert len(shown.texts(".vx-numbers .vx-scroll:first-child tbody tr")) == 100
-    assert pressed(shown, ".vx-numbers .vx-scroll > div button") == "heads, highest VAS first"
+    assert (
+        pressed(shown, ".vx-numbers .vx-scroll > div button") == "heads, highest VAS (mean of ratios) first"
+    )
     assert len(shown.texts(".vx-numbers .vx-scroll:first-child tbody tr")) == 320
     before = shown.evaluate("document.activeElement.scrollTop")
     shown.press("PageDown")
@@ -107,7 +109,7 @@ def test_a_table_that_grows_keeps_the_focus_and_scrolls_by_keys(page) -> None:
     # another head makes the tables anew
     shown.evaluate("model.put({selected: [3, 2]})")
     shown.settle()
-    assert focused(shown) == "heads, highest VAS first"
+    assert focused(shown) == "heads, highest VAS (mean of ratios) first"
     # and the key that opened them closes them
     shown.press("t")
     assert focused(shown) == "table"

@@ -30,7 +30,7 @@ def test_the_number_on_the_page_is_the_number_given(page) -> None:
     shown = page(given | {"map": given["map"] | {"band": "95 % CI"}})
     value = vas[0, 3, 5]
     written = shown.text(".vx-head")
-    assert float(re.search(r"VAS ([\d.]+)", written)[1]) == pytest.approx(value, rel=5e-3)
+    assert float(re.search(r"VAS \(mean of ratios\) ([\d.]+)", written)[1]) == pytest.approx(value, rel=5e-3)
     assert f"(95 % CI {value * 0.9:#.3g}–{value * 1.2:#.3g})" in written
     assert "KV head 2" in written
     # 3 x 8 + 5 = place 29 from the lowest, of 48
@@ -73,9 +73,9 @@ def test_a_click_selects_the_head_under_the_mouse(page) -> None:
     shown.click(MAP, place(shown, 4, 6))
     assert shown.evaluate("model.get('selected')") == [4, 6]
     assert shown.text(".vx-head b") == "Layer 4 · head 6"
-    assert shown.text("[aria-live]").startswith("Layer 4, head 6: VAS ")
+    assert shown.text("[aria-live]").startswith("Layer 4, head 6: VAS (mean of ratios) ")
     shown.hover(MAP, place(shown, 1, 2))
-    assert shown.text(".vx-tip").startswith("layer 1 · head 2\nVAS ")
+    assert shown.text(".vx-tip").startswith("layer 1 · head 2\nVAS (mean of ratios) ")
     assert shown.evaluate("model.get('selected')") == [4, 6]
 
 
@@ -94,7 +94,7 @@ def test_a_vas_on_the_floor_is_called_a_bound(page) -> None:
     vas, floored = known(), np.zeros((1, 6, 8))
     floored[0, 3, 5], floored[0, 3, 6] = 0.963, 0.005
     shown = page(made.traits(vas=vas, selected=[3, 5], floored=made.b64(floored)))
-    words = f"VAS ≥ {vas[0, 3, 5]:#.3g}, a bound: 96.3% of rows have a system mass below 1e-6 · rank"
+    words = f"VAS (mean of ratios) ≥ {vas[0, 3, 5]:#.3g}, a bound: 96.3% of rows have a system mass below 1e-6 · rank"
     assert words in shown.text(".vx-head")
     shown.hover(MAP, place(shown, 3, 5))
     assert words in shown.text(".vx-tip")
@@ -108,6 +108,39 @@ def test_a_vas_on_the_floor_is_called_a_bound(page) -> None:
     # the mean over 48 heads
     floor = "System mass below 1e-6, taken as 1e-6, so that VAS is a bound (≥): 2.02% of rows."
     assert floor in shown.text(".vx-foot")
+
+
+def test_heads_that_tie_share_a_rank_and_large_numbers_are_written_out(page) -> None:
+    vas = known()
+    vas[0, 5, 6:] = 943_211.0
+    shown = page(made.traits(vas=vas, selected=[5, 7]))
+    assert "VAS (mean of ratios) 943,211 · rank 1 of 48, tied with 1 other" in shown.text(".vx-head")
+    shown.evaluate("model.set('selected', [5, 5])")
+    shown.settle()
+    assert "rank 3 of 48" in shown.text(".vx-head")
+    assert "tied" not in shown.text(".vx-head")
+    shown = page(made.traits(vas=np.zeros((1, 6, 8))))
+    assert "VAS (mean of ratios) 0.00 · no rank: all 48 heads tie" in shown.text(".vx-head")
+
+
+def test_wherever_vas_is_printed_its_form_is_named(page) -> None:
+    form = "mean of ratios"
+    maps = {"any": [made.attention(np.full((7, 16), 0.01))] * 2}
+    for pair in (False, True):
+        shown = page(made.traits(pair=pair, pinned=[[0, 1]]), maps)
+        shown.focus(MAP)
+        shown.press("t")
+        if not pair:
+            shown.click(".vx-nav button:nth-child(2)")
+        boards = shown.texts(".vx-maps .vx-name")
+        columns = [name for name in shown.texts(".vx-items th") if name.startswith("VAS")]
+        assert len(boards) == (3 if pair else 1)
+        assert len(columns) == (2 if pair else 1)
+        placed = [shown.text(".vx-head"), *boards[:2], *columns, shown.text(".vx-numbers caption")]
+        placed.append(shown.evaluate("document.querySelector('.vx-pins span button').title"))
+        shown.hover(MAP, place(shown, 1, 2))
+        placed.append(shown.text(".vx-tip"))
+        assert [words for words in placed if form not in words] == []
 
 
 def test_a_change_from_or_to_the_floor_is_a_bound_as_in_the_figures(page) -> None:

@@ -18,11 +18,19 @@ def test_what_cannot_be_seen_is_made_visible_and_nothing_collapses(page) -> None
     assert shown.texts(ROWS) == ["two  spaces", "⏎", "⇥", "␣", "∅", "\ufffd", "end"]
 
 
-def test_the_page_says_that_rows_are_emitting_rows(page) -> None:
-    shown = page(made.traits(), EVEN)
+def test_the_page_says_whose_rows_are_shown(page) -> None:
+    given = made.traits(queries="response")
+    own = "Each token is shown with its own row."
+    given["meta"]["rows_words"] = {"response": given["meta"]["rows_words"]["user"], "user": own}
+    shown = page(given, EVEN)
     words = shown.text(".vx-rows")
     assert "per emitting row" in words
     assert "Rows are emitting rows: the row of a token gives the next one." in words
+    shown = page(given | {"queries": "user"}, EVEN)
+    words = shown.text(".vx-rows")
+    assert own in words
+    assert "emitting" not in words
+    assert "emitting" not in shown.evaluate("document.querySelector('.vx-tokens').getAttribute('aria-label')")
     title = shown.evaluate("document.querySelector('.vx-tokens [data-row=\"1\"]').title")
     assert title == "row 1 · position 21 · emits  is · 16.0% on the picture"
 

@@ -75,7 +75,9 @@ def test_the_served_page_says_over_how_many_items_its_map_is(server, chromium):
     chromium.until("document.querySelector('.vx-head').textContent.includes('mean over 3 items')")
     chromium.settle()
     assert "map: mean over 3 items" in chromium.text(".vx-sub")
-    assert re.match(r"Layer \d, head \d: VAS .*\d .*rank 1 of 8", chromium.text("[aria-live]"))
+    assert re.match(
+        r"Layer \d, head \d: VAS \(mean of ratios\) .*\d .*rank 1 of 8", chromium.text("[aria-live]")
+    )
     assert chromium.errors == []
 
 

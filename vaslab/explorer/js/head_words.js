@@ -1,9 +1,11 @@
 // What is said of a head: its VAS, its rank, its change; bounds where they rest on the floor of the system mass.
 
-import { finite, number, percent, times } from "./numbers.js";
+import { counted, finite, number, percent, times } from "./numbers.js";
 
 /** Share of rows whose system mass is taken as 1e-6 from which a VAS is called a bound, as in the figures. */
 const FLOORED = 0.01;
+/** VAS as it is named beside a number: never without its form. */
+export const VAS = "VAS (mean of ratios)";
 export const onFloor = (share) => share > FLOORED;
 /** What stands before a VAS: ≥ where it rests on the floor. */
 export const boundMark = (share) => (onFloor(share) ? "≥ " : "");
@@ -54,8 +56,14 @@ function order(data, r) {
       .sort((a, b) => b - a),
   );
 }
+/** The place of a head among all of its run, the highest first; heads that are equal share the first of their places. */
 export function rankWords(data, r, index) {
   const found = order(data, r),
-    place = found.indexOf(data.perHead("vas", r)[index]);
-  return `rank ${place < 0 ? "–" : (place + 1).toLocaleString("en")} of ${found.length.toLocaleString("en")}`;
+    value = data.perHead("vas", r)[index],
+    place = found.indexOf(value),
+    tied = place < 0 ? 0 : found.lastIndexOf(value) - place,
+    n = found.length.toLocaleString("en");
+  if (tied && tied + 1 === found.length) return `no rank: all ${n} heads tie`;
+  const words = `rank ${place < 0 ? "–" : (place + 1).toLocaleString("en")} of ${n}`;
+  return tied ? `${words}, tied with ${counted(tied, "other")}` : words;
 }

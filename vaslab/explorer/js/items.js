@@ -3,7 +3,7 @@
 import { CHANGE, css, sampled } from "./colours.js";
 import { counted, finite, number, percent, times } from "./numbers.js";
 import { button, choice, fill, keepFocus, make } from "./elements.js";
-import { boundMark, boundWords, onFloor } from "./head_words.js";
+import { VAS, boundMark, boundWords, onFloor } from "./head_words.js";
 
 const VERDICTS = { true: "✓ right", false: "✗ wrong", null: "– not graded" };
 export const verdict = (run) => VERDICTS[run && run.correct !== undefined ? run.correct : null];
@@ -77,7 +77,7 @@ export class Items {
       "item",
       "question",
       "reference",
-      ...data.runs.flatMap((_, r) => [data.label(r), `VAS ${data.pair ? data.label(r) : ""}`]),
+      ...data.runs.flatMap((_, r) => [data.label(r), `${VAS}${data.pair ? `, ${data.label(r)}` : ""}`]),
       ...(data.pair ? ["change of VAS"] : []),
     ];
     fill(this.headings, ...columns.map((text) => make("th", { scope: "col", text })));

@@ -3,7 +3,7 @@
 export const finite = Number.isFinite;
 export function number(x) {
   if (!finite(x)) return "undefined";
-  if (x !== 0 && (Math.abs(x) < 0.001 || Math.abs(x) >= 1e5)) return x.toExponential(2);
+  if (x !== 0 && Math.abs(x) < 0.001) return x.toExponential(2);
   return Math.abs(x) >= 1000 ? Math.round(x).toLocaleString("en") : x.toPrecision(3);
 }
 export const percent = (x) =>

@@ -3,7 +3,7 @@
 import { LOOKS, hostTheme, luminance, rgbOf } from "./colours.js";
 import { counted } from "./numbers.js";
 import { button, fill, keepFocus, make } from "./elements.js";
-import { boundWords, floorWords, onFloor } from "./head_words.js";
+import { VAS, boundWords, floorWords, onFloor } from "./head_words.js";
 import { visible } from "./rows.js";
 import { verdict } from "./items.js";
 import { tableOf } from "./number_table.js";
@@ -226,7 +226,7 @@ export class Page extends Panels {
       value = (row) => (typeof row[at] === "number" ? row[at] : -Infinity);
     heads.sort((a, b) => value(b) - value(a));
     const [layer, head] = data.selected,
-      tables = [tableOf("heads, highest VAS first", columns, heads)];
+      tables = [tableOf(`heads, highest ${VAS} first`, columns, heads)];
     data.runs.forEach((_, r) => {
       const name = `layer ${layer}, head ${head}${data.pair ? `, ${data.label(r)}` : ""}`,
         shares = data.rowShares(r),

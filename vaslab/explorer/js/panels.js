@@ -3,7 +3,7 @@
 import { SHARED } from "./colours.js";
 import { counted, finite, limitOf, number, percent, rounded } from "./numbers.js";
 import { button, fill, keepFocus, make } from "./elements.js";
-import { boundMark, changeWords, rankWords, vasWords } from "./head_words.js";
+import { VAS, boundMark, changeWords, rankWords, vasWords } from "./head_words.js";
 import { drawScale } from "./picture.js";
 import { WINDOW, drawTrace } from "./rows.js";
 
@@ -17,7 +17,7 @@ export class Panels {
     const told = data.runs.map((_, r) => {
       const shares = data.shares(r, index);
       const parts = shares ? `\n${[...shares].map((v, i) => `${SHARE_NAMES[i]} ${percent(v)}`).join(" · ")}` : "";
-      return `${data.pair ? `${data.label(r)}: ` : ""}VAS ${vasWords(data, r, index)} · ${rankWords(data, r, index)}${parts}`;
+      return `${data.pair ? `${data.label(r)}: ` : ""}${VAS} ${vasWords(data, r, index)} · ${rankWords(data, r, index)}${parts}`;
     });
     return [`layer ${layer} · head ${head}`, ...told, data.pair ? changeWords(data, index) : null]
       .filter(Boolean)
@@ -114,9 +114,12 @@ export class Panels {
         return fill(
           board.title,
           "Visual Attention Score per head ",
-          make("span", { text: "log₂ scale · click or arrow keys" }),
+          make("span", { text: "mean of ratios · log₂ scale · click or arrow keys" }),
         );
-      if (i < 2) return (fill(board.title, data.label(i)), (board.title.style.color = look.runs[i]));
+      if (i < 2) {
+        board.title.style.color = look.runs[i];
+        return fill(board.title, `${data.label(i)} `, make("span", { text: VAS }));
+      }
       let n = 0;
       for (const v of pale) n += v > 0;
       fill(
@@ -142,7 +145,7 @@ export class Panels {
       return make(
         "span",
         {},
-        button(`${name}  ${boundMark(floored)}${number(value)}`, () => this.select([layer, head])),
+        button(`${name}  ${boundMark(floored)}${number(value)}`, () => this.select([layer, head]), { title: VAS }),
         button("×", drop, { "aria-label": `unpin ${name}` }),
       );
     });
@@ -170,8 +173,8 @@ export class Panels {
     const value = data.coming
       ? "loading the numbers …"
       : data.pair
-        ? `${data.runs.map((_, r) => `${data.label(r)} ${vasWords(data, r, index)}`).join(" → ")} · ${changeWords(data, index)}`
-        : `VAS ${vasWords(data, 0, index)} · ${rankWords(data, 0, index)}`;
+        ? `${VAS}: ${data.runs.map((_, r) => `${data.label(r)} ${vasWords(data, r, index)}`).join(" → ")} · ${changeWords(data, index)}`
+        : `${VAS} ${vasWords(data, 0, index)} · ${rankWords(data, 0, index)}`;
     const inks = [this.look.more, this.look.less, this.look.muted, this.look.band];
     this.views.forEach((view, r) => this.drawMasses(view.masses, data.shares(r, index)));
     fill(
@@ -333,7 +336,7 @@ export class Panels {
     strip.followed = pinned;
     fill(
       view.rowsName,
-      "Share of attention on the picture, per emitting row ",
+      `Share of attention on the picture, per ${data.get("queries", "user") === "response" ? "emitting row" : "row"} `,
       make("span", { text: "hover: preview · click: pin" }),
     );
     const ink = data.pair ? look.runs[r] : look.more;
@@ -351,9 +354,6 @@ export class Panels {
       if (span && (span.offsetTop < list.scrollTop || span.offsetTop + 22 > list.scrollTop + list.clientHeight))
         list.scrollTop = span.offsetTop - 60;
     }
-    const words =
-      (data.meta.rows_words || {})[data.get("queries", "user")] ||
-      "Each row is an emitting row: the attention of the position from which the next token is drawn.";
-    view.rowsWords.textContent = words;
+    view.rowsWords.textContent = (data.meta.rows_words || {})[data.get("queries", "user")] || "";
   }
 }

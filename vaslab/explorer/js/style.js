@@ -41,7 +41,7 @@ export const STYLE = `
 .vx-table caption { text-align: left; padding: 4px 8px; font-weight: 600; color: var(--vx-text); }
 .vx-table th, .vx-table td { text-align: left; padding: 3px 8px; border-bottom: 1px solid var(--vx-grid); max-width: 220px; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; vertical-align: middle; background: none; color: inherit; }
-.vx-table th { position: sticky; top: 0; background: var(--vx-field); font-weight: 600; z-index: 1; }
+.vx-table th { white-space: normal; position: sticky; top: 0; background: var(--vx-field); font-weight: 600; z-index: 1; }
 .vx-table td.vx-long { max-width: 380px; }
 .vx-table td.vx-number { font-variant-numeric: tabular-nums; }
 .vx-items tbody tr { cursor: pointer; }

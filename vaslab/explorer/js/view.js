@@ -148,9 +148,9 @@ class View extends Pointer {
       view.words = make("div", { class: "vx-dim" });
       view.note = make("div", { class: "vx-note" });
       view.rowsName = make("div", { class: "vx-name" });
-      view.trace = make("canvas", { role: "img", "aria-label": "share of attention on the picture per emitting row" });
+      view.trace = make("canvas", { role: "img", "aria-label": "share of attention on the picture per row" });
       view.strip = new TokenStrip(
-        `emitting rows, ${data.label(r)}`,
+        `rows, ${data.label(r)}`,
         (row) => this.set({ token: row }),
         (row) => this.overRow(row),
       );
