@@ -108,6 +108,17 @@ def test_a_summary_by_hand():
     assert (user["clamped_share"], user["n_queries"]) == (0.0, 8)
 
 
+def test_a_ratio_of_means_rests_on_the_floor_as_it_does_in_figures():
+    """Mean system mass 6e-9: the floor is on the mean, before a division by two system tokens and one of the image."""
+    found = summarise(ROWS, capture_of([0.4, 0.2], [1e-8, 2e-9], [4e5, 2e5]), {"model": "m"}, seed=0)
+    user = found["queries"]["user"]
+    assert user["vas_ratio_of_means"]["estimate"] == pytest.approx(0.3 / 1e-6)
+    assert user["vas_ratio_of_means_per_token"]["estimate"] == pytest.approx(2 * 0.3 / 1e-6)
+    # one item above the floor lifts the mean above it: that is divided by as it is
+    mixed = summarise(ROWS, capture_of([0.4, 0.2], [0.1, 2e-9], [4.0, 2e5]), {"model": "m"}, seed=0)
+    assert mixed["queries"]["user"]["vas_ratio_of_means"]["estimate"] == pytest.approx(0.3 / 0.05, rel=1e-6)
+
+
 def test_wilson_by_hand():
     """Wilson (1927): centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p q / n + z^2/4n^2) / (1 + z^2/n)."""
     rows = [row(right=index < 8, extracted=str(index), guessed=index > 6) for index in range(10)]
