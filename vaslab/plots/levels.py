@@ -7,7 +7,14 @@ import xarray as xr
 from vaslab.metrics import PAPER, Definition, divisor_per_item, vas_masses, vas_per_item
 from vaslab.metrics.arrays import mean_over
 from vaslab.plots.shared_heads import shared_sides
-from vaslab.statistics import accuracy_interval, fdr, mean_interval, paired_accuracy, ratio_interval
+from vaslab.statistics import (
+    accuracy_interval,
+    fdr,
+    mean_interval,
+    paired_accuracy,
+    ratio_interval,
+    share_interval,
+)
 
 FALSE_FINDINGS = 0.05
 """Share of findings that may be false, where many are tested at once."""
@@ -35,24 +42,24 @@ def vas_level(
     return mean_interval(vas_per_item(capture, definition), seed=seed, cluster=cluster)
 
 
-def accuracy_level(
-    right: xr.DataArray | None, cluster: xr.DataArray | None = None, seed: int = 0
-) -> xr.Dataset:
-    """Accuracy over the graded items: Wilson's interval, or a bootstrap over pictures.
+def accuracy_level(right: xr.DataArray | None, cluster: xr.DataArray | None = None) -> xr.Dataset:
+    """Accuracy over the graded items: Wilson's interval, of fewer items where they share pictures.
 
     Args:
         right: 1 right, 0 wrong, NaN not graded; dims (item). None: nothing was graded.
-        cluster: picture of each item. seed: of the bootstrap.
+        cluster: picture of each item.
 
     Returns:
-        Dataset of scalars estimate, low, high, n in parts of one; NaN where nothing was graded.
+        Dataset of scalars estimate, low, high, n in parts of one; NaN where nothing was graded, low and high also
+        where all items share one picture.
     """
     if right is None:
         return accuracy_interval(0, 0)
     graded = right.dropna("item").astype(float)
     if cluster is None or not graded.size:
         return accuracy_interval(int(graded.sum()), graded.size)
-    return mean_interval(graded, seed=seed, cluster=cluster)
+    ends = zip(("estimate", "low", "high"), share_interval(graded, cluster), strict=True)
+    return xr.Dataset(dict(ends) | {"n": graded.size})
 
 
 def change_terms(

@@ -62,8 +62,8 @@ def _interval_words(ordered: Sequence[Checkpoint], told: Told, prompts: bool) ->
     """Which interval and which test stand where."""
     pictures = told.cluster is not None
     parts = [
-        f"of levels: bootstrap over {told.over}{', whole' if pictures else ''}; of accuracy "
-        f"{'so too' if pictures else 'Wilson'}",
+        f"of levels: bootstrap over {told.over}{', whole' if pictures else ''}; of accuracy Wilson"
+        f"{', items of one picture counted as fewer' if pictures else ''}",
         f"of attention on the image over that on the question's text: Student's t, jackknife over {told.over}",
     ]
     changes = len(ordered) > 1 or prompts

@@ -56,6 +56,16 @@ class Findings:
         return self.pearson is not None and self.pearson.clear
 
     @property
+    def carrier(self) -> str:
+        """The checkpoint without which r leaves its own interval towards 0 or beyond; "" where there is none."""
+        r, without = self.pearson, self.without
+        if r is None or without is None or not r.clear:
+            return ""
+        if r.estimate > 0:
+            return without.low_without if without.low < r.low else ""
+        return without.high_without if without.high > r.high else ""
+
+    @property
     def forms_differ(self) -> bool:
         """Whether the two forms of VAS say different things: one clear and one not, or other signs."""
         if self.pearson is None or self.other is None:
@@ -113,7 +123,7 @@ def scatter_table(
         per_item = vas_per_item(capture, definition)
         said = dict(per_item.attrs)
         level = vas_level(capture, definition, cluster, seed)
-        accuracy = accuracy_level(right[name], cluster, seed)
+        accuracy = accuracy_level(right[name], cluster)
         rows.append(
             {
                 "checkpoint": name,

@@ -26,9 +26,8 @@ def title_of(found: Findings) -> str:
         return f"No clear relation of {found.vas} and accuracy over {r.n} checkpoints{other}"
     better = "better" if r.estimate > 0 else "worse"
     text = f"Checkpoints with a higher {found.vas} answer {better}"
-    if found.without is not None and found.without.low <= 0 <= found.without.high:
-        carrier = found.without.low_without if r.estimate > 0 else found.without.high_without
-        return f"{text}, but {carrier} alone carries it{other}"
+    if found.carrier:
+        return f"{text}, but {found.carrier} alone carries it{other}"
     return f"{text}{other}"
 
 
@@ -130,7 +129,7 @@ def subtitle_of(said: Mapping[str, Any], words: Mapping[str, Any]) -> str:
 
 def foot_of(found: Findings, attrs: Mapping[Any, Any], words: Mapping[str, Any]) -> str:
     """Definition, bars and band, both-sided uncertainty, what was left out, run id."""
-    how = "bootstrap over pictures" if attrs.get("clustered") else "over items (bootstrap; accuracy Wilson)"
+    how = f"over {'pictures' if attrs.get('clustered') else 'items'} (bootstrap; accuracy Wilson)"
     sentences = [
         f"{_definition(attrs).formula} (log₂ axis; 1 = equal).",
         f"Bars: 95% intervals {how}.",

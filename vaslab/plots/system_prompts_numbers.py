@@ -122,5 +122,5 @@ def _row(
         change = product_t(terms, cluster=cluster)
         row |= row_of(f"{name}_ratio", change)
         row["n_items"] = int(change["n"])
-    row |= row_of("accuracy", accuracy_level(run.right, cluster, seed))
+    row |= row_of("accuracy", accuracy_level(run.right, cluster))
     return row | accuracy_change(against.right if run is not against else None, run.right, cluster)

@@ -74,7 +74,7 @@ def training_table(
             }
             | row_of("vas", vas_level(captures[step], definition, cluster, seed))
             | row_of("vas_ratio", change)
-            | row_of("accuracy", accuracy_level(own, cluster, seed))
+            | row_of("accuracy", accuracy_level(own, cluster))
             | accuracy_change(base if step != steps[0] else None, own, cluster)
         )
     table = pd.concat(rows, ignore_index=True)
