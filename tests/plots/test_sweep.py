@@ -224,7 +224,13 @@ def test_side_effects_have_their_own_figure_with_intervals():
     assert [x for x, *_ in markers(fig, "x5")] == [0, 0]
     # without side items only the benchmark's own answers are there
     kept = {name: value for name, value in beside(0.9).items() if name.startswith(("formatted", "length"))}
-    assert "capitals, points" not in words(sweep_sides(cells(cell(**kept))))
+    alone = words(sweep_sides(cells(cell(**kept))))
+    assert "capitals" not in alone.lower()
+    # what is said of side items and of attention is said where there is some
+    assert "These are of the sweep's side items alone." in words(fig)
+    assert "side items" not in alone
+    assert "attention of user text" in words(sweep(found)).replace("\xa0", " ")
+    assert "attention of" not in words(fig).replace("\xa0", " ")
 
 
 def test_a_number_that_is_the_same_for_every_item_says_so():

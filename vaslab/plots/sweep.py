@@ -76,7 +76,12 @@ def sweep_sides(cells: pd.DataFrame, theme: str = "light", run: str | None = Non
         UsageError: an unknown theme.
     """
     titles = {name: SIDE_TITLES[name] for name in sides(cells)}
-    told = "Capitals, end: answers that obey that system prompt. Perplexity: of answers to questions without pictures."
+    told = ""
+    if set(titles) - {"formatted_change", "length_change"}:
+        told = (
+            "Capitals, end: answers that obey that system prompt. Perplexity: of answers to questions without "
+            "pictures. These are of the sweep's side items alone."
+        )
     what = "Side effects by intervention and strength"
     return _drawn(cells, theme, titles, sides_title(cells), what, sides_foot(told, run))
 
@@ -89,7 +94,8 @@ def _drawn(
     what: str,
     foot: str,
 ) -> go.Figure:
-    canvas = page_of(cells, theme, EDGE + LABELS + PANELS + EDGE, title, what, foot)
+    attention = "vas_ratio" in titles
+    canvas = page_of(cells, theme, EDGE + LABELS + PANELS + EDGE, title, what, foot, attention)
     entries, high = _entries(cells)
     canvas.close(HEAD + high + 34)
     top = canvas.body_at + HEAD

@@ -30,17 +30,26 @@ SIDE_TITLES = {
 """Side effects, with their units."""
 
 
-def page_of(cells: pd.DataFrame, theme: str, width: float | int, title: str, what: str, foot: str) -> Canvas:
+def page_of(
+    cells: pd.DataFrame,
+    theme: str,
+    width: float | int,
+    title: str,
+    what: str,
+    foot: str,
+    attention: bool = True,
+) -> Canvas:
     """The open page of a figure of a sweep.
 
     Args:
         cells: one table of `sweep_cells`. theme: its name. width: in pixels. title: the finding.
         what: the figure shows, for the subtitle. foot: how to read it.
+        attention: whether it shows any, so that the subtitle says of which queries.
 
     Raises:
         UsageError: an unknown theme.
     """
-    return Canvas(themes.named(theme), width, title, subtitle_of(cells, what), foot)
+    return Canvas(themes.named(theme), width, title, subtitle_of(cells, what, attention), foot)
 
 
 def change_axis(span: tuple[float, float], name: str, look: themes.Theme, most: int = 4) -> dict[str, object]:

@@ -74,8 +74,8 @@ def sides_title(cells: pd.DataFrame) -> str:
     return f"{int(found.sum())} of {n} {'has' if found.sum() == 1 else 'have'} side effects"
 
 
-def subtitle_of(cells: pd.DataFrame, first: str) -> str:
-    """What is drawn, model, data, n, query set, decoding."""
+def subtitle_of(cells: pd.DataFrame, first: str, attention: bool = True) -> str:
+    """What is drawn, model, data, n, query set where attention is shown, decoding."""
     row = cells.to_dict("records")[0]
     low, high = int(cells["n"].min()), int(cells["n"].max())
     n = counted(low, "item") if low == high else f"{low:,} to {high:,} items"
@@ -85,7 +85,7 @@ def subtitle_of(cells: pd.DataFrame, first: str) -> str:
             first,
             f"{row['model']} on {row['data']}, same {n}",
             *system,
-            f"attention of {QUERY_WORDS.get(row['queries'], row['queries'])}",
+            *([f"attention of {QUERY_WORDS.get(row['queries'], row['queries'])}"] if attention else []),
             "answers: greedy",
         ]
     )
@@ -93,7 +93,7 @@ def subtitle_of(cells: pd.DataFrame, first: str) -> str:
 
 def sides_foot(first: str, run: str | None) -> str:
     """How to read the side effects."""
-    return " ".join([first, *_COMPARED, unbroken(f"Sweep {run or 'not named'}.")])
+    return " ".join([*([first] if first else []), *_COMPARED, unbroken(f"Sweep {run or 'not named'}.")])
 
 
 def foot_of(cells: pd.DataFrame, first: str, run: str | None, strip: bool = False) -> str:
