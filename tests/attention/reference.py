@@ -73,7 +73,8 @@ def factor_of(edit: Edit, item: int, head: int, layer: int, n_keys: int) -> Tens
 def edited_rows(edit: Edit, item: int, n_queries: int, n_keys: int) -> Tensor:
     positions = range(n_keys - n_queries, n_keys)
     known = edit.queries.shape[1]
-    return torch.tensor([bool(edit.queries[item, i]) if i < known else edit.new_queries for i in positions])
+    new = edit.new_queries if isinstance(edit.new_queries, bool) else bool(edit.new_queries[item])
+    return torch.tensor([bool(edit.queries[item, i]) if i < known else new for i in positions])
 
 
 def mass_of(attention: Tensor, groups: Tensor, n_groups: int) -> Tensor:

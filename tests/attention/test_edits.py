@@ -109,10 +109,20 @@ def test_a_family_whose_queries_see_ahead_within_the_picture(kind):
     assert (logits - want)[batch["attention_mask"].bool()].abs().max() < 5e-5
 
 
+ALONG = {
+    "all later queries": (True, [[], []]),
+    "those of one item": (torch.tensor([False, True]), [[], []]),
+    "of each, two steps long": (torch.tensor([True, False]), [[False, True], [True, False]]),
+}
+
+
+@pytest.mark.parametrize("along", ALONG)
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_edit_holds_along_a_generation(model, batch, kind):
+def test_an_edit_holds_along_a_generation(model, batch, kind, along):
     groups = families.groups(batch)
-    edit = Edit(groups, factors(), text_after(batch), kind, new_group=2, new_queries=True)
+    new, known = ALONG[along]
+    queries = torch.cat([text_after(batch), torch.tensor(known, dtype=torch.bool)], dim=1)
+    edit = Edit(groups, factors(), queries, kind, new_group=2, new_queries=new)
     with torch.no_grad(), brute_force(model, edit) as seen:
         want = model.generate(**batch, **GENERATION, output_logits=True, return_dict_in_generate=True)
     asked = Request(groups, 3, new_group=2, edit=edit)

@@ -53,6 +53,7 @@ def edit(**options):
         ({"queries": torch.ones(1, 5)}, "expected bool \\(batch, query\\)"),
         ({"queries": torch.ones(2, 5, dtype=torch.bool)}, "Edit.queries has 2 items, Edit.groups 1"),
         ({"new_group": 7}, "Edit.new_group is 7"),
+        ({"new_queries": torch.tensor([True, False])}, "Edit.new_queries has 2 items, Edit.queries 1"),
     ],
 )
 def test_an_edit_that_cannot_be_made_is_refused_at_construction(options, message):
@@ -75,6 +76,9 @@ def test_positions_past_the_labels_take_the_new_group_or_are_refused():
 def test_queries_past_the_edit_follow_new_queries():
     assert edit().edited_queries(7).tolist() == [[True] * 5 + [False] * 2]
     assert edit(new_queries=True).edited_queries(7).tolist() == [[True] * 7]
+    two = {"groups": GROUPS.expand(2, -1), "queries": torch.zeros(2, 5, dtype=torch.bool)}
+    of_each = edit(**two, new_queries=torch.tensor([True, False]))
+    assert of_each.edited_queries(7).tolist() == [[False] * 5 + [True] * 2, [False] * 7]
 
 
 def test_few_rows_go_beside_the_kernel_and_many_into_it():

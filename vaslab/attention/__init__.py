@@ -1,7 +1,7 @@
 """Attention mass per group of keys, edits of attention, and their seam into transformers."""
 
 from vaslab.attention.mass import group_mass, require_mass
-from vaslab.attention.request import CustomEdit, Edit, Request
+from vaslab.attention.request import CustomEdit, Edit, Request, fits
 from vaslab.attention.seam import (
     ATTENTION_NAME,
     attached,
@@ -24,6 +24,7 @@ __all__ = [
     "attached",
     "carrying_nothing",
     "editing",
+    "fits",
     "group_mass",
     "n_carrying",
     "register",

@@ -61,6 +61,19 @@ def _extended(
     return torch.cat([groups, groups.new_full((groups.shape[0], missing), new_group)], dim=1)
 
 
+def fits(
+    mask: Bool[Tensor, "batch known"], n: int, new: bool | Bool[Tensor, " batch"] = False
+) -> Bool[Tensor, "batch n"]:
+    """A mask over the first `n` positions; those past it hold `new`, of all items or of each."""
+    missing = n - mask.shape[1]
+    if missing <= 0:
+        return mask[:, :n]
+    rest = mask.new_full((len(mask), missing), new is True)
+    if isinstance(new, Tensor):
+        rest |= new[:, None].to(rest.device)
+    return torch.cat([mask, rest], dim=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Edit:
     """A change of the attention of some queries, per layer, head and group of keys.
@@ -75,7 +88,7 @@ class Edit:
         queries: which absolute positions are edited as queries; positions past it follow `new_queries`.
         kind: `logit` or `prob`.
         new_group: group of keys past `groups`.
-        new_queries: whether queries past `queries` are edited.
+        new_queries: whether queries past `queries` are edited, of all items or of each.
 
     Raises:
         UsageError: shapes, labels or factors that do not fit together.
@@ -86,12 +99,13 @@ class Edit:
     queries: Bool[Tensor, "batch query"]
     kind: Literal["logit", "prob"]
     new_group: int | None = None
-    new_queries: bool = False
+    new_queries: bool | Bool[Tensor, " batch"] = False
     _active: tuple[bool, ...] = field(init=False, default=(), repr=False)
     _removes: tuple[bool, ...] = field(init=False, default=(), repr=False)
     _likeness: tuple[int, ...] = field(init=False, default=(), repr=False)
     _uniform: tuple[bool, ...] = field(init=False, default=(), repr=False)
     _binary: tuple[bool, ...] = field(init=False, default=(), repr=False)
+    _new: frozenset[bool] = field(init=False, default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("logit", "prob"):
@@ -117,6 +131,12 @@ class Edit:
                 f"Edit.queries has {self.queries.shape[0]} items, Edit.groups {self.groups.shape[0]}; give "
                 "one row an item"
             )
+        new = self.new_queries
+        if not isinstance(new, bool) and len(new) != self.queries.shape[0]:
+            raise UsageError(
+                f"Edit.new_queries has {len(new)} items, Edit.queries {self.queries.shape[0]}; give one value, or one "
+                "an item"
+            )
         # Asked at every layer and step: known once, so that no device is asked again.
         object.__setattr__(self, "_active", tuple((self.factor != 1).flatten(1).any(1).tolist()))
         object.__setattr__(self, "_removes", tuple((self.factor == 0).flatten(1).any(1).tolist()))
@@ -126,6 +146,7 @@ class Edit:
         object.__setattr__(self, "_uniform", tuple(uniform.tolist()))
         binary = ((self.factor == 0) | (self.factor == 1)).flatten(1).all(1)
         object.__setattr__(self, "_binary", tuple(binary.tolist()))
+        object.__setattr__(self, "_new", frozenset([new] if isinstance(new, bool) else new.tolist()))
 
     def active(self, layer: int) -> bool:
         """Whether any head of the layer is changed.
@@ -156,17 +177,18 @@ class Edit:
         """Whether the layer's factors are 0 and 1 alone."""
         return bool(self._binary[layer])
 
+    @property
+    def new_of_items(self) -> frozenset[bool]:
+        """What is said of queries past `queries` over all items; empty where there is no item."""
+        return self._new
+
     def key_groups(self, n_keys: int) -> Int[Tensor, "batch key"]:
         """The edit's label of each of `n_keys` absolute positions."""
         return _extended(self.groups, n_keys, self.new_group, "Edit")
 
     def edited_queries(self, n_positions: int) -> Bool[Tensor, "batch query"]:
         """Whether each of `n_positions` absolute positions is edited as a query."""
-        missing = n_positions - self.queries.shape[1]
-        if missing <= 0:
-            return self.queries[:, :n_positions]
-        rest = self.queries.new_full((self.queries.shape[0], missing), self.new_queries)
-        return torch.cat([self.queries, rest], dim=1)
+        return fits(self.queries, n_positions, self.new_queries)
 
 
 class CustomEdit:

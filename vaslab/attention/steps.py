@@ -222,7 +222,7 @@ def _table_step(
 ) -> Step | None:
     # Known without asking the device: a question at each step would hold a GPU up.
     new = visible.offset >= edit.queries.shape[1]
-    if new and not edit.new_queries:
+    if new and True not in edit.new_of_items:
         return None
     table = edit.factor[layer].to(device, torch.float32)
     shared = len(table) == n_kv_heads or edit.uniform(layer)
@@ -235,10 +235,15 @@ def _table_step(
     # One more group, for keys that are left alone.
     by_key = pad(table, (0, 1), value=1.0)[:, torch.where(groups < 0, table.shape[1], groups)].transpose(0, 1)
     said = (shared, edit.kind == "prob" and edit.removes(layer), edit.kind == "prob" and edit.binary(layer))
-    if new:
+    if new and False not in edit.new_of_items:
         on = torch.ones(len(groups), visible.n_queries, dtype=torch.bool, device=device)
         return Step(edit, on, by_key, *said)
     chosen = edit.edited_queries(visible.n_keys)[:, visible.offset :].to(device)
+    if visible.n_queries == 1:
+        # The only row of an item is left alone by leaving its keys alone.
+        by_key, chosen = torch.where(chosen[..., None], by_key, 1.0), torch.ones_like(chosen)
+        if new:
+            return Step(edit, chosen, by_key, *said)
     sees = visible.reach((by_key != 1).any(1, keepdim=True)).any(1)
     on, spared = chosen & sees, ~chosen & sees
     if not bool(on.any()):
