@@ -1,18 +1,11 @@
-"""Run measurements that kill themselves (SIGKILL) at chosen points, go on from there, and compare with an unbroken run.
+"""Run measurements that kill themselves (SIGKILL) at chosen points, go on from there, and compare with an unbroken
+run."""
 
-Usage: python killed.py MODEL FOLDER, prints one JSON object. A process of its own, because it forks: with one thread,
-so that no thread pool is lost in the child. The model is loaded and proved once, before the forks.
-"""
-
-import gc
 import json
 import os
 import signal
-import sys
 from hashlib import sha256
-from pathlib import Path
 
-from vaslab.benchmarks import find_benchmark
 from vaslab.studies import ledger, measure, rows, shards, work
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.run import RunFolder
@@ -131,7 +124,9 @@ def left(run):
     return sorted(path.name for path in run.iterdir()) if run.exists() else None
 
 
-def main(model, folder):
+def killed_at_each_point(model, folder):
+    """What each kill left, and what the run that went on made of it. The model is loaded already: see studied.py."""
+
     def run(name, point=None):
         def work():
             if point:
@@ -145,11 +140,6 @@ def main(model, folder):
 
         return work
 
-    vlm = measure.load(model)
-    measure.load_for = lambda _: vlm
-    # drawn once, before the forks, and kept out of the collections of each child
-    find_benchmark("glyph").select()
-    gc.freeze()
     found = {}
     in_child(run("whole"))
     found["whole"] = digests(folder / "whole")
@@ -167,8 +157,4 @@ def main(model, folder):
             "digests": digests(folder / name),
         }
     _, found["again"] = in_child(run(name))
-    print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    return found

@@ -1,4 +1,5 @@
-"""Studies by several processes, and studies that are killed (SIGKILL) at random moments, against an unbroken one.
+"""Studies by several processes, studies that are killed (SIGKILL) at random moments, and runs that are killed at chosen
+points, against unbroken ones.
 
 Usage: python studied.py MODEL FOLDER KILLS, prints one JSON object. A process of its own, because it forks: with one
 thread, so that no thread pool is lost in the child. The model is loaded and proved once, before the forks.
@@ -14,7 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from killed import at_call, digests
+from killed import at_call, digests, killed_at_each_point
 
 from vaslab.benchmarks import find_benchmark
 from vaslab.errors import VaslabError
@@ -193,6 +194,7 @@ def main(model, folder, kills):
     found["main dies"] = {"codes": codes, "told": told, "again": again, **seen(config("main"))}
 
     found["killed"] = killed_at_random(config("killed"), kills, whole)
+    found["points"] = killed_at_each_point(model, folder / "points")
     print(json.dumps(found))
 
 

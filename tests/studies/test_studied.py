@@ -1,4 +1,4 @@
-"""What a study leaves is the same bits, whoever measured it and however often it was killed."""
+"""What a study or a run leaves is the same bits, whoever measured it, however often and wherever it was killed."""
 
 import json
 import os
@@ -9,8 +9,29 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from .killed import POINTS
+
 HERE = Path(__file__).parent
 ITEMS = [8, 4]
+ASKED, BATCH = 7, 2
+DONE = ["capture.zarr", "config.yaml", "environment.json", "items.jsonl", "proof.json", "summary.json"]
+FIRST_LOST = {
+    "before the folder is there": 0,
+    "in the first batch": 0,
+    "in the second batch": 1,
+    "while a shard is written": 1,
+    "between shard and rows": 2,
+    "within a row": 2,
+    "between two rows of a batch": 2,
+    "between two batches": 2,
+    "before the joined capture": 4,
+    "before the summary": 4,
+}
+TOLD = {
+    "between shard and rows": "batch 2: a shard without rows",
+    "within a row": "items.jsonl:6 is torn",
+    "between two rows of a batch": "batch 2: 1 of its 2 rows",
+}
 
 pytestmark = pytest.mark.tiny
 
@@ -34,6 +55,11 @@ def studied(model, folder, kills):
 @pytest.fixture(scope="module")
 def found(tiny_model, tmp_path_factory):
     return studied(tiny_model, tmp_path_factory.mktemp("studies"), kills=2)
+
+
+@pytest.fixture(scope="module")
+def points(found):
+    return found["points"]
 
 
 def same(seen, whole):
@@ -85,6 +111,37 @@ def check_kills(found, kills):
 
 def test_a_study_killed_at_random_moments_ends_with_the_same_bits(found):
     check_kills(found, 2)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(points, point):
+    seen = points[point]
+    assert seen["killed"]
+    assert seen["digests"] == points["whole"]
+    assert len(points["whole"]) > 10
+    assert seen["after"] == DONE
+    assert seen["beside"] == []
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_at_most_the_batch_in_hand_is_asked_again(points, point):
+    assert points[point]["resumed"]["asked"] == max(ASKED - BATCH * FIRST_LOST[point], 0)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_is_torn_is_named(points, point):
+    told = " | ".join(points[point]["resumed"]["notes"])
+    assert TOLD.get(point, "") in told
+    assert bool(told) is (point in TOLD)
+
+
+def test_a_finished_run_is_not_measured_again(points):
+    assert points["again"]["asked"] == 0
+    assert "complete" in points["again"]["notes"][0]
+
+
+def test_a_kill_before_the_folder_is_complete_leaves_none(points):
+    assert points["before the folder is there"]["after_kill"] is None
 
 
 @pytest.mark.slow
