@@ -99,6 +99,18 @@ def test_items_whose_vas_rests_on_the_floor_are_bounds(page) -> None:
     assert cells[1][7][0] == "×4.33"
 
 
+def test_a_change_that_was_not_tested_is_never_called_insignificant(page) -> None:
+    given = made.traits(pair=True)
+    tested = page(given).evaluate("document.getElementById('explorer').textContent")
+    assert "significant" in tested
+    assert "not tested" not in tested
+    text = page(given | {"significant": made.b64(b"")}).evaluate(
+        "document.getElementById('explorer').textContent"
+    )
+    assert "significant" not in text
+    assert "not tested" in text
+
+
 def test_changes_without_significance_are_pale(page) -> None:
     vas = np.ones((2, 6, 8))
     vas[1] = 4.0

@@ -274,7 +274,7 @@ export class Page extends Panels {
       map = data.get("map", {}),
       queries = data.get("queries", "user");
     const band = data.get("low", null) && data.floats("low").length ? `Intervals: ${map.band || "95 % CI"}.` : "";
-    const pale = data.pair ? "Pale: no significant change." : "";
+    const pale = !data.pair ? "" : data.bytes("significant").length ? "Pale: no significant change." : "Pale: not tested.";
     const sentences = [
       (meta.definitions || {})[queries],
       map.unit ? `Unit: ${map.unit}.` : "",
