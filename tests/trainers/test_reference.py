@@ -1,19 +1,28 @@
 """The reference of a KL term: read without a network, and never measured in the policy's place."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from peft import get_peft_model
 
-from tests.trainers.chats import ASKED
+from tests.trainers.chats import ASKED, RECORDS
+from tests.trainers.conftest import SHORT_SFT
+from tests.trainers.test_commands import ROOT, words
 from tests.trainers.test_grpo import arguments
 from trainers.checkpoints import lora
+from trainers.cli import app
 from trainers.data.collate import to_prompts
+from trainers.data.record import write_records
 from trainers.grpo import AvarGRPOTrainer
 from trainers.reference import is_policy
 from trainers.rewards import VarsConfig
+from vaslab.cli.exits import run
 from vaslab.errors import MissingError
 from vaslab.models import load_model
 from vaslab.organism.build import build_model
@@ -57,6 +66,32 @@ def test_the_reference_of_a_hub_id_is_read_from_this_disk(cached, tmp_path):
     assert own.keys() == reference.keys()
     assert all(torch.equal(value, reference[name]) for name, value in own.items())
     assert trainer.ref_model is not trainer.network
+
+
+def test_an_adapter_of_a_hub_id_is_saved_without_a_network(cached, tmp_path, capfd):
+    write_records(RECORDS, tmp_path / "chats")
+    given = {"model": "some/tiny", "data": tmp_path / "chats", "out": tmp_path / "out", "lora_rank": 2}
+    assert run(app, words("sft", {**SHORT_SFT, **given}, max_steps=1, save_steps=1), "avar") == 0
+    assert cached == []
+    assert "Could not find" not in capfd.readouterr().err
+    held = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
+    assert held["base_model_name_or_path"] == "some/tiny"
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_the_hub_is_out_of_reach_unless_a_download_is_allowed(online):
+    """In a process of its own, for huggingface_hub reads its setting once."""
+    program = (
+        "import sys; from trainers.commands.train import refuse; from trainers.runs import SftRun; "
+        "assert 'huggingface_hub' not in sys.modules; "
+        f"refuse(SftRun('organism:base', 'd', 'o', online={online})); "
+        "from huggingface_hub import constants; print(constants.HF_HUB_OFFLINE)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(not online)
 
 
 def test_a_reference_that_is_nowhere_is_an_error_that_names_what_to_give(cached, tmp_path, processor):

@@ -48,6 +48,9 @@ def refuse(config: SftRun | GrpoRun) -> None:
         MissingError: a package or model that is not there.
         UsageError: a setting or model that cannot be trained with, or one process of several without a launcher.
     """
+    if not config.online:
+        # read once, as huggingface_hub is imported: transformers, TRL and PEFT look there for more than the model
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from trainers.refusals import check_launch, check_settings, refuse_model, require_packages
 
     check_launch(os.environ)
@@ -65,6 +68,8 @@ def in_folder(config: SftRun | GrpoRun, train: Callable[[Any], Path]) -> int:
     """
     quiet_libraries()
     warnings.simplefilter("ignore", FutureWarning)
+    # PEFT's, of every adapter that is saved offline
+    warnings.filterwarnings("ignore", message="Could not find a config file in")
     main = int(os.environ.get("RANK", "0")) == 0
     try:
         # the log is for people; stdout carries the path alone
