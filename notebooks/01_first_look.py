@@ -33,8 +33,10 @@ import plotly.io as pio
 
 import vaslab
 from vaslab.benchmarks import find_benchmark
-from vaslab.metrics import vas_per_head
-from vaslab.plots import CONFIG, heads
+from vaslab.metrics import floored, vas_per_head
+from vaslab.plots import CONFIG, heads, heads_table
+from vaslab.plots.head_words import title_of
+from vaslab.plots.text import FLOORED, number
 from vaslab.prompts.encode import encode
 
 pio.renderers.default = "plotly_mimetype"
@@ -95,7 +97,8 @@ table = per_head.to_series().sort_values(ascending=False)
 table.head(10)
 
 # %%
-heads_figure = heads(capture, data="glyph", run="01_first_look")
+told_of_heads = heads_table(capture)
+heads_figure = heads(capture, data="glyph", run="01_first_look", table=told_of_heads)
 heads_figure
 
 # %% [markdown]
@@ -159,6 +162,8 @@ map_figure
 # ## What was found
 
 # %%
+low = float(floored(capture, over=("item",)).sel(layer=layer, head=head))
+bound = "≥ " if low > FLOORED else ""
 found = [
     f"{MODEL} answers {int(answers['right'].sum())} of the {len(answers)} questions right: "
     + "; ".join(f"{row.question} -> {row.says!r}" for row in answers.itertuples())
@@ -169,12 +174,13 @@ found = [
         f"on the picture, {row['system mass']:.0%} on the system prompt, {row['user mass']:.0%} on the question."
         for name, row in answers.iterrows()
     ),
-    f"Over {len(many)} glyph items {int((table > 1).sum())} of {len(table)} heads have a VAS above 1; the median "
-    f"head has {table.median():.2f}, the highest, layer {layer} head {head}, {table.iloc[0]:.1f}.",
+    f"Over {len(many)} glyph items: {title_of(told_of_heads, told_of_heads.attrs['vas'])}. VAS (mean of ratios) is "
+    f"{number(table.median())} in the median head and {bound}{number(table.iloc[0])} in the highest, layer {layer} "
+    f"head {head}.",
     f"On the first of them ({many[0].question}) layer {most['layer']:.0f} head {most['head']:.0f} looks most at the "
     f"thing asked about: {most['attention']:.0%} of its attention. *Look yourself* shows it on the picture.",
-    f"The head of the highest VAS puts {inside:.0%} of its visual attention on the thing that the glyph question is "
-    f"about, which fills {by_chance:.0%} of the picture: {inside / by_chance:.1f} times what an even spread would. "
-    "This is one head on one picture, and no proof that the answer depends on it.",
+    f"The head of the highest VAS (mean of ratios) puts {inside:.0%} of its visual attention on the thing that the "
+    f"glyph question is about, which fills {by_chance:.0%} of the picture: {inside / by_chance:.1f} times what an even "
+    "spread would. This is one head on one picture, and no proof that the answer depends on it.",
 ]
 print("\n\n".join(textwrap.fill(each, 100) for each in found))

@@ -30,14 +30,16 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import plotly.io as pio
 
 import vaslab
-from vaslab.metrics import head_shares, localisation
-from vaslab.plots import CONFIG, heads, heads_table
+from vaslab.cli.finished import read_runs, same_pictures
+from vaslab.metrics import floored, head_shares, pointing
+from vaslab.plots import CONFIG, heads, heads_table, localisation_table
+from vaslab.plots.head_words import title_of as heads_title
+from vaslab.plots.localisation import title_of as pointing_title
+from vaslab.plots.text import FLOORED, number, percent
 from vaslab.prompts.encode import encode
-from vaslab.statistics import correlate
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.finished import read_told
 from vaslab.studies.measure import load_for, measure
@@ -73,11 +75,12 @@ shares.sort_values("vas", ascending=False).head(10).round(3)
 # %% [markdown]
 # ## Where each head points while the model answers
 # For items that say where their answer is seen, every head is captured again, with the attention of the
-# answer's rows on every patch. A head *hits* when the patch that gets most of it lies on the thing asked about.
+# answer's rows on every patch. A head *hits* when the patch that gets most of it lies on the thing asked about. A
+# head is *found* that does so more often than the thing's area, and the head's own usual place, would give.
 
 # %%
 boxed = [item for item in config.selection(config.benchmark()).items if len(item.boxes) == 1][:POINTED]
-pointing = None
+pointed = None
 if boxed:
     vlm = load_for(config)
     prompts, ids = [item.prompt() for item in boxed], [item.id for item in boxed]
@@ -95,10 +98,22 @@ if boxed:
         region = np.zeros(len(grid), dtype=bool)
         region[list(grid.patches_in(item.boxes[0], overlap=0.25))] = True
         regions[item.id] = region.reshape(grid.rows, grid.cols)
-    pointing = localisation(mapped, regions, "mean").merge(shares, on=["layer", "head"])
-    pointing = pointing.sort_values("hit_rate", ascending=False)
-shown = ["layer", "head", "hit_rate", "inside", "chance", "entropy", "attention", "vas", "localises"]
-pointing[shown].head(10).round(3) if pointing is not None else f"no item of {config.data} says where"
+    pictures = same_pictures(list(read_runs([folder]).values()))
+    pointed = localisation_table(pointing(mapped, regions, "mean"), pictures)
+    pointed = pointed.sort_values("hit_rate", ascending=False)
+shown = [
+    "layer",
+    "head",
+    "hit_rate",
+    "hit_low",
+    "hit_high",
+    "chance",
+    "prior",
+    "p_adjusted",
+    "found",
+    "entropy",
+]
+pointed[shown].head(10).round(3) if pointed is not None else f"no item of {config.data} says where"
 
 # %% [markdown]
 # ## One head, one picture, one token
@@ -108,7 +123,7 @@ pointing[shown].head(10).round(3) if pointing is not None else f"no item of {con
 # %%
 explorer = vaslab.explore(folder, item=boxed[0].id if boxed else None)
 if boxed:
-    explorer.selected = [int(pointing.iloc[0][name]) for name in ("layer", "head")]
+    explorer.selected = [int(pointed.iloc[0][name]) for name in ("layer", "head")]
 explorer
 
 # %% [markdown]
@@ -116,26 +131,32 @@ explorer
 
 # %%
 highest = table.sort_values("rank").iloc[0]
+layer, head = int(highest["layer"]), int(highest["head"])
+low = float(floored(capture, over=("item",)).sel(layer=layer, head=head))
+bound = (
+    f", a bound: {percent(low)} of its rows leave the system prompt less than a millionth"
+    if low > FLOORED
+    else ""
+)
 found = [
-    f"Over {capture.sizes['item']} items of {config.data}, {int((table['ratio_of_means'] > 1).sum())} of {len(table)} "
-    f"heads of {config.model} spend more attention on the picture than on the system prompt (ratio of means above 1). "
-    f"As a mean of ratios VAS is above 1 in {int((table['vas'] > 1).sum())}, and {table['vas'].median():.2f} in the "
-    "median head.",
-    f"The highest is layer {int(highest['layer'])}, head {int(highest['head'])}: VAS {highest['vas']:,.1f} (95 % CI "
-    f"{highest['ci_low']:,.1f} to {highest['ci_high']:,.1f}) as a mean of ratios and {highest['ratio_of_means']:.1f} "
-    f"as a ratio of means, with {highest['image']:.0%} of its attention on the picture.",
+    f"{config.model}, over {capture.sizes['item']} items of {config.data}: {heads_title(table, table.attrs['vas'])}. "
+    f"In the median head VAS (mean of ratios) is {number(table['vas'].median())}, as a ratio of means "
+    f"{number(table['ratio_of_means'].median())}.",
+    f"The highest is layer {layer}, head {head}: VAS (mean of ratios) {'≥ ' if bound else ''}{number(highest['vas'])} "
+    f"(95 % CI {number(highest['ci_low'])} to {number(highest['ci_high'])}{bound}), as a ratio of means "
+    f"{number(highest['ratio_of_means'])}, with {percent(highest['image'])} of its attention on the picture.",
     f"{int(shares['visual'].sum())} heads spend more on the picture than an even spread would, "
     f"{int(shares['sink_head'].sum())} are sink heads, {int((shares['visual'] & shares['sink_head']).sum())} both.",
 ]
-if pointing is not None:
-    best = pointing.iloc[0]
-    level = pd.Series(np.log2(pointing["vas"].clip(lower=1e-6)))
-    rank = correlate(level, pointing["hit_rate"], "spearman")
-    found += [
-        f"The head that points best, layer {int(best['layer'])} head {int(best['head'])}, has its highest patch on the "
-        f"thing asked about in {best['hit_rate']:.0%} of {int(best['n_items'])} items, where one that points anywhere "
-        f"has {best['chance']:.0%}; {int(pointing['localises'].sum())} heads localise by the criterion of Kang et al.",
-        f"Looking much and pointing well: Spearman {rank.estimate:+.2f} (95 % CI {rank.low:+.2f} to {rank.high:+.2f}) "
-        f"between VAS and hit rate over {rank.n} heads.",
-    ]
+if pointed is not None:
+    both = pointed.merge(table[["layer", "head", "vas"]], on=["layer", "head"])
+    found.append(
+        f"{pointing_title(pointed)}. {int(pointed['localises'].sum())} heads localise by the criterion of Kang et al."
+    )
+    if both["vas"].nunique() > 1 and both["hit_rate"].nunique() > 1:
+        rho = both["vas"].corr(both["hit_rate"], "spearman")
+        found.append(
+            f"Looking much and pointing well: Spearman {rho:+.2f} between VAS (mean of ratios) and hit rate over the "
+            f"{len(both)} heads. No interval is given: heads of one model are no sample of independent points."
+        )
 print("\n\n".join(textwrap.fill(each, 100) for each in found))

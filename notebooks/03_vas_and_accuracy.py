@@ -33,7 +33,11 @@ import plotly.io as pio
 from vaslab.cli.finished import read_runs, same_pictures
 from vaslab.models import organisms
 from vaslab.plots import CONFIG, findings, scatter, scatter_table, sensitivity, sensitivity_table
-from vaslab.plots.text import FLOORED
+from vaslab.plots.scatter_words import clamped_words, statistics_of, title_of
+from vaslab.plots.sensitivity import counted_once
+from vaslab.plots.sensitivity_words import repeats_words
+from vaslab.plots.sensitivity_words import title_of as sensitivity_title
+from vaslab.plots.text import FLOORED, coefficient, number
 from vaslab.statistics import checkpoints_needed, partial_correlation
 from vaslab.studies.config import MeasureConfig
 from vaslab.studies.measure import measure
@@ -98,44 +102,33 @@ length.set_axis(table["checkpoint"]).rename("mean tokens of an answer").to_frame
 # ## What was found
 
 # %%
+ordered = table.sort_values("vas")
+lowest, highest = (
+    ("≥ " if row["clamped_share"] > FLOORED else "") + number(row["vas"])
+    for row in (ordered.iloc[0], ordered.iloc[-1])
+)
 found = [
-    f"Checkpoints measured on {int(table['n_graded'].min())} items of {data}: {len(table)}. VAS (mean of ratios) from "
-    f"{table['vas'].min():,.1f} to {table['vas'].max():,.1f}, "
-    f"accuracy from {table['accuracy'].min():.1%} to {table['accuracy'].max():.1%}."
+    f"Checkpoints measured on {int(table['n_graded'].min())} items of {data}: {len(table)}. {result.vas} from {lowest} "
+    f"to {highest}, accuracy from {table['accuracy'].min():.1%} to {table['accuracy'].max():.1%}.",
+    f"{title_of(result)}. {clamped_words(result)}".strip(),
 ]
-bounds = table[table["clamped_share"] > FLOORED]
-if len(bounds):
-    found.append(
-        "VAS is no more than a bound where rows leave the system prompt less than a millionth of their attention: "
-        + ", ".join(f"{row.clamped_share:.0%} of the rows of {row.checkpoint}" for row in bounds.itertuples())
-        + "."
-    )
 if result.pearson is None:
     found.append(
         f"No r is given: {result.reason}. To tell a true r of 0.9 from 0 four times in five, "
         f"{checkpoints_needed(0.9)} checkpoints are needed; for 0.5, {checkpoints_needed(0.5)}."
     )
 else:
-    r = result.pearson
-    verdict = "leaves out 0" if result.clear else "does not tell r from 0"
+    first, *rest = statistics_of(result)
+    found.append(f"Of log2 {result.vas} and accuracy: {'. '.join([first, *rest])}.")
+    drawn = counted_once(curve)
     found.append(
-        f"r = {r.estimate:.2f} between log2 VAS and accuracy (95 % CI {r.low:.2f} to {r.high:.2f}, p = {r.p:.2g} by "
-        f"permutation): the interval {verdict}."
-    )
-    if result.without is not None:
-        found.append(
-            f"Without one checkpoint r lies between {result.without.low:.2f} (without {result.without.low_without}) "
-            f"and {result.without.high:.2f} (without {result.without.high_without})."
-        )
-    drawn = curve[curve["r"].notna()]
-    found.append(
-        f"Under {len(drawn)} definitions of VAS r runs from {drawn['r'].min():.2f} to {drawn['r'].max():.2f}; "
-        f"{int((drawn['low'] > 0).sum())} of them have an interval above 0, {int((drawn['high'] < 0).sum())} below."
+        f"{sensitivity_title(drawn)}: r from {coefficient(drawn['r'].min())} to {coefficient(drawn['r'].max())}. "
+        f"{repeats_words(curve)}".strip()
     )
     if held is not None:
         found.append(
-            f"With the length of the answers held still, r = {held.estimate:.2f} (95 % CI {held.low:.2f} to "
-            f"{held.high:.2f})."
+            f"With the length of the answers held still, r of log2 {result.vas} and accuracy = "
+            f"{coefficient(held.estimate)} (95 % CI {coefficient(held.low)} to {coefficient(held.high)})."
         )
     found.append(
         "A correlation over checkpoints is no cause: notebook 06 moves attention and leaves the rest alone."
