@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench.intervals import median_ratio
+from bench.intervals import median_ratio, other_level
 from vaslab.errors import MissingError, UsageError, VaslabError
 
 RESULTS = Path(__file__).parent / "results"
@@ -114,7 +114,7 @@ def told(line: Line) -> str:
         said.append(value if isinstance(value, str) else f"{name} {value}")
     said.append("-" if line["median"] is None else f"{line['median']:.3f}")
     if "low" in line:
-        said.append(f"[{line['low']:.3f}, {line['high']:.3f}]")
+        said.append(f"[{line['low']:.3f}, {line['high']:.3f}]{other_level(line['n'])}")
     if line["target"] is not None:
         said.append(f"target {line['target']} {'ok' if line['met'] else 'MISSED'}")
     return "  ".join([*said, *([f"({line['why']})"] if line.get("why") else [])])

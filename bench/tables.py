@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bench.intervals import other_level
+
 Line = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -65,7 +67,9 @@ def _ratio(line: Line) -> str:
     if line["median"] is None:
         return "-"
     digits = 1 if line["median"] >= 10 else 2
-    between = f" [{line['low']:.{digits}f}, {line['high']:.{digits}f}]" if "low" in line else ""
+    between = ""
+    if "low" in line:
+        between = f" [{line['low']:.{digits}f}, {line['high']:.{digits}f}]{other_level(line['n'])}"
     return f"{line['median']:.{digits}f}{between}, n = {line['n']}"
 
 

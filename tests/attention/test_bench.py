@@ -35,6 +35,23 @@ def test_the_interval_of_a_median_lies_between_order_statistics():
     assert (found.low, found.median, found.high, found.n) == (2.0, 4.0, 6.0, 15)
 
 
+def test_an_interval_of_few_pairs_is_said_at_the_level_that_its_extremes_hold(tmp_path):
+    from bench.intervals import other_level
+    from bench.lines import told
+    from bench.tables import rewritten
+
+    # all of n values lie on one side of the median with 2 / 2**n
+    assert [other_level(n) for n in (3, 5, 6, 15)] == [" (75 %)", " (93.75 %)", "", ""]
+    line = {"median": 1.2, "low": 1.1, "high": 1.3, "n": 5, "target": None}
+    assert "[1.100, 1.300] (93.75 %)" in told(line)
+    assert "(" not in told({**line, "n": 6})
+    line |= {"case": "a", "metric": "time", "comparison": "a / b", "ours_s": 1.2, "other_s": 1.0, "met": None}
+    line |= {"machine": "m", "threads": 1, "torch": "2", "date": "2026-01-01"}
+    for n, words in ((5, "1.20 [1.10, 1.30] (93.75 %), n = 5"), (6, "1.20 [1.10, 1.30], n = 6")):
+        (tmp_path / "few.jsonl").write_text(json.dumps({**line, "n": n}) + "\n")
+        assert words in rewritten("<!-- bench: few -->\n<!-- end -->", tmp_path)
+
+
 def test_sides_alternate_after_a_pair_that_is_not_counted():
     from bench.lines import compared
 
