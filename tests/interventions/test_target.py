@@ -18,8 +18,10 @@ BATCH = Batch(ROLES, torch.where(PATCH >= 0, 0, -1), PATCH, (((2, 2),), ((1, 4),
 
 
 def rows(names, steps=None, batch=BATCH):
+    """Rows of each item, and whether later ones follow: of all items alike, or of each."""
     chosen, new = batch.queries(names, steps)
-    return [row.nonzero()[:, 0].tolist() for row in chosen], new
+    later = new.tolist()
+    return [row.nonzero()[:, 0].tolist() for row in chosen], later[0] if len({*later}) == 1 else later
 
 
 def test_sets_of_queries():
@@ -57,7 +59,19 @@ def test_padding_may_follow():
 
 def test_without_a_picture_nothing_is_after_it():
     text = Batch(torch.full((1, 3), int(U)), PATCH[:1, :3], PATCH[:1, :3], ((),), 3, 4)
-    assert rows(("after_image",), batch=text) == ([[]], True)
+    assert rows(("after_image",), batch=text) == ([[]], False)
+    assert rows(("after_image", "user"), batch=text) == ([[0, 1, 2]], False)
+    assert rows(("after_image", "response"), batch=text) == ([[]], True)
+
+
+def test_later_rows_are_of_the_items_that_have_a_picture():
+    patch = torch.where(torch.tensor([[True], [False]]), PATCH, -1)
+    roles = torch.where((ROLES == V) & (patch < 0), U, ROLES)
+    batch = Batch(roles, torch.where(patch >= 0, 0, -1), patch, (((2, 2),), ()), 3, 4)
+    assert rows(("after_image",), batch=batch) == ([[8, 9], []], [True, False])
+    assert rows(("after_image",), (1, None), batch) == ([[10], []], [True, False])
+    assert rows(("after_image",), (1, 3), batch) == ([[10, 11], []], False)
+    assert rows(("after_image", "response"), batch=batch) == ([[8, 9], [8, 9]], True)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from vaslab.attention import AnyEdit, CustomEdit
+from vaslab.attention import AnyEdit, CustomEdit, fits
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, fits, number_in
+from vaslab.interventions.intervention import Intervention, number_in
 from vaslab.interventions.settings import choice
 
 MODES = ("zero", "mean", "sink")
@@ -85,7 +85,7 @@ class _Replaced(CustomEdit):
         self,
         touched: Bool[Tensor, "layer head"],
         queries: Bool[Tensor, "batch query"],
-        later: bool,
+        later: Bool[Tensor, " batch"],
         means: Float[Tensor, "layer head width"] | None,
         strength: int | float,
     ) -> None:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from vaslab.attention import fits
 from vaslab.errors import UsageError
 from vaslab.prompts.roles import Role
 
@@ -94,7 +95,7 @@ class Batch:
 
     def queries(
         self, names: tuple[str, ...], steps: tuple[int, int | None] | None = None
-    ) -> tuple[Bool[Tensor, "batch query"], bool]:
+    ) -> tuple[Bool[Tensor, "batch query"], Bool[Tensor, " batch"]]:
         """The union of sets of queries; with `steps`, only rows that emit these tokens of the answer.
 
         Args:
@@ -102,26 +103,26 @@ class Batch:
             steps: (first, end) of the answer's tokens, end excluded or None for no end.
 
         Returns:
-            which positions are edited, and whether later ones are.
+            which positions are edited, and of which items later ones are.
         """
         chosen = torch.zeros_like(self.roles, dtype=torch.bool)
-        new = False
+        new = torch.zeros_like(self.roles[:, 0], dtype=torch.bool)
         for name in names:
             found, later = self._named(name)
-            chosen, new = chosen | found, new or later
+            chosen, new = chosen | found, new | later
         if steps is None:
             return chosen, new
         first, end = steps
         length = self.roles.shape[1]
         reach = max(length, length + (first if end is None else end))
-        known = torch.cat([chosen, chosen.new_full((len(self), reach - length), new)], dim=1)
+        known = fits(chosen, reach, new)
         positions = torch.arange(reach, device=known.device)
         padding = torch.where(positions < length, 0, length - 1 - self.last[:, None])
         step = positions - padding - self.first_emitting[:, None]
         inside = (step >= first) & (step < (reach + 1 if end is None else end))
-        return known & inside, new and end is None
+        return known & inside, new & (end is None)
 
-    def _named(self, name: str) -> tuple[Tensor, bool]:
+    def _named(self, name: str) -> tuple[Tensor, Tensor | bool]:
         positions = torch.arange(self.roles.shape[1], device=self.roles.device)
         if name == "all":
             return self.real, True
@@ -131,7 +132,7 @@ class Batch:
             last = torch.where(self.visual, positions, -1).amax(dim=1, keepdim=True)
             after = self.real & (positions > last) & (last >= 0)
             if name == "after_image":
-                return after, True
+                return after, self.visual.any(1)
             return after & (self.roles == Role.user), False
         if name == "user":
             return self.roles == Role.user, False

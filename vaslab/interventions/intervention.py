@@ -85,9 +85,15 @@ class Intervention:
         """Which heads are touched."""
         return head_mask(self.layers, self.heads, batch.n_layers, batch.n_heads)
 
-    def edited(self, batch: Batch) -> tuple[Bool[Tensor, "batch query"], bool]:
-        """Which positions are edited as queries, and whether later ones are."""
-        return batch.queries(self.queries, self.steps)
+    def edited(self, batch: Batch) -> tuple[Bool[Tensor, "batch query"], Bool[Tensor, " batch"]]:
+        """Which positions are edited as queries, and of which items later ones are."""
+        chosen, later = batch.queries(self.queries, self.steps)
+        some = self.items(batch)
+        return chosen & some[:, None], later & some
+
+    def items(self, batch: Batch) -> Bool[Tensor, " batch"]:
+        """Which items are not left alone whatever their rows are."""
+        return batch.real.any(1)
 
     def table(
         self,
@@ -110,10 +116,14 @@ class Intervention:
         factor = torch.ones(batch.n_layers, batch.n_heads, len(groups))
         touched = self.touched(batch)
         names = list(groups)
-        for number, (name, keys) in enumerate(groups.items()):
-            labels[keys & batch.real] = number
-            factor[..., number] = torch.where(touched, factors[name], 1.0)
         queries, later = self.edited(batch)
+        # An item none of whose rows is edited has no group, so that the others can be edited through their keys.
+        labelled = batch.real & (queries.any(1) | later)[:, None]
+        for number, (name, keys) in enumerate(groups.items()):
+            labels[keys & labelled] = number
+            factor[..., number] = torch.where(touched, factors[name], 1.0)
+        if new is None and not bool((labels >= 0).any()):
+            later = torch.zeros_like(later)
         new_group = -1 if new is None else names.index(new)
         return Edit(labels, factor, queries, kind, new_group=new_group, new_queries=later)
 
@@ -139,6 +149,10 @@ class OnKeys(Intervention):
                 f"keys is {', '.join(self.keys)} and regions are given, which are of visual tokens; give one of both"
             )
 
+    def items(self, batch: Batch) -> Bool[Tensor, " batch"]:
+        """Those with a region, where regions are given."""
+        return super().items(batch) if self.regions is None else region_mask(self.regions, batch).any(1)
+
     def chosen_keys(self, batch: Batch) -> tuple[Bool[Tensor, "batch seq"], bool]:
         """V: which positions belong to it as keys, and whether later ones do."""
         if self.regions is not None:
@@ -150,14 +164,6 @@ def keys_named(batch: Batch, names: tuple[str, ...]) -> Bool[Tensor, "batch seq"
     """Positions of some roles."""
     wanted = [int(Role[name]) for name in names]
     return torch.isin(batch.roles, torch.tensor(wanted, device=batch.roles.device))
-
-
-def fits(mask: Bool[Tensor, "batch known"], n: int, new: bool = False) -> Bool[Tensor, "batch n"]:
-    """A mask over the first `n` positions; those past it hold `new`."""
-    missing = n - mask.shape[1]
-    if missing <= 0:
-        return mask[:, :n]
-    return torch.cat([mask, mask.new_full((mask.shape[0], missing), new)], dim=1)
 
 
 def number_in(name: str, value: Any, least: int | float, most: int | float = inf) -> None:

@@ -21,9 +21,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from vaslab.attention import AnyEdit, CustomEdit
+from vaslab.attention import AnyEdit, CustomEdit, fits
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, fits, number_in
+from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, number_in
 from vaslab.interventions.plain import plain_forward
 
 
@@ -52,9 +52,10 @@ class Pai(OnKeys):
 
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """A change of scores that depends on their sign, so no scaled key is it."""
-        if self.alpha == 0:
+        keys, later = self.chosen_keys(batch)
+        if self.alpha == 0 or not (later or bool(keys.any())):
             return []
-        return [_Amplified(self.touched(batch), *self.chosen_keys(batch), *self.edited(batch), self.alpha)]
+        return [_Amplified(self.touched(batch), keys, later, *self.edited(batch), self.alpha)]
 
     @contextmanager
     def live(self, model: PreTrainedModel) -> Iterator[Begin]:
@@ -66,7 +67,7 @@ class Pai(OnKeys):
         handle = model.register_forward_hook(blind.refine, with_kwargs=True)
 
         def begin(batch: Batch) -> Sequence[AnyEdit]:
-            blind.begin(batch)
+            blind.begin(batch, self.items(batch) & batch.visual.any(1))
             return self.edits(batch)
 
         try:
@@ -89,7 +90,7 @@ class _Amplified(CustomEdit):
         keys: Bool[Tensor, "batch seq"],
         later_keys: bool,
         queries: Bool[Tensor, "batch query"],
-        later: bool,
+        later: Bool[Tensor, " batch"],
         alpha: int | float,
     ) -> None:
         self.touched, self.alpha = touched, alpha
@@ -117,13 +118,22 @@ class _Blind:
 
     def __init__(self, model: PreTrainedModel, gamma: int | float, cutoff: int | float) -> None:
         self.model, self.gamma, self.cutoff = model, gamma, cutoff
+        self.items, self.idle = torch.zeros(0, dtype=torch.bool), True
         self.pending: Tensor | None = None
         self.last = torch.zeros(0, dtype=torch.long)
         self.mask = torch.zeros(0, 0)
         self.cache: Any = None
 
-    def begin(self, batch: Batch) -> None:
-        """Start a prompt: its ids without visual tokens and their markers, left-padded again."""
+    def begin(self, batch: Batch, items: Bool[Tensor, " batch"]) -> None:
+        """Start a prompt: its ids without visual tokens and their markers, left-padded again.
+
+        Args:
+            batch: the batch.
+            items: those whose prior is taken off.
+        """
+        self.items, self.idle = items, not bool(items.any())
+        if self.idle:
+            return
         batch.moved.append(self._move)
         ids, config = batch.inputs["input_ids"], self.model.config
         names = ("vision_start_token_id", "vision_end_token_id")
@@ -140,11 +150,14 @@ class _Blind:
         self.cache = DynamicCache(config=config.get_text_config(decoder=True))
 
     def _move(self, rows: Int[Tensor, " batch"]) -> None:
-        self.mask = self.mask[rows.to(self.mask.device)]
+        rows = rows.to(self.mask.device)
+        self.mask, self.items = self.mask[rows], self.items[rows]
         self.cache.reorder_cache(rows)
 
     def refine(self, _: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:  # noqa: ARG002
         """Take the prior off the logits of each item's last position, where the call keeps them; in float32."""
+        if self.idle:
+            return output
         if self.pending is None:
             new = kwargs["input_ids"]
             last = torch.zeros(len(new), dtype=torch.long, device=new.device)
@@ -165,9 +178,16 @@ class _Blind:
         keep = kwargs.get("logits_to_keep", 0)
         positions = torch.arange(kwargs["input_ids"].shape[1], device=last.device)
         positions = positions[slice(-keep, None) if isinstance(keep, int) else keep]
-        places = (positions == last[:, None]).nonzero(as_tuple=True)
-        logits = output.logits.float()  # what is put behind would lose its order in half precision
-        output.logits = logits.index_put(places, self._without(logits[places], blind[places[0]]))
+        places = ((positions == last[:, None]) & self.items[:, None]).nonzero(as_tuple=True)
+        named = not isinstance(output, tuple)
+        place = int(kwargs.get("labels") is not None)  # a tuple begins with the loss, where there is one
+        logits = (
+            output.logits if named else output[place]
+        ).float()  # half precision would lose the order behind
+        refined = logits.index_put(places, self._without(logits[places], blind[places[0]]))
+        if not named:
+            return (*output[:place], refined, *output[place + 1 :])
+        output.logits = refined
         return output
 
     def _without(

@@ -24,9 +24,9 @@ _KEPT = {"past_key_values", "use_cache", "attention_mask", "return_dict", "logit
 
 @torch.no_grad()
 def plain_forward(model: PreTrainedModel, **inputs: Any) -> Any:
-    """Run the model's forward with no request, edit, trace or hook of the model itself."""
+    """Run the model's forward with no request, edit, trace or hook of the model itself; its output has names."""
     with carrying_nothing(model), _untraced(model):
-        return type(model).forward(model, **inputs)
+        return type(model).forward(model, **{**inputs, "return_dict": True})
 
 
 def prompt_into_cache(model: PreTrainedModel, inputs: dict[str, Any]) -> Any | None:

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vaslab.attention import AnyEdit, CustomEdit
+from vaslab.attention import AnyEdit, CustomEdit, fits
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import OnKeys, fits, number_in
+from vaslab.interventions.intervention import OnKeys, number_in
 from vaslab.interventions.settings import whole
 from vaslab.interventions.target import layer_indices
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
-from vaslab.attention import AnyEdit
+from jaxtyping import Bool
+from torch import Tensor
+
+from vaslab.attention import AnyEdit, fits
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Intervention, fits, number_in
+from vaslab.interventions.intervention import Intervention, number_in
 from vaslab.interventions.settings import choice
 from vaslab.interventions.target import region_mask, regions_of
 
@@ -48,27 +51,26 @@ class Steer(Intervention):
         if self.regions is None:
             raise UsageError("steer needs regions: Region(box, size), one an item or one for all")
 
+    def items(self, batch: Batch) -> Bool[Tensor, " batch"]:
+        """Those with a region."""
+        return region_mask(self.regions, batch).any(1)
+
     def edits(self, batch: Batch) -> Sequence[AnyEdit]:
         """One table of factors on weights: a bias is the logarithm of a factor. A second one where rows that stand
         before the region are edited too: they lose the rest of the picture, and keep their text."""
-        assert self.regions is not None
         inside = region_mask(self.regions, batch)
-        steered = inside.any(1, keepdim=True)
         groups = {
             "inside": inside,
-            "outside": batch.visual & ~inside & steered,
-            "other": batch.real & ~batch.visual & steered,
+            "outside": batch.visual & ~inside,
+            "other": batch.real & ~batch.visual,
         }
         boosts = self.mode == "boost_suppress"
         if self.bias < _SATURATED:
             factors = {"inside": exp(self.bias) if boosts else 1.0, "outside": exp(-self.bias), "other": 1.0}
-        elif boosts and not bool(steered.all()):
-            # Tokens of the answer are in one group for all items: removing them would reach those left alone.
-            factors = {"inside": exp(_SATURATED), "outside": 0.0, "other": 1.0}
         else:
             factors = {"inside": 1.0, "outside": 0.0, "other": 0.0 if boosts else 1.0}
         edit = self.table(batch, groups, factors, "prob", new="other")
-        blind = fits(inside.cumsum(1) == 0, edit.queries.shape[1]) & steered & edit.queries
+        blind = fits(inside.cumsum(1) == 0, edit.queries.shape[1]) & edit.queries
         if factors["other"] == 1 or not bool(blind.any()):
             return [edit]
         left = self.table(batch, groups, {**factors, "other": 1.0}, "prob", new="other")

@@ -22,10 +22,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from vaslab.attention import AnyEdit, CustomEdit, text_decoder
+from vaslab.attention import AnyEdit, CustomEdit, fits, text_decoder
 from vaslab.errors import UsageError
 from vaslab.interventions.batch import Batch
-from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, fits, number_in
+from vaslab.interventions.intervention import Begin, OnKeys, chosen_heads, number_in
 from vaslab.interventions.settings import dims_of
 
 
