@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from vaslab.benchmarks import Item
 from vaslab.benchmarks.answer_tag import tagged_answer
 from vaslab.capture.capture import answer
+from vaslab.capture.decoding import generation_options
 from vaslab.models import Vlm
 from vaslab.organism.build import SYSTEM_PROMPTS
 from vaslab.organism.thinking import THINK
 from vaslab.prompts.encode import encode
 from vaslab.prompts.prompt import Prompt
-from vaslab.prompts.roles import Role
 from vaslab.studies.treatment import Treatment
 
 TOKENS = 32
@@ -87,7 +88,7 @@ def side_effects(
         vlm: the model.
         items: whose questions are asked.
         texts: what `text_answers` returned for them; their perplexity after the questions, without pictures, is that
-            of the model on text.
+            of the model on text, in decoding as answers are.
         batch_size: items in one forward.
         treatment: given no ids, its context is that of prompts without pictures.
     """
@@ -109,22 +110,41 @@ def side_effects(
     return Sides([item.id for item in items], obeyed, loss, tokens)
 
 
-@torch.no_grad()
 def _losses(
     vlm: Vlm, items: Sequence[Item], texts: Sequence[Sequence[int]], batch_size: int
 ) -> tuple[list[float], list[int]]:
+    """Losses as texts are written: in decoding, one token after another, each text in place of what is likeliest."""
     loss: list[float] = []
-    tokens: list[int] = []
+    model: Any = vlm.model
     for start in range(0, len(items), batch_size):
-        part = items[start : start + batch_size]
+        part, told = items[start : start + batch_size], texts[start : start + batch_size]
         prompts = [Prompt(system=item.system, user=item.question) for item in part]
-        encoded = encode(vlm.processor, prompts, texts[start : start + batch_size]).to(vlm.device)
-        logits = vlm.model(**encoded.inputs, use_cache=False).logits[:, :-1].float()
-        ids, told = encoded.inputs["input_ids"][:, 1:], encoded.roles[:, 1:] == Role.response
-        chosen = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0].double() * told
-        loss += (-chosen.sum(1)).tolist()
-        tokens += told.sum(1).tolist()
-    return loss, tokens
+        inputs = encode(vlm.processor, prompts).to(vlm.device).inputs
+        longest = max(map(len, told))
+        options = generation_options(vlm, longest, None) | {"return_dict_in_generate": True}
+        forced = LogitsProcessorList([_Forced(told, inputs["input_ids"].shape[1])])
+        found = model.generate(**inputs, **options, output_logits=True, logits_processor=forced)
+        for number, ids in enumerate(told):
+            steps = torch.stack([found.logits[step][number] for step in range(len(ids))])
+            chosen = steps.log_softmax(-1).gather(-1, torch.tensor(ids, device=steps.device)[:, None])
+            loss.append(-float(chosen.double().sum()))
+    return loss, [len(ids) for ids in texts]
+
+
+class _Forced(LogitsProcessor):
+    """Leaves each row the next token of its text alone; after its end, whatever is likeliest."""
+
+    def __init__(self, texts: Sequence[Sequence[int]], n_prompt: int) -> None:
+        self.texts, self.n_prompt = texts, n_prompt
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """See `LogitsProcessor`: (batch, seq) and (batch, token)."""
+        step, forced = input_ids.shape[1] - self.n_prompt, scores.clone()
+        for row, ids in zip(forced, self.texts, strict=True):
+            if step < len(ids):
+                row[:] = float("-inf")
+                row[ids[step]] = 0.0
+        return forced
 
 
 def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
