@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import scipy.stats
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.kinds import kind_of, kind_styles
 from vaslab.plots.published_numbers import PRINTED_P, PRINTED_R, SOURCE, models_that_fit, published_table
-from vaslab.plots.text import coefficient, escape, spelled, text_width
+from vaslab.plots.scatter_words import r_words
+from vaslab.plots.text import escape, spelled, text_width
+from vaslab.statistics import correlate
 
 LEFT, STAGES, ROWS, ROW, BETWEEN = 74, 330, 250, 26, 56
 
@@ -30,7 +31,8 @@ def published(theme: str = "light") -> go.Figure:
     look = themes.named(theme)
     table = published_table()
     stages = table[table["part"] == "stages"]
-    r = float(scipy.stats.pearsonr(stages["vas"], stages["printed"]).statistic)
+    # on the scale that is drawn
+    r = correlate(np.log2(stages["vas"].to_numpy(dtype=float)), stages["printed"].to_numpy(dtype=float))
     wrong = table[~table["agrees"]]
     names = max(text_width(name, 12.5) for name in table.loc[table["part"] != "stages", "name"]) + 14
     at = LEFT + STAGES + BETWEEN + names
@@ -41,7 +43,7 @@ def published(theme: str = "light") -> go.Figure:
         width,
         f"Published: accuracy rises with VAS over {spelled(len(stages))} stages; {_averages(wrong)}",
         f"Printed in {SOURCE}; published, not measured here · Qwen2.5-VL-7B stages, main table, cold-start table",
-        f"r of VAS and accuracy over the stages {coefficient(r)}: {spelled(len(stages))} points of one model. "
+        f"Of log₂ VAS and accuracy over the stages, all of one model: {r_words(r)}. "
         f"The printed r = {PRINTED_R} with p = {PRINTED_P * 1e6:.1f} × 10⁻⁶ fits n = {fit} models; their own values "
         "are only in a figure. Filled: printed average of seven benchmarks; ring: mean of the printed row, where it "
         "differs by more than rounding. No intervals are published.",
