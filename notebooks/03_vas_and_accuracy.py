@@ -122,7 +122,7 @@ else:
     found.append(f"Of log2 {result.vas} and accuracy: {'. '.join([first, *rest])}.")
     drawn = counted_once(curve)
     found.append(
-        f"{sensitivity_title(drawn)}: r from {coefficient(drawn['r'].min())} to {coefficient(drawn['r'].max())}. "
+        f"{sensitivity_title(drawn)}; r runs from {coefficient(drawn['r'].min())} to {coefficient(drawn['r'].max())}. "
         f"{repeats_words(curve)}".strip()
     )
     if held is not None:

@@ -119,7 +119,7 @@ def test_definitions_are_counted_as_the_figure_counts_them(capsys, checkpoints):
     found = told(capsys, "03", checkpoints)
     drawn = counted_once(checkpoints["curve"])
     assert len(drawn) < checkpoints["curve"]["r"].notna().sum()
-    assert f"{sensitivity_title(drawn)}: r from" in found
+    assert f"{sensitivity_title(drawn)}; r runs from" in found
     assert scatter_title(checkpoints["result"]) in found
     counts = [int(n) for n in re.findall(r"(\d+) definitions of VAS", sensitivity_title(drawn))]
     assert counts == [len(drawn)]
