@@ -198,3 +198,18 @@ def test_sparc_needs_padding_on_the_left(qwen, encoded):
     moved, _ = padded_right(encoded.inputs)
     with vaslab.intervene(qwen, "sparc"), pytest.raises(UsageError, match="pad the batch on the left"):
         qwen.model(**moved, use_cache=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("pai", {"gamma": 1.5, "layers": "all"}), ("adaptvis", {"unsure": 0.2})]
+)
+def test_a_call_may_ask_for_a_tuple(qwen, encoded, name, settings):
+    """Which begins with the loss where labels are given."""
+    labels = {"labels": encoded.inputs["input_ids"]}
+    with torch.no_grad(), vaslab.intervene(qwen, name, **settings):
+        for more, place in (({}, 0), (labels, 1)):
+            named = qwen.model(**encoded.inputs, use_cache=False, **more)
+            found = qwen.model(**encoded.inputs, use_cache=False, return_dict=False, **more)
+            assert isinstance(found, tuple)
+            assert torch.equal(found[place], named.logits)
+            assert found[0] is found[place] or torch.equal(found[0], named.loss)

@@ -69,7 +69,7 @@ class AdaptVis(OnKeys):
                 return self.by_confidence(batch, torch.ones(len(batch), device=batch.roles.device))
             plain = prompt_into_cache(model, batch.inputs) if self._last_row_alone(batch) else None
             if plain is None:
-                taken = ("past_key_values", "use_cache", "logits_to_keep", "return_dict")
+                taken = ("past_key_values", "use_cache", "logits_to_keep", "labels")
                 inputs = {name: value for name, value in batch.inputs.items() if name not in taken}
                 last = batch.last
                 kept = batch.roles.shape[1] - int(last.min())
