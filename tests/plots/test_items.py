@@ -114,6 +114,25 @@ def test_each_picture_is_on_the_page_once_and_in_its_row():
     assert "Pictures are not at hand" in words(items(table))
 
 
+def test_a_picture_that_is_missing_is_said_in_its_row_and_in_the_foot():
+    table = items_table(*two(4), (graded([1, 0, 0, 1]), graded([1, 1, 0, 0])))
+    pictures = {f"item-{i:05d}": Image.new("RGB", (40, 30), (40 * i, 0, 0)) for i in (0, 1, 3)}
+    fig = items(table, pictures=pictures)
+    lost = [a for a in fig.layout.annotations if a.text == "no<br>picture"]
+    questions = [a for a in fig.layout.annotations if a.text and "item-00002" in a.text]
+    assert [a.y for a in lost] == [a.y for a in questions]
+    assert len(lost) == 1
+    assert "No picture is at hand of 1 of the 4 items that the buttons show." in words(fig)
+    # one that the button for fixed items shows has its picture
+    assert "no<br>picture" not in [
+        a.text for a in items(table, pictures=pictures, which="fixed").layout.annotations
+    ]
+    whole = items(table, pictures=pictures | {"item-00002": Image.new("RGB", (9, 9))})
+    for every in (whole, items(table)):
+        assert "no<br>picture" not in [a.text for a in every.layout.annotations]
+        assert "No picture is at hand" not in words(every)
+
+
 def test_a_thumbnail_is_small_and_whole():
     uri = thumbnail(Image.effect_noise((900, 600), 80))
     kind, _, data = uri.partition(";base64,")

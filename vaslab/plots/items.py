@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,13 +74,16 @@ def items(
     parts = {name: chosen(table, name).head(rows) for name in FILTERS}
     n_rows = max(1, *(len(part) for part in parts.values()))
     words = {"data": data, "decoding": decoding, "run": run}
+    # of every item that a button can show
+    seen = list(dict.fromkeys(item for part in parts.values() for item in part["item"]))
+    lost = sum(item not in (pictures or {}) for item in seen)
     limit = limit_of(table["ratio"].to_numpy(dtype=float))
     canvas = Canvas(
         look,
         WIDTH,
         title_of(table, names),
         subtitle_of(table, words),
-        foot_of(table, words, rows, limit, bool(pictures)),
+        foot_of(table, words, rows, limit, (len(seen) - lost, len(seen))),
     )
     top = canvas.body_at + BUTTONS + HEAD
     canvas.close(BUTTONS + HEAD + n_rows * ROW + 30)
@@ -88,7 +91,7 @@ def items(
     _lines(canvas, top, n_rows)
     _traces(canvas, top, n_rows, limit)
     slots = _slots(canvas, top, n_rows)
-    shown = _pictures(canvas, parts, pictures or {})
+    shown = _pictures(canvas, seen, pictures or {})
     updates = {name: _update(canvas, part, limit, slots, shown, top, names) for name, part in parts.items()}
     _apply(canvas.figure, updates[which])
     _buttons(canvas, table, names, updates, which)
@@ -179,7 +182,9 @@ def _traces(canvas: Canvas, top: float, n_rows: int, limit: int) -> None:
 
 
 def _slots(canvas: Canvas, top: float, n_rows: int) -> list[list[int]]:
-    """Empty texts of each row: question, marks, levels, ratio; returns their numbers among the annotations."""
+    """Empty texts of each row: question, marks, levels, ratio, in place of a picture; returns their numbers among the
+    annotations.
+    """
     look, out = canvas.theme, []
     for row in range(n_rows):
         y = top + (row + 0.5) * ROW
@@ -190,16 +195,15 @@ def _slots(canvas: Canvas, top: float, n_rows: int) -> list[list[int]]:
         for level in LEVELS:
             canvas.text("", level, y, xanchor="right")
         canvas.text("", BAR_AT + BAR + 10, y, color=look.text)
-        out.append(list(range(first, first + 6)))
+        canvas.text("", EDGE + THUMB / 2, y, size=11, color=look.muted, xanchor="center")
+        out.append(list(range(first, first + 7)))
     return out
 
 
-def _pictures(
-    canvas: Canvas, parts: Mapping[str, pd.DataFrame], pictures: Mapping[str, Image.Image]
-) -> dict[str, int]:
+def _pictures(canvas: Canvas, seen: Sequence[str], pictures: Mapping[str, Image.Image]) -> dict[str, int]:
     """Put the picture of every item that a filter can show on the page once, unseen; item id -> its number."""
     shown: dict[str, int] = {}
-    for name in dict.fromkeys(item for part in parts.values() for item in part["item"]):
+    for name in seen:
         if name in pictures:
             shown[name] = len(shown)
             canvas.figure.add_layout_image(
@@ -246,7 +250,7 @@ def _update(
     records: list[Any] = part.to_dict("records")
     for row, numbers in enumerate(slots):
         if row >= len(records):
-            texts = ["no item" if row == 0 else ""] + [""] * 5
+            texts = ["no item" if row == 0 else ""] + [""] * 6
         else:
             record = records[row]
             ratio = float(record["ratio"])
@@ -258,6 +262,7 @@ def _update(
                 number(record["first_vas"]),
                 number(record["second_vas"]),
                 "–" if power is None else times_text(ratio) + _cut(ratio, limit),
+                "" if record["item"] in shown or not shown else "no<br>picture",
             ]
             hover.append(hover_words(record, names))
             lengths.append(power)

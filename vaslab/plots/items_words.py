@@ -75,9 +75,9 @@ def foot_of(
     words: Mapping[str, Any],
     rows: int,
     limit: int,
-    pictured: bool,
+    pictures: tuple[int, int],
 ) -> str:
-    """Definition, test, medians, what is not shown, run id."""
+    """Definition, test, medians, what is not shown, run id. `pictures`: at hand, of how many items that are shown."""
     sentences = [
         f"{Definition.of(table.attrs['vas']).formula}, mean over layers and heads; ratio: second ÷ "
         "first (log₂ bar).",
@@ -106,6 +106,11 @@ def foot_of(
         sentences.append(
             f"Second: {percent(clamped)} of rows have a system mass below 1e-6, taken as 1e-6: a bound."
         )
+    unknown = int(table["ratio"].isna().sum())
+    if unknown:
+        sentences.append(f"{counted(unknown, 'item')} without a ratio: no bar.")
+    if table.attrs["lost"]:
+        sentences.append(table.attrs["lost"])
     if len(table) > rows:
         sentences.append(f"At most {rows} of {len(table):,} items are shown; the CSV has all.")
     beyond = int((np.abs(np.log2(table["ratio"].dropna().to_numpy(dtype=float))) > limit).sum())
@@ -113,8 +118,13 @@ def foot_of(
         sentences.append(
             f"{counted(beyond, 'bar')} beyond ×{2**limit:,} or ÷{2**limit:,} cut at the edge ({CUT[0]} {CUT[1]})."
         )
-    if not pictured:
+    there, of = pictures
+    if not there:
         sentences.append("Pictures are not at hand.")
+    elif there < of:
+        sentences.append(
+            f"No picture is at hand of {of - there:,} of the {of:,} items that the buttons show."
+        )
     sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
     return " ".join(sentences)
 
