@@ -144,3 +144,25 @@ def test_decoding_and_one_pass_over_the_answer_agree_without_a_picture(qwen, pro
     assert bool((given.roles[:, n:] == Role.response).all())
     for step, found in enumerate(steps.logits):
         assert apart(forced[-1, step], found[-1]) < 1e-5
+
+
+def test_var_leaves_an_item_without_a_visual_sink_alone(qwen, prompts, monkeypatch):
+    """Whatever sinks its text has: here, its first tokens in every layer, and one visual token in a second run."""
+
+    def sinks(visual):
+        def found(hidden, tau, dims):
+            mask = torch.zeros(hidden.shape[:2], dtype=torch.bool)
+            if hidden.shape[1] > 1:
+                mask[:, :3] = True
+                mask[:, places] |= visual
+            return mask
+
+        return found
+
+    encoded = encode(qwen.processor, prompts[:1])
+    places = (encoded.roles[0] == Role.image).nonzero()[:1, 0]
+    for visual in (False, True):
+        monkeypatch.setattr("vaslab.interventions.var.sink_tokens", sinks(visual))
+        ((plain, found),) = both(qwen, prompts[:1], "var", {"least": 0.0, "rho": 1.0, "p": 0.0}, forced=False)
+        assert (apart(found, plain) > 1e-4) == visual
+        assert visual or torch.equal(found, plain)

@@ -115,7 +115,7 @@ INTERVENTIONS: dict[str, Entry] = {
         "visual attention redistribution",
         "arXiv 2503.03321",
         "sinks keep p of A, the rest goes to other V in proportion",
-        f"image-centric heads of all layers but the last, {_AFTER}",
+        f"image-centric heads of all layers but the last, {_AFTER}, where the picture holds a sink",
         "p",
         {"p": 1},
     ),

@@ -3,7 +3,8 @@
 A token is a sink of a layer if, of its hidden state x before the layer, max over dims d of |x_d| / rms(x) > tau. A
 row of a head is image-centric if its visual mass is at least `least` and sinks hold at most `rho` of it. There, sinks
 (of text and picture) keep p of their weight, and the rest is shared out over the other visual tokens in
-proportion to their weights.
+proportion to their weights. A layer of an item none of whose visual tokens is a sink is left alone, whatever sinks
+its text has.
 
 That asks for masses before the weights are final. In the prefill of one prompt on the CPU the keys are taken in parts
 and joined by their log-sum-exps, which tell the masses (`vaslab.attention.key_parts`); elsewhere the edited rows meet
@@ -137,7 +138,7 @@ class _Redistributed(CustomEdit):
         self.labels = {layer: found[rows.to(found.device)] for layer, found in self.labels.items()}
 
     def queries(self, layer: int, n_positions: int) -> Bool[Tensor, "batch query"] | None:
-        """See `CustomEdit`. Items without a visual sink are left alone."""
+        """See `CustomEdit`. Layers of an item without a visual sink are left alone."""
         if not bool(self.touched[layer].any()):
             return None
         some = (self.labels[layer] == 1).any(1, keepdim=True)
