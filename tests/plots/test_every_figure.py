@@ -153,6 +153,29 @@ def test_what_has_no_value_is_hatched_or_crossed(name, wrong):
             assert not np.isinf(z).any()
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("name", [*GAPS, "items"])
+def test_ratios_that_are_left_out_of_a_mean_are_told(name, wrong):
+    one, two = made.realistic(6, 4, 3, None), made.realistic(6, 4, 3, None, lift=0.4)
+    two["vas"][1:3, 2, 0] = wrong
+    two["vas"][3] = wrong
+    draw = {
+        "heads": lambda *_: plots.heads(two),
+        "compare": plots.compare,
+        "decomposition": plots.changes,
+        "training": lambda a, b: plots.training(plots.training_table({0: a, 10: b})),
+        "items": lambda a, b: plots.items(plots.items_table(a, b)),
+    }[name]
+    told = words(draw(one, two))
+    assert "Infinite or missing ratios of 1 head in 2 items: left out of the means." in told
+    if name == "heads":
+        assert "Items left out: 1 x not a number in the capture." in told
+    if name == "items":
+        assert "1 item without a ratio: no bar." in told
+    if name != "heads":
+        assert "Infinite or missing" not in words(draw(one, one))
+
+
 ODD = (
     *("a head is missing", "a ratio is infinite", "an item is missing", "one item"),
     *("one head of several", "layers are missing"),

@@ -80,7 +80,7 @@ def test_the_sign_test_of_items_counts_pictures():
     assert table.attrs["sides"] == (1, 6, 7)
     assert "over 36 items, none graded" in items_words.title_of(table, NAMES)
     # by hand: 1 of 7 or fewer, either way, is 2 (1 + 7) / 128
-    foot = items_words.foot_of(table, {}, 12, 1, pictured=True)
+    foot = items_words.foot_of(table, {}, 12, 1, pictures=(12, 12))
     assert "p of rises against falls = 0.12 (sign test over pictures)" in foot
     every = plots.items_table(*moved(np.r_[np.full(30, 1.5), np.full(6, 1.2)]), cluster=cluster)
     assert "tuned raises VAS (mean of ratios) in 100% of 7 pictures, none graded" in items_words.title_of(
@@ -104,8 +104,8 @@ def test_heads_that_some_items_lack_are_said_and_move_no_change():
         each["vas"][:7, 1, 2] = np.nan
         each["vas"][7, 1, 2] *= 400
     said = words(plots.heads(second))
-    assert "1 head has a value in fewer items than the others (least 1 of 8): of other questions." in said
-    assert "fewer items" not in words(plots.heads(moved(np.ones(8))[1]))
+    assert "Infinite or missing ratios of 1 head in 7 items: left out of the means." in said
+    assert "missing ratios" not in words(plots.heads(moved(np.ones(8))[1]))
     second["vas"][7, 0, 0] = np.nan
     assert "No head of tuned differs clearly from base" in title(plots.compare(first, second, NAMES))
     assert "No clear change of VAS" in title(plots.changes(first, second, NAMES))

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from vaslab.metrics import PAPER, Definition, divisor_per_item, floored, vas_masses, vas_of
+from vaslab.plots.shared_heads import lost_words
 from vaslab.statistics import aligned, product_t
 
 FORMS = ("ratio_of_means", "mean_of_ratios")
@@ -35,7 +36,8 @@ def changes_table(
         (1 is a doubling; a fall of system attention is positive), each with _low, _high (95 %) and _p, by Student's t
         with the error of the jackknife; n_items. `attrs["floored"]`: form -> share of denominators over all layers
         that are taken as 1e-6, in the first and in the second (see `floored`); `attrs["floored_layers"]`: how many
-        layers' mean system masses are; `attrs["lost_heads"]`: heads without a value in one of them.
+        layers' mean system masses are; `attrs["lost_heads"]`: heads without a value in one of them;
+        `attrs["lost"]`: what is said of other ratios that are infinite or missing.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -76,6 +78,7 @@ def changes_table(
         "queries": queries,
         "sink": sink,
         "clustered": cluster is not None,
+        "lost": lost_words(there),
         "lost_heads": int((~there).all("item").sum()),
         "floored": {
             form: tuple(float(floored(capture, replace(asked, form=form))) for capture in (first, second))

@@ -128,5 +128,7 @@ def foot_of(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any
     if table.attrs["lost_heads"]:
         heads = counted(table.attrs["lost_heads"], "head")
         sentences.append(f"{heads} without a value in one of the two: left out of both.")
+    if table.attrs["lost"]:
+        sentences.append(table.attrs["lost"])
     sentences.append(unbroken(f"Runs {words.get('run') or 'not named'}."))
     return " ".join(sentences)

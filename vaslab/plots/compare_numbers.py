@@ -7,6 +7,7 @@ import xarray as xr
 from vaslab.metrics import PAPER, Definition, floored, vas_per_head
 from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import add_change, change_terms
+from vaslab.plots.shared_heads import lost_words, shared_sides, there_of
 from vaslab.statistics import product_t
 
 
@@ -29,7 +30,8 @@ def compare_table(
         changed (p_adjusted <= 0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of
         the same, over the heads that have a value in both, with first_floored and second_floored (share of system
         masses taken as 1e-6); floored, its mean over layers; ratio, the change of VAS over all layers and heads, and
-        ratio_floored, the share of its denominators; clustered.
+        ratio_floored, the share of its denominators; lost, what is said of ratios that are
+        infinite or missing; clustered.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -57,6 +59,7 @@ def compare_table(
     table.attrs["ratio"] = float(over_all["estimate"])
     table.attrs["ratio_floored"] = tuple(float(floored(capture, definition)) for capture in (first, second))
     table.attrs["floored"] = tuple(float(each.mean()) for each in low)
+    table.attrs["lost"] = lost_words(there_of(shared_sides(first, second, definition)))
     table.attrs["clustered"] = cluster is not None
     return table
 

@@ -165,6 +165,8 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
         sentences.append(
             f"{counted(lost, 'head')} without a value in one of the two: hatched, left out of both."
         )
+    if table.attrs["lost"]:
+        sentences.append(table.attrs["lost"])
     if table["changed"].any():
         sentences.append("Square: the head that changed most.")
     sentences.append("VAS is a ratio: read the decomposition for which part moved.")

@@ -6,6 +6,7 @@ import xarray as xr
 
 from vaslab.metrics import PAPER, Definition, divisor_per_item, masses, vas_masses, vas_of, vas_per_head
 from vaslab.plots.head_grid import kv_groups
+from vaslab.plots.shared_heads import lost_words
 from vaslab.statistics import mean_interval, ratio_interval
 
 
@@ -25,14 +26,15 @@ def heads_table(
         Columns layer, head, kv_group (where it is known, see `kv_groups`), vas, ci_low,
         ci_high (NaN with one item), rank (1 is the highest; missing for a head without a value), the VAS in
         the other form, image, system, user (shares of attention, mean over items), n_items. `attrs["vas"]`
-        holds the attributes of the VAS.
+        holds the attributes of the VAS, `attrs["lost"]` what is said of ratios that are infinite or missing.
 
     Raises:
         UsageError, VaslabError: as `vaslab.metrics.vas`.
     """
     value, other = vas_per_head(capture, definition), definition.other_form
+    values = vas_of(capture, definition, over=())
     if definition.form == "mean_of_ratios":
-        interval = mean_interval(vas_of(capture, definition, over=()), seed=seed)
+        interval = mean_interval(values, seed=seed)
     else:
         parts = vas_masses(capture, definition)
         interval = ratio_interval(parts["image"], divisor_per_item(parts), seed=seed)
@@ -55,4 +57,5 @@ def heads_table(
         table[role] = share.sel(role=role).values.ravel()
     table["n_items"] = interval["n"].values.ravel()
     table.attrs["vas"] = dict(value.attrs)
+    table.attrs["lost"] = lost_words(values.notnull())
     return table

@@ -104,13 +104,8 @@ def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[s
     if not there.all():
         missing = int((~there).sum())
         sentences.append(f"{counted(missing, 'head')} without a value: hatched, not counted.")
-    held = table.loc[there, "n_items"]
-    fewer = int((held < held.max()).sum())
-    if fewer:
-        sentences.append(
-            f"{counted(fewer, 'head')} {'has' if fewer == 1 else 'have'} a value in fewer items than the others (least "
-            f"{int(held.min()):,} of {int(held.max()):,}): of other questions."
-        )
+    if table.attrs["lost"]:
+        sentences.append(f"{table.attrs['lost']} These heads stand on other questions than the rest.")
     if said["items_without"]:
         sentences.append(f"Items left out: {said['items_without']}.")
     if said["n_items"] < 2:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from vaslab.errors import UsageError
 from vaslab.metrics import PAPER, Definition, divisor, vas_per_item
-from vaslab.plots.shared_heads import shared_sides
+from vaslab.plots.shared_heads import lost_words, shared_sides, there_of
 from vaslab.statistics import paired_accuracy
 
 FILTERS = {"largest": "largest change", "fixed": "fixed by {}", "broken": "broken by {}"}
@@ -48,7 +48,8 @@ def items_table(
         second_right (1, 0 or NaN), outcome ("fixed", "broken", "right in both", "wrong in both", "not graded"),
         first_vas, second_vas, ratio (second / first; NaN where one of them is missing, 0 or infinite).
         `attrs["vas"]` holds the attributes of the VAS, `attrs["paired"]` the result of `paired_accuracy` or None,
-        `attrs["sides"]` how many items, or pictures where these are given, rise and fall in VAS, and of how many.
+        `attrs["sides"]` how many items, or pictures where these are given, rise and fall in VAS, and of how many;
+        `attrs["lost"]` what is said of ratios that are infinite or missing.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -86,6 +87,7 @@ def items_table(
     size[both] = np.abs(np.log2(ratio[both]))
     table = table.iloc[np.argsort(-size, kind="stable")].reset_index(drop=True)
     table.attrs["vas"] = said
+    table.attrs["lost"] = lost_words(there_of(sides), whole=True)
     table.attrs["sides"] = _sides(table, cluster)
     graded = right is not None and bool((right[0].notnull() & right[1].notnull()).any())
     table.attrs["paired"] = paired_accuracy(*right, cluster) if graded and right is not None else None

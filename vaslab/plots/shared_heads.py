@@ -1,9 +1,14 @@
 """What two checkpoints can be compared on: item by item, the heads that have a value in both."""
 
+import operator
+from collections.abc import Sequence
+from functools import reduce
+
 import numpy as np
 import xarray as xr
 
 from vaslab.metrics import Definition, vas_masses, vas_of
+from vaslab.plots.text import counted
 from vaslab.statistics import aligned
 
 
@@ -33,6 +38,29 @@ def shared_sides(
             there = there & np.isfinite(side[name])
     one, two = (side.assign({name: side[name].where(there) for name in names}) for side in (one, two))
     return one, two
+
+
+def there_of(sides: Sequence[xr.Dataset]) -> xr.DataArray:
+    """Where results of `shared_sides` have a value: dims (item, layer, head)."""
+    found = [np.isfinite(side["vas" if "vas" in side else "image"]) for side in sides]
+    return xr.DataArray(reduce(operator.and_, found))
+
+
+def lost_words(there: xr.DataArray, whole: bool = False) -> str:
+    """Which values an infinite or missing ratio leaves out of the means, in one sentence; "" where it is none.
+
+    Args:
+        there: whether an item has a value in a head, dims (item, layer, head). Items that have none at all do not
+            count; they have no VAS.
+        whole: whether heads without any value count too, where no other sentence tells of them.
+    """
+    heads = ("layer", "head")
+    held = there if whole else there.where(there.any("item"), True)
+    lost = ~held.astype(bool) & there.any(heads)
+    if not bool(lost.any()):
+        return ""
+    some, items = int(lost.any("item").sum()), int(lost.any(heads).sum())
+    return f"Infinite or missing ratios of {counted(some, 'head')} in {counted(items, 'item')}: left out of the means."
 
 
 def _side(capture: xr.Dataset, definition: Definition) -> xr.Dataset:

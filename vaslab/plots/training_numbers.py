@@ -17,6 +17,7 @@ from vaslab.plots.levels import (
     tested,
     vas_level,
 )
+from vaslab.plots.shared_heads import lost_words, shared_sides, there_of
 from vaslab.statistics import product_t
 
 
@@ -40,7 +41,8 @@ def training_table(
         p_adjusted (Benjamini-Hochberg over all steps and layers), changed, n_items; the first step has ratio 1
         and no test. `attrs["steps"]` has one row a step: step, vas and accuracy with _low and _high, vas_ratio with
         vas_ratio_low and so on (as above, over all layers), accuracy_change with _low, _high and _p (paired), and
-        floored, the share of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS. A
+        floored, the share of system masses that are taken as 1e-6. `attrs["vas"]` holds the attributes of the VAS,
+        `attrs["lost"]` what is said of ratios that are infinite or missing. A
         head without a value at one of two steps is left out of both.
 
     Raises:
@@ -82,6 +84,8 @@ def training_table(
     summary = pd.DataFrame(whole)
     table.attrs["steps"] = tested(summary, "vas_ratio", summary["step"] != steps[0])
     table.attrs["vas"] = said
+    sides = [shared_sides(first, captures[step], definition)[1] for step in steps]
+    table.attrs["lost"] = lost_words(there_of(sides), whole=True)
     table.attrs["clustered"] = cluster is not None
     return table
 

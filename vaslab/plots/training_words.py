@@ -130,5 +130,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any], log: bool) -> str:
     lost = int(table["ratio"].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'cell')} without a value: hatched.")
+    if table.attrs["lost"]:
+        sentences.append(table.attrs["lost"])
     sentences.append(unbroken(f"Run {words.get('run') or 'not named'}."))
     return " ".join(sentences)
