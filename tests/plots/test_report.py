@@ -304,3 +304,17 @@ def test_r_is_told_without_floored_checkpoints() -> None:
 
 def test_both_forms_of_vas_have_an_interval(five: str) -> None:
     assert re.search(r"run-4 [\d.]+ \[[\d.]+, [\d.]+\] [\d.]+ \[[\d.]+, [\d.]+\] 70 \[", five and words(five))
+
+
+def test_provenance_names_every_run_behind_a_number() -> None:
+    first, second = checkpoints(2)
+    runs = [
+        Prompted("m", prompt, each.capture, each.right, {"run": f"m-{prompt}"})
+        for prompt, each in (("own", first), ("other", second))
+    ]
+    html = report([first], prompted=runs)
+    provenance = words(html).split("Provenance")[1]
+    assert "m-other" in provenance
+    assert "other" in provenance.split("m-other")[0]
+    # its figure names them too
+    assert "m-own, m-other" in html.replace("\\u00a0", " ")

@@ -71,7 +71,7 @@ def _by_prompt(found: Runs) -> tuple[dict[str, Finished], list[Prompted]]:
         raise UsageError(
             f"two runs are of one model under the system prompt {first!r}; name runs that differ in model or prompt"
         )
-    asked = [Prompted(run.model, run.prompt, run.capture, run.right) for run in found.every]
+    asked = [Prompted(run.model, run.prompt, run.capture, run.right, _facts(run)) for run in found.every]
     return by_model, asked
 
 
@@ -79,9 +79,13 @@ def _checkpoint(name: str, run: Finished, answers: int) -> Checkpoint:
     from vaslab.plots.report import Checkpoint
 
     measured, pointed = both_of(run.folder, answers) if answers else (None, None)
+    return Checkpoint(name, run.capture, run.right, _facts(run), _confounders(run), measured, pointed)
 
+
+def _facts(run: Finished) -> dict[str, str]:
+    """Where a run comes from, in words."""
     versions = read_json(run.folder / ENVIRONMENT).get("fixed", {}).get("versions", {})
-    facts = {
+    return {
         "run": run.folder.name,
         "system prompt": run.prompt,
         "revision": str(run.summary.get("revision")),
@@ -90,7 +94,6 @@ def _checkpoint(name: str, run: Finished, answers: int) -> Checkpoint:
         "grading": str(run.summary.get("grading")),
         "versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
     }
-    return Checkpoint(name, run.capture, run.right, facts, _confounders(run), measured, pointed)
 
 
 def _confounders(run: Finished) -> dict[str, float]:

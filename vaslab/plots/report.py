@@ -96,7 +96,7 @@ def report(
         power,
         Section(f"Heads of {reference}", figures=[figure]),
         methods_section(ordered, table, told, len(prompted) > 0),
-        provenance_section(ordered),
+        provenance_section(ordered, prompted),
     ]
     held = [section for section in sections if section is not None]
     return page(title, held, "Made by vaslab report. Every number is computed from the runs named above.")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from vaslab.plots.page import Section
 from vaslab.plots.report_checkpoint import Checkpoint, Told
+from vaslab.plots.system_prompts_numbers import Prompted
 from vaslab.plots.text import FLOORED, coefficient, counted, percent
 from vaslab.statistics import Covered, covered
 from vaslab.statistics.correlation import FEWEST
@@ -117,7 +118,13 @@ def _span(found: Covered) -> str:
     return f"{low} %" if low == high else f"{low}–{high} %"
 
 
-def provenance_section(ordered: Sequence[Checkpoint]) -> Section:
-    """Where every checkpoint comes from."""
-    facts = pd.DataFrame([{"checkpoint": each.name, **each.facts} for each in ordered]).fillna("–")
-    return Section("Provenance", tables=[facts])
+def provenance_section(ordered: Sequence[Checkpoint], prompted: Sequence[Prompted] = ()) -> Section:
+    """Where every number comes from: the checkpoints, and `prompted`, all runs where there are several prompts."""
+    rows = [{"checkpoint": each.name, **each.facts} for each in ordered]
+    rows += [
+        {"checkpoint": run.checkpoint, "system prompt": run.prompt, **run.facts}
+        for run in prompted
+        # under the first prompt they are the checkpoints
+        if run.prompt != prompted[0].prompt
+    ]
+    return Section("Provenance", tables=[pd.DataFrame(rows).fillna("–")])

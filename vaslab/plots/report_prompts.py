@@ -61,8 +61,13 @@ def prompt_section(
         f"{title_of(table)}.",
         [each for each in words if each],
         [_shown(table), *([pd.DataFrame(rows)] if rows else [])],
-        [system_prompts(table, **told)],
+        [system_prompts(table, **told | {"run": ", ".join(map(_run, used))})],
     )
+
+
+def _run(run: Prompted) -> str:
+    """A run by the name of its folder, or by what was measured."""
+    return run.facts.get("run", f"{run.checkpoint} {run.prompt}")
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The numbers behind the system-prompt figure: VAS and accuracy under several prompts, paired with one of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import xarray as xr
@@ -23,12 +23,14 @@ class Prompted:
     Args:
         checkpoint, prompt: their names. capture: its Capture.
         right: 1 right, 0 wrong, NaN not graded; dims (item).
+        facts: provenance by name, in words; run: the name of its folder.
     """
 
     checkpoint: str
     prompt: str
     capture: xr.Dataset
     right: xr.DataArray | None = None
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def system_prompts_table(
