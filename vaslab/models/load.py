@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
@@ -58,6 +59,10 @@ def load_model(
         raise UsageError(f"unknown dtype {dtype!r}; one of {', '.join(_DTYPES)}")
     _check_devices(device_map)
     source, local = locate(str(name))
+    cached = not local and offline is not False
+    if cached:
+        # transformers asks the hub for an adapter of an id, also where it may read local files only
+        source = _cached(source, revision)
     hub = {
         "revision": revision,
         "local_files_only": local or offline is not False,
@@ -82,9 +87,23 @@ def load_model(
         raise VaslabError(f"{name} cannot be loaded: {_line(error)}") from error
     model.eval()
     commit = getattr(config, "_commit_hash", None)
-    if commit is None and device_map != "meta":
+    if cached:
+        model.config._name_or_path = model.name_or_path = str(name)
+        commit = Path(source).name
+    elif local and commit is None and device_map != "meta":
         commit = _weights_digest(source)
     return Vlm(str(name), commit or "not known", model, processor, family)
+
+
+def _cached(name: str, revision: str | None) -> str:
+    """The folder of the local Hugging Face cache that holds a hub id; its name is the commit."""
+    config = try_to_load_from_cache(name, "config.json", revision=revision)
+    if not isinstance(config, str):
+        raise MissingError(
+            f"{name} is no folder and is not in the local Hugging Face cache; allow the download (--online, or "
+            "offline=False), or give a folder"
+        )
+    return str(Path(config).parent)
 
 
 def _adapted(
@@ -176,8 +195,8 @@ def _missing(name: str, local: bool, offline: bool | None, error: OSError) -> Mi
         )
     if offline is not False:
         return MissingError(
-            f"{name} is no folder and is not in the local Hugging Face cache; allow the download (--online, or "
-            "offline=False), or give a folder"
+            f"the local Hugging Face cache holds {name} in part ({_line(error)}); allow the download (--online, or "
+            "offline=False)"
         )
     return MissingError(
         f"{name} could not be fetched ({_line(error)}); check the id, the revision and your access"
