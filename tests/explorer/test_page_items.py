@@ -111,6 +111,25 @@ def test_a_change_that_was_not_tested_is_never_called_insignificant(page) -> Non
     assert "not tested" in text
 
 
+def test_the_changes_of_items_are_seen_without_scrolling(page) -> None:
+    given, maps = two()
+    for run in given["meta"]["runs"]:
+        run["label"] = f"organism:{run['label']}"
+    for item in given["items"]:
+        item |= {"id": f"glyph-1010168-{item['id']}", "question": "what color is the shape left of it? " * 4}
+        for run in item["runs"]:
+            run |= {"response": "<think>green triangle middle right</think>" * 3, "floored": {"user": 0.5}}
+            run["vas"]["user"] *= 1e5
+    shown = page(given, maps)
+    assert (
+        shown.evaluate(
+            "(({scrollWidth: a, clientWidth: b}) => a - b)(document.querySelector('.vx-items .vx-scroll'))"
+        )
+        <= 0
+    )
+    assert "nominally ×" in shown.texts(".vx-items tbody tr td:last-child")[0]
+
+
 def test_changes_without_significance_are_pale(page) -> None:
     vas = np.ones((2, 6, 8))
     vas[1] = 4.0

@@ -63,6 +63,8 @@ export class Items {
     this.data = data;
     this.items = data.items;
     this.texts = null;
+    // two runs have three columns more
+    this.node.classList.toggle("vx-two", data.pair);
     const offered = Object.entries(FILTERS).filter(
       ([key]) => data.pair || !["fixed", "broken", "change"].includes(key),
     );

@@ -43,6 +43,8 @@ export const STYLE = `
   text-overflow: ellipsis; white-space: nowrap; vertical-align: middle; background: none; color: inherit; }
 .vx-table th { white-space: normal; position: sticky; top: 0; background: var(--vx-field); font-weight: 600; z-index: 1; }
 .vx-table td.vx-long { max-width: 380px; }
+.vx-two td.vx-long { max-width: 220px; }
+.vx-two td.vx-answer { max-width: 150px; }
 .vx-table td.vx-number { font-variant-numeric: tabular-nums; }
 .vx-items tbody tr { cursor: pointer; }
 .vx-items tbody tr:hover, .vx-table tr.vx-chosen { background: var(--vx-field); }
