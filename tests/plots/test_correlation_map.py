@@ -9,8 +9,11 @@ import xarray as xr
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import Definition, vas
-from vaslab.plots import correlation, correlation_table
+from vaslab.plots import correlation, correlation_table, scatter_table
 from vaslab.plots.correlation_words import interval_words
+from vaslab.plots.scatter_numbers import findings
+from vaslab.statistics import correlate
+from vaslab.statistics.permutation import permutation_p
 
 
 def checkpoints(n: int = 7, items: int = 24) -> tuple[dict[str, xr.Dataset], dict[str, xr.DataArray]]:
@@ -42,7 +45,7 @@ def test_r_of_each_head_and_layer_is_that_of_scipy() -> None:
         ends = expected.confidence_interval()
         np.testing.assert_allclose(
             row[["r", "low", "high", "p"]].astype(float),
-            [expected.statistic, *ends, expected.pvalue],
+            [expected.statistic, *ends, permutation_p(x, np.array(accuracy))[0]],
             rtol=1e-4,
         )
     layers = table.attrs["layers"]
@@ -94,6 +97,41 @@ def test_no_head_is_found_where_none_tracks() -> None:
     assert "No head's VAS (mean of ratios) clearly tracks accuracy over 5 checkpoints (6 tested)" in title(
         correlation(table)
     )
+
+
+@pytest.mark.parametrize(
+    ("lifts", "graded"),
+    [([0, 0.5, 1, 1.5], [8, 16, 24, 32]), ([0, 0.5, 1, 1.5, 2], [8, 14, 20, 26, 32])],
+)
+def test_heads_are_found_by_the_rule_of_the_scatter_figure(lifts: list[float], graded: list[int]) -> None:
+    """Of four checkpoints neither figure tells anything, of five both do; a head that is found is clear alone."""
+    captures = {f"c{i}": made.realistic(40, 4, 4, None, lift=lift) for i, lift in enumerate(lifts)}
+    right = {
+        name: xr.DataArray(
+            (np.arange(40) < k).astype(float), dims="item", coords={"item": one["item"].values}
+        )
+        for (name, one), k in zip(captures.items(), graded, strict=True)
+    }
+    table = correlation_table(captures, right)
+    scattered = findings(scatter_table(captures, right), 0)
+    told = title(correlation(table))
+    assert bool(table["found"].any()) == scattered.clear == (len(lifts) == 5)
+    accuracy = np.array([float(each.mean()) for each in right.values()])
+    for row in table[table["found"]].to_dict("records"):
+        x = [
+            np.log2(float(c["vas"].sel(layer=row["layer"], head=row["head"]).mean()))
+            for c in captures.values()
+        ]
+        assert correlate(x, accuracy).clear
+    foot = " ".join(str(a.text) for a in correlation(table).layout.annotations).replace("<br>", " ")
+    if len(lifts) == 4:
+        assert "p is 1 / 24 at best, too much for one of 16 heads alone" in told
+        # the 14th of 16 is the first that is compared with 1 / 24: .05 x 14 / 16 = .04375
+        assert "no head is found unless 14 of 16 are that clear" in foot
+    else:
+        assert "12 of 16 heads rises with accuracy" in told
+        # .05 x 3 / 16 = .009375, above 1 / 120
+        assert "p is 1 / 120 at best: no head is found unless 3 of 16 are that clear" in foot
 
 
 def test_what_cannot_be_compared_is_refused_or_said() -> None:

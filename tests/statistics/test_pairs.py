@@ -1,5 +1,8 @@
 """Paired tests, clusters and false discoveries, against statsmodels, scipy and simulation."""
 
+import math
+from itertools import permutations
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -23,6 +26,7 @@ from vaslab.statistics import (
     ratio_interval,
     share_change,
 )
+from vaslab.statistics.permutation import needed_together, permutation_p, permutation_ps
 
 
 def ratio_p(a: xr.DataArray, b: xr.DataArray, cluster: xr.DataArray | None = None) -> xr.DataArray:
@@ -221,7 +225,9 @@ def test_map_of_correlations_agrees_with_scipy_head_by_head() -> None:
     found = correlation_map(values, accuracy)
     expected = scipy.stats.pearsonr(values[:, 1, 1], accuracy)
     assert float(found.r[1, 1]) == pytest.approx(expected.statistic)
-    assert float(found.p[1, 1]) == pytest.approx(expected.pvalue)
+    # every order of nine, as the scatter figure tests one r
+    assert float(found.p[1, 1]) == permutation_p(values[:, 1, 1].values, accuracy.values)[0]
+    assert float(found.p[0, 0]) == permutation_p(values[:, 0, 0].values, accuracy.values)[0]
     interval = expected.confidence_interval()
     assert (float(found.low[1, 1]), float(found.high[1, 1])) == pytest.approx((interval.low, interval.high))
     assert np.isnan(found.low[0, 1])
@@ -233,6 +239,29 @@ def test_map_of_correlations_agrees_with_scipy_head_by_head() -> None:
         correlation_map(values, accuracy.isel(checkpoint=slice(None, None, -1)))
     with pytest.raises(VaslabError, match="3 checkpoints"):
         correlation_map(values[:3], accuracy[:3])
+
+
+def test_permutation_of_many_columns_is_that_of_each() -> None:
+    rng = np.random.default_rng(3)
+    values, y = rng.normal(size=(5, 4)), rng.normal(size=5)
+    found = permutation_ps(values, y)
+    for column, p in zip(values.T, found, strict=True):
+        least = abs(np.corrcoef(column, y)[0, 1]) - 1e-9
+        every = [abs(np.corrcoef(column, order)[0, 1]) >= least for order in permutations(y)]
+        assert p == pytest.approx(np.mean(every))
+    # past nine points orders are drawn, and the same for each
+    values, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+    assert permutation_ps(values, y).tolist() == [permutation_p(column, y)[0] for column in values.T]
+
+
+def test_how_many_must_be_that_clear_for_any_to_be_found() -> None:
+    for n, tests in ((4, 16), (5, 16), (5, 6), (6, 784), (12, 784)):
+        smallest = 1 / math.factorial(n) if n <= 9 else 1e-5
+        k = needed_together(n, tests, 0.05)
+        p = np.r_[np.full(k, smallest), np.ones(tests - k)]
+        assert (fdr(items(p)) <= 0.05).sum() == k
+        p[k - 1] = 1
+        assert not (fdr(items(p)) <= 0.05).any()
 
 
 def test_interval_of_a_product_is_the_jackknife_t_of_a_plain_loop() -> None:

@@ -11,6 +11,7 @@ from vaslab.metrics import PAPER, Definition, vas_masses, vas_of
 from vaslab.plots.checkpoint_sets import check_checkpoints, has_value, shared_items
 from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.statistics import correlation_map, r_over_items
+from vaslab.statistics.correlation import is_clear
 
 NUMBERS = ("r", "low", "high", "p", "p_adjusted", "n")
 
@@ -30,12 +31,13 @@ def correlation_table(
         cluster: picture of each item, dims (item).
 
     Returns:
-        One row a head: layer, head, r, low, high (Fisher's 95 %, over checkpoints), p (Student's t), p_adjusted
-        (Benjamini-Hochberg over heads), found (p_adjusted <= 0.05), n (checkpoints with a VAS above 0), lacking (names
-        of those that have no value of it in some item that has a VAS, and so no part in r), items_low and items_high
-        (95 %, what other items or pictures would make of r: `vaslab.statistics.r_over_items`; NaN where a checkpoint
-        lacks it, or not all were asked the same). `attrs["layers"]` holds the same columns, one row a layer: the mean
-        over the heads that all checkpoints with a value in this layer have.
+        One row a head: layer, head, r, low, high (Fisher's 95 %, over checkpoints), p (by permutation), p_adjusted
+        (Benjamini-Hochberg over heads), found (`is_clear` with it: the rule of the scatter figure), n (checkpoints with
+        a VAS above 0), lacking (names of those that have no value of it in some item that has a VAS, and so no part in
+        r), items_low and items_high (95 %, what other items or pictures would make of r:
+        `vaslab.statistics.r_over_items`; NaN where a checkpoint lacks it, or not all were asked the same).
+        `attrs["layers"]` holds the same columns, one row a layer: the mean over the heads that all checkpoints with a
+        value in this layer have.
 
     Raises:
         UsageError: captures of other shapes or data sets, without an item in common, or one checkpoint twice; otherwise
@@ -130,7 +132,11 @@ def _rows(
     found = correlation_map(logs.copy(data=np.log2(logs.values)), accuracy)
     keys = [name for name in ("layer", "head") if name in found.dims]
     frame = found[list(NUMBERS)].to_dataframe(dim_order=keys).reset_index()[[*keys, *NUMBERS]]
-    frame.insert(len(keys) + 5, "found", frame["p_adjusted"] <= FALSE_FINDINGS)
+    clear = [
+        is_clear(row["low"], row["high"], row["p_adjusted"], 1 - FALSE_FINDINGS)
+        for row in frame.to_dict("records")
+    ]
+    frame.insert(len(keys) + 5, "found", clear)
     return frame
 
 

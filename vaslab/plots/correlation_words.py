@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from vaslab.metrics import Definition
+from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.plots.text import coefficient, counted, dotted, p_text, unbroken
+from vaslab.statistics.permutation import least_p, needed_together
 
 NAMED = 4
 """Heads that a sentence names."""
@@ -31,6 +33,9 @@ def title_of(table: pd.DataFrame) -> str:
         return f"No head has a correlation of {named} and accuracy over {n} checkpoints"
     rows = strongest(table)
     if rows.empty:
+        if needed_together(n, tested, FALSE_FINDINGS) > 1:
+            few = f"p is {least_p(n)} at best, too much for one of {counted(tested, 'head')} alone"
+            return f"{n} checkpoints do not tell whether any head's {named} tracks accuracy: {few}"
         return f"No head's {named} clearly tracks accuracy over {n} checkpoints ({tested:,} tested)"
     up, down = (int((sign * rows["r"] > 0).sum()) for sign in (1, -1))
     best = rows.iloc[0]
@@ -60,6 +65,15 @@ def interval_words(row: Mapping[Any, Any] | pd.Series) -> str:
     if np.isfinite(row["items_low"]):
         text += f"; by items {coefficient(row['items_low'])} to {coefficient(row['items_high'])}"
     return f"{text}), false discovery rate {p_text(row['p_adjusted'])}{few}"
+
+
+def _together_words(table: pd.DataFrame) -> list[str]:
+    """That so few checkpoints find no head alone."""
+    n, tested = table.attrs["n_checkpoints"], int(table["r"].notna().sum())
+    least = needed_together(n, tested, FALSE_FINDINGS) if tested else 1
+    if least < 2:
+        return []
+    return [f"p is {least_p(n)} at best: no head is found unless {least} of {tested} are that clear."]
 
 
 def fewer_words(table: pd.DataFrame) -> str:
@@ -110,10 +124,12 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     n = table.attrs["n_checkpoints"]
     sentences = [
         f"{Definition.of(table.attrs['vas']).formula}.",
-        "Pale: not told from 0 at a false discovery rate of 5% over heads (Student's t, Benjamini and Hochberg).",
+        "Pale: not told from 0: the interval (Fisher z) holds it, or the false discovery rate over heads is above 5% "
+        "(permutation, Benjamini and Hochberg).",
         "Above: r of each layer's mean over heads, with 95% intervals over checkpoints (Fisher z); filled at FDR 5% "
         "over layers.",
         f"With {n} checkpoints only a high |r| is found: pale is not absent.",
+        *_together_words(table),
     ]
     over = "pictures" if table.attrs["clustered"] else "items"
     if table["items_low"].notna().any():

@@ -7,6 +7,7 @@ from scipy.special import ndtri
 
 from vaslab.errors import UsageError, VaslabError
 from vaslab.statistics.correlation import FEWEST, too_few
+from vaslab.statistics.permutation import permutation_ps
 
 
 def fdr(p: xr.DataArray) -> xr.DataArray:
@@ -43,8 +44,9 @@ def correlation_map(
         level: of the interval, as `vaslab.statistics.correlate` prints it.
 
     Returns:
-        Dataset over the other axes: r, low, high, p (Student's t), p_adjusted (see `fdr`), n. NaN where fewer than 4
-        checkpoints have a value, or all have the same.
+        Dataset over the other axes: r, low, high, p (by permutation, as `permutation_p`), p_adjusted (see `fdr`), n.
+        NaN where fewer than 4 checkpoints have a value, or all have the same. `is_clear` with p_adjusted for p is
+        the rule of a finding.
 
     Raises:
         UsageError: the two do not name the same checkpoints.
@@ -62,11 +64,24 @@ def correlation_map(
     size = (values.where(there) ** 2).sum(dim)
     fit = (n >= FEWEST) & (spread_x > 1e-20 * size) & (spread_y > 0)
     r = ((x * y).sum(dim) / np.sqrt(spread_x * spread_y)).where(fit).clip(-1, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(r.values) * np.sqrt((n.values - 2) / np.maximum(1 - r.values**2, 0))
-    p = r.copy(data=2 * scipy.stats.t.sf(t, np.maximum(n.values - 2, 1))).where(fit)
+    p = _by_permutation(values.where(there), accuracy, fit, dim)
     half = float(ndtri((1 + level) / 2)) / np.sqrt(np.maximum(n.values - 3, 1))
     with np.errstate(divide="ignore"):
         z = np.arctanh(r.values)
     ends = {name: r.copy(data=np.tanh(z + sign * half)) for name, sign in (("low", -1), ("high", 1))}
     return xr.Dataset({"r": r, **ends, "p": p, "p_adjusted": fdr(p), "n": n})
+
+
+def _by_permutation(
+    values: xr.DataArray, accuracy: xr.DataArray, fit: xr.DataArray, dim: str
+) -> xr.DataArray:
+    """p of each r where it is `fit`; those that stand on the same checkpoints are tested together."""
+    rows = values.transpose(dim, *fit.dims).values.reshape(values.sizes[dim], -1).astype(np.float64)
+    right = accuracy.values.astype(np.float64)
+    p = np.full(fit.size, np.nan)
+    held, which = np.unique(np.isfinite(rows), axis=1, return_inverse=True)
+    for at, used in enumerate(held.T):
+        own = (which.ravel() == at) & fit.values.ravel()
+        if own.any():
+            p[own] = permutation_ps(rows[np.ix_(used, own)], right[used])
+    return fit.copy(data=p.reshape(fit.shape)).rename("p")

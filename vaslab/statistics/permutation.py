@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from itertools import chain, permutations
-from math import factorial
+from math import ceil, factorial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ EXACT_UP_TO = 9
 DRAWN = 99_999
 EXCHANGES = 9_999
 ROUNDING = 1e-12
+ROOM = 4_000_000
+"""Correlations held at once where many columns are tested."""
 
 
 def permutation_p(x: Floats, y: Floats, seed: int = 0, exact_up_to: int = EXACT_UP_TO) -> tuple[float, str]:
@@ -38,6 +40,41 @@ def permutation_p(x: Floats, y: Floats, seed: int = 0, exact_up_to: int = EXACT_
         return extreme / factorial(n), f"exact, all {factorial(n):,} orders"
     extreme = int((np.abs(left[_drawn(n, seed)] @ right) >= least).sum())
     return (extreme + 1) / (DRAWN + 1), f"{DRAWN + 1:,} orders, drawn"
+
+
+def permutation_ps(values: Floats, y: Floats, seed: int = 0) -> Floats:
+    """`permutation_p` of many columns with one `y`: the same p for each as alone.
+
+    Args:
+        values: (point, column), no column constant. y: (point,). seed: as there.
+    """
+    n, columns = values.shape
+    left = (values - values.mean(0)) / np.linalg.norm(values - values.mean(0), axis=0)
+    right = (y - y.mean()) / np.linalg.norm(y - y.mean())
+    least = np.abs(right @ left) - ROUNDING
+    orders = _orders(n) if n <= EXACT_UP_TO else _drawn(n, seed)
+    extreme = np.zeros(columns, dtype=np.int64)
+    # few orders at a time, so that any number of columns fits into memory
+    step = max(1, ROOM // columns)
+    for start in range(0, len(orders), step):
+        part = orders[start : start + step].astype(np.intp)
+        moved = np.empty(part.shape)
+        np.put_along_axis(moved, part, np.broadcast_to(right, part.shape), axis=1)
+        extreme += (np.abs(moved @ left) >= least).sum(0)
+    return extreme / len(orders) if n <= EXACT_UP_TO else (extreme + 1) / (DRAWN + 1)
+
+
+def least_p(n: int) -> str:
+    """The smallest p that `permutation_p` can give for `n` points, in words."""
+    return f"1 / {factorial(n) if n <= EXACT_UP_TO else DRAWN + 1:,}"
+
+
+def needed_together(n: int, tests: int, rate: float) -> int:
+    """How many of `tests` must have the smallest p that `n` points allow, for any to be found at a false discovery
+    `rate` (Benjamini and Hochberg: the k-th of m p values is compared with rate k / m).
+    """
+    smallest = 1 / (factorial(n) if n <= EXACT_UP_TO else DRAWN + 1)
+    return max(1, ceil(smallest * tests / rate - ROUNDING))
 
 
 # a specification curve asks for the same orders hundreds of times
