@@ -22,7 +22,8 @@ ReadRoles: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(input_ids, attention_mask), both (batch, seq) -> `Role` of every position."""
 
 QUERIES = ("all", "text", "after_image", "user", "user_after_image", "response", "emitting", "last")
-"""Names of sets of queries. `text`: no visual tokens. `after_image`: after the last visual token, the answer too.
+"""Names of sets of queries. `text`: no visual tokens. `after_image`: after the last visual token, the answer too;
+of an item without one, none.
 `emitting`: the last position of the prompt and the answer, whose rows produce the answer's tokens. `last`: the
 first of these alone."""
 

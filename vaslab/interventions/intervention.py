@@ -92,7 +92,7 @@ class Intervention:
         return chosen & some[:, None], later & some
 
     def items(self, batch: Batch) -> Bool[Tensor, " batch"]:
-        """Which items are not left alone whatever their rows are."""
+        """Which items may be edited at all; the rows of the others are left alone, also those to come."""
         return batch.real.any(1)
 
     def table(
