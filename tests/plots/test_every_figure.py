@@ -7,11 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 import synthetic_capture as made
+import xarray as xr
 from every_figure import NAMES, answer, every_figure, title, words
 from PIL import Image
 
 from vaslab import plots
 from vaslab.errors import UsageError
+from vaslab.metrics import Definition
 from vaslab.plots import browser, write_figure
 
 SMALL = {"items": 1, "layers": 4, "heads": 1, "checkpoints": 1}
@@ -174,6 +176,33 @@ def test_ratios_that_are_left_out_of_a_mean_are_told(name, wrong):
         assert "1 item without a ratio: no bar." in told
     if name != "heads":
         assert "Infinite or missing" not in words(draw(one, one))
+
+
+@pytest.mark.parametrize("asked", [Definition(sink="exclude"), Definition(per_token=True)])
+def test_every_figure_names_the_definition_it_draws(asked):
+    runs, right = odd_runs(()), {}
+    for at, (name, one) in enumerate(runs.items()):
+        graded = (np.arange(6) < 1 + at).astype(float)
+        right[name] = xr.DataArray(graded, dims="item", coords={"item": one["item"].values})
+    one, two = runs["run-0"], runs["run-3"]
+    prompted = [plots.Prompted("m", prompt, run) for prompt, run in (("own", one), ("other", two))]
+    drawn = {
+        "heads": plots.heads(two, asked),
+        "compare": plots.compare(one, two, definition=asked),
+        "items": plots.items(plots.items_table(one, two, definition=asked)),
+        "scatter": plots.scatter(plots.scatter_table(runs, right, asked)),
+        "correlation": plots.correlation(plots.correlation_table(runs, right, asked)),
+        "training": plots.training(plots.training_table({0: one, 9: two}, definition=asked)),
+    }
+    told, foot = "per token", "each divided by its number of tokens"
+    if asked.sink == "exclude":
+        told, foot = "without the first token", "attention on system tokens without the first"
+        drawn["system-prompts"] = plots.system_prompts(plots.system_prompts_table(prompted, definition=asked))
+        drawn["decomposition"] = plots.changes(one, two, sink="exclude")
+    for name, fig in drawn.items():
+        subtitle, rest = words(fig).split(" | ", 1)
+        assert told in subtitle, name
+        assert foot in rest, name
 
 
 ODD = (

@@ -94,7 +94,8 @@ def paired_rows(
     sides = shared_sides(*both, replace(definition, form="ratio_of_means"))
     before, after = (side[["image", "system"]].mean(("layer", "head")) for side in sides)
     for word, role in (("visual", "image"), ("system", "system")):
-        add(f"{word} mass %", [(after[role], 1), (before[role], -1)], True)
+        left = ", without the first token" if role == "system" and definition.sink == "exclude" else ""
+        add(f"{word} mass %{left}", [(after[role], 1), (before[role], -1)], True)
     return rows
 
 

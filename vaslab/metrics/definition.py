@@ -51,8 +51,9 @@ class Definition:
 
     @property
     def form_words(self) -> str:
-        """The form as subtitles name it: mean of ratios, per token."""
-        return self.form.replace("_", " ") + (", per token" if self.per_token else "")
+        """The form as titles and subtitles name it: mean of ratios, without the first token, per token."""
+        sink = ", without the first token" if self.sink == "exclude" else ""
+        return self.form.replace("_", " ") + sink + (", per token" if self.per_token else "")
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaslab.metrics import Definition
 from vaslab.metrics.selection import QUERY_WORDS
 from vaslab.plots.changes_numbers import FORMS
 from vaslab.plots.text import (
@@ -17,7 +18,6 @@ from vaslab.plots.text import (
     percent,
     shortened,
     unbroken,
-    vas_words,
 )
 
 CLEAR = 0.05 / len(FORMS)
@@ -40,10 +40,14 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
             return f"VAS of {second} is not clearly changed in either form: {both}"
         return f"No clear change of VAS from {first} to {second}, as ratio of means or as mean of ratios"
     lead, other = FORMS if said[FORMS[0]] else FORMS[::-1]
-    text = f"{second} {'raises' if row[lead] > 0 else 'lowers'} {vas_words(lead)} {said[lead]}"
+    text = f"{second} {'raises' if row[lead] > 0 else 'lowers'} {_named(table, lead)} {said[lead]}"
     if calm:
-        return f"{text}; {vas_words(other)} is not clearly changed"
-    return f"{text}; {vas_words(other)} {'rises' if row[other] > 0 else 'falls'} {said[other]}"
+        return f"{text}; {_named(table, other)} is not clearly changed"
+    return f"{text}; {_named(table, other)} {'rises' if row[other] > 0 else 'falls'} {said[other]}"
+
+
+def _named(table: pd.DataFrame, form: str) -> str:
+    return Definition(table.attrs["queries"], form, table.attrs["sink"]).name
 
 
 def _clear(row: Mapping[Any, Any], name: str) -> bool:
@@ -90,18 +94,24 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """Metric, data, n, query set."""
     return dotted(
         [
-            "Change of VAS (ratio of means and mean of ratios) in its parts, log₂ scale",
+            f"Change of VAS (ratio of means and mean of ratios{_sink(table)}) in its parts, log₂ scale",
             f"{words.get('data') or 'data not named'}, same {counted(int(table['n_items'].max()), 'item')}",
             f"queries: {QUERY_WORDS.get(table.attrs['queries'], table.attrs['queries'])}",
         ]
     )
 
 
+def _sink(table: pd.DataFrame) -> str:
+    """What is left out of the system prompt, where it is."""
+    return ", both without the first token" if table.attrs["sink"] == "exclude" else ""
+
+
 def foot_of(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any]) -> str:
     """What adds up to what, bounds, intervals and tests, what has no value, run ids."""
     sentences = [
+        f"{Definition(table.attrs['queries'], sink=table.attrs['sink']).formula}.",
         f"{names[0]} to {names[1]}: rise of mean visual mass + fall of mean system mass = change of VAS as ratio of "
-        "means; + spread of the ratios over queries, items and heads = change of VAS as mean of ratios (the paper's)."
+        "means; + spread of the ratios over queries, items and heads = change of VAS as mean of ratios (the paper's).",
     ]
     low = [
         f"{name} {percent(share)} of query rows"

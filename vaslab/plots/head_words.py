@@ -6,7 +6,7 @@ import pandas as pd
 
 from vaslab.metrics import Definition
 from vaslab.plots.head_grid import Grid
-from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken, vas_words
+from vaslab.plots.text import counted, dotted, number, percent, spelled, unbroken
 
 MANY = 1000
 """Heads beyond which hover boxes leave out the shares of attention."""
@@ -26,7 +26,7 @@ def title_of(table: pd.DataFrame, said: dict[str, Any]) -> str:
     truly = above
     if said["form"] == "mean_of_ratios":
         truly = int((table["ratio_of_means"][there] > 1).sum())
-    vas = vas_words(said["form"], said["per_token"])
+    vas = Definition.of(said).name
     if _share(truly, n) != _share(above, n):
         but = "but only" if truly < above else "while"
         end = (
@@ -60,9 +60,8 @@ def subtitle_of(said: dict[str, Any], words: dict[str, Any]) -> str:
     decoding = words.get("decoding")
     if said["queries"] != "response":
         decoding = "no decoding"
-    sink = ", without the first token" if said["sink"] == "exclude" else ""
     parts = [
-        f"Visual Attention Score per head, {said['form_words']}{sink}",
+        f"Visual Attention Score per head, {said['form_words']}",
         words.get("model") or "model not named",
         f"{words.get('data') or 'data not named'}, n = {said['n_items']:,}",
         f"queries: {said['query_words']}",

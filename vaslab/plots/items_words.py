@@ -17,7 +17,6 @@ from vaslab.plots.text import (
     percent,
     shortened,
     unbroken,
-    vas_words,
     wrapped,
 )
 
@@ -39,7 +38,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
             return f"{text}: no clear difference"
         return f"{text}: clearly {'better' if found.fixed > found.broken else 'worse'} than {first}"
     said = table.attrs["vas"]
-    vas = vas_words(said["form"], said["per_token"])
+    vas = Definition.of(said).name
     up, down, n = table.attrs["sides"]
     items = int(table["ratio"].notna().sum())
     if not _sign_p(table) < CLEAR:

@@ -16,7 +16,7 @@ from vaslab.plots.scatter_words import title_of as scatter_title
 from vaslab.plots.system_prompts import system_prompts
 from vaslab.plots.system_prompts_numbers import Prompted, system_prompts_table
 from vaslab.plots.system_prompts_words import change_bound, level_bound, per_token_of, title_of
-from vaslab.plots.text import counted, points, times_text, vas_words
+from vaslab.plots.text import counted, points, times_text
 from vaslab.statistics.correlation import FEWEST
 
 
@@ -77,7 +77,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "system prompt": row["prompt"],
             "checkpoint": row["checkpoint"],
             "system tokens": round(row["system_tokens"]),
-            vas_words(table.attrs["vas"]["form"]): f"{level_bound(row)}{figures(row['vas'])}",
+            Definition.of(table.attrs["vas"]).name: f"{level_bound(row)}{figures(row['vas'])}",
             "change of VAS": _times(row, "vas_ratio", table),
             "change per token": _times(row, "vas_per_token_ratio", table),
             "accuracy %": f"{100 * row['accuracy']:.1f}",

@@ -1,6 +1,7 @@
 """What the system-prompt figure says: its finding, subtitle and foot."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from vaslab.plots.text import (
     shortened,
     times_text,
     unbroken,
-    vas_words,
 )
 
 
@@ -31,7 +31,7 @@ def title_of(table: pd.DataFrame) -> str:
         return f"{counted(len(others), 'comparison')} of system prompts: too few items to tell any change"
     graded = bool(others["accuracy_change_p"].notna().any())
     said = table.attrs["vas"]
-    name = vas_words(said["form"])
+    name = Definition.of(said).name
     vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
     right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
     moved = "" if vas is None else f"{name} by {_times(vas, 'vas_ratio', table)} ({_who(vas, table)})"
@@ -55,7 +55,7 @@ def per_token_of(table: pd.DataFrame) -> str:
     if not others["vas_per_token_ratio_p"].notna().any():
         return ""
     found = _largest(others[others["vas_per_token_ratio_changed"]], "vas_per_token_ratio", log=True)
-    name = vas_words(table.attrs["vas"]["form"], per_token=True)
+    name = replace(Definition.of(table.attrs["vas"]), per_token=True).name
     if found is None:
         return f"No system prompt clearly changes {name}."
     return f"{name} moves by {_times(found, 'vas_per_token_ratio', table)} ({_who(found, table)})."

@@ -18,7 +18,6 @@ from vaslab.plots.text import (
     levels_by,
     percent,
     unbroken,
-    vas_words,
 )
 
 CLEAR = 0.05
@@ -36,7 +35,7 @@ def title_of(table: pd.DataFrame) -> str:
 
 
 def _vas(table: pd.DataFrame) -> str:
-    return vas_words(table.attrs["vas"]["form"], table.attrs["vas"]["per_token"])
+    return Definition.of(table.attrs["vas"]).name
 
 
 def _of_vas(table: pd.DataFrame, steps: pd.DataFrame) -> str:
