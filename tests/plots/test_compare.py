@@ -68,8 +68,13 @@ def test_heads_that_changed_are_found_and_others_are_pale() -> None:
     [
         ({2: 2.0, 3: 2.0}, "tuned raises VAS (mean of ratios) 2.0-fold in layers 2–3"),
         (
-            {2: 2.0, 5: 0.5},
-            "tuned raises VAS (mean of ratios) 2.0-fold in layer 2 and lowers it 2.0-fold in layer 5",
+            {2: 2.5, 5: 0.5},
+            "tuned raises VAS (mean of ratios) 2.5-fold in layer 2 and lowers it 2.0-fold in layer 5",
+        ),
+        (
+            # the larger change first, whichever way it goes
+            {2: 1.3, 5: 0.5},
+            "tuned lowers VAS (mean of ratios) 2.0-fold in layer 5 and raises it 1.3-fold in layer 2",
         ),
         ({0: 0.25}, "tuned lowers VAS (mean of ratios) 4.0-fold in layer 0"),
         ({}, "No head of tuned differs clearly from base in VAS (mean of ratios)"),
@@ -95,6 +100,15 @@ def test_all_layers_are_said_with_the_least_and_the_most_of_them() -> None:
     )
     second["clamped"][:, 0] = 0.5
     assert f"at least {whole:.0f}-fold, in all layers 1.3- to 1" in title(compare(first, second))
+
+
+def test_the_foot_says_the_change_over_all_layers_with_its_interval() -> None:
+    first, second = shifted({1: 1.2, 4: 0.25})
+    change = product_t(change_terms(first, second, over=("layer", "head")))
+    ends = " to ".join(f"÷{1 / float(change[end]):.2f}" for end in ("low", "high"))
+    assert float(change["estimate"]) == pytest.approx(float(vas(second) / vas(first)))
+    foot = " ".join(str(a.text) for a in compare(first, second).layout.annotations).replace("<br>", " ")
+    assert f"Over all layers and heads: ÷{1 / float(change['estimate']):.2f} (95% CI {ends})." in foot
 
 
 def test_some_layers_are_said_with_the_least_and_the_most_of_them() -> None:

@@ -29,9 +29,9 @@ def compare_table(
         (second / first), low, high (95 %), p (both by `product_t`), p_adjusted (Benjamini-Hochberg over all heads),
         changed (p_adjusted <= 0.05), n_items. attrs: vas holds the attributes of the VAS; layers, one row a layer of
         the same, over the heads that have a value in both, with first_floored and second_floored (share of system
-        masses taken as 1e-6); floored, its mean over layers; ratio, the change of VAS over all layers and heads, and
-        ratio_floored, the share of its denominators; lost, what is said of ratios that are
-        infinite or missing; clustered.
+        masses taken as 1e-6); floored, its mean over layers; ratio, the change of VAS over all layers and heads,
+        ratio_ends, its interval, and ratio_floored, the share of its denominators; lost, what is said of ratios that
+        are infinite or missing; clustered.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -57,6 +57,7 @@ def compare_table(
     table.attrs["layers"] = layers
     over_all = product_t(change_terms(first, second, definition, over=("layer", "head")), cluster=cluster)
     table.attrs["ratio"] = float(over_all["estimate"])
+    table.attrs["ratio_ends"] = (float(over_all["low"]), float(over_all["high"]))
     table.attrs["ratio_floored"] = tuple(float(floored(capture, definition)) for capture in (first, second))
     table.attrs["floored"] = tuple(float(each.mean()) for each in low)
     table.attrs["lost"] = lost_words(there_of(shared_sides(first, second, definition)))
@@ -72,8 +73,9 @@ def changed_layers(layers: pd.DataFrame) -> list[tuple[object, object, float]]:
 
     Returns:
         (first layer, last layer, ratio): the geometric mean of the layers' ratios, which tells the way, not the size
-        of a change of VAS; the strongest rise first, then the
-        strongest fall (strength: size of the log ratio times the number of layers), then the others.
+        of a change of VAS; the strongest rise and the
+        strongest fall first, the stronger of them before the other, then the others (strength: size of the log ratio
+        times the number of layers).
     """
     sign = np.where(layers["changed"], np.sign(np.log(layers["ratio"].to_numpy(dtype=float))), 0)
     runs: list[tuple[int, int]] = []
@@ -94,5 +96,6 @@ def changed_layers(layers: pd.DataFrame) -> list[tuple[object, object, float]]:
     ]
     rises = sorted((run for run in out if run[3] > 0), key=lambda run: -run[3])
     falls = sorted((run for run in out if run[3] < 0), key=lambda run: run[3])
-    ordered = [*rises[:1], *falls[:1], *rises[1:], *falls[1:]]
+    lead = sorted([*rises[:1], *falls[:1]], key=lambda run: -abs(run[3]))
+    ordered = [*lead, *rises[1:], *falls[1:]]
     return [(a, b, ratio) for a, b, ratio, _ in ordered]

@@ -17,8 +17,8 @@ from vaslab.plots.text import (
     fold,
     percent,
     shortened,
+    times_text,
     unbroken,
-    vas_words,
 )
 
 MANY = 1000
@@ -29,7 +29,7 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     """The finding: in which layers the second checkpoint has more and less VAS, or that none can be told."""
     first, second = (shortened(name, 260, 13) for name in names)
     said, layers = table.attrs["vas"], table.attrs["layers"]
-    vas = vas_words(said["form"], said["per_token"])
+    vas = Definition.of(said).name
     known = table["p"].notna()
     if not known.any():
         return f"{second} against {first}: too few items to tell any change of {vas}"
@@ -38,17 +38,17 @@ def title_of(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if changed == 0 and not runs:
         return f"No head of {second} differs clearly from {first} in {vas}"
     every = list(layers["layer"])
-    rise = next((run for run in runs if run[2] > 1), None)
-    fall = next((run for run in runs if run[2] < 1), None)
-    if rise is None and fall is None:
+    # the strongest of either way, the larger first
+    lead = [run for at, run in enumerate(runs) if not any((run[2] > 1) == (one[2] > 1) for one in runs[:at])]
+    if not lead:
         share = _share(changed, int(known.sum()))
         return f"{second} differs from {first} in {vas} of {share}, but in no layer as a whole"
     parts: list[str] = []
-    for way, run in (("raises", rise), ("lowers", fall)):
-        if run is not None:
-            others = sum((other[2] > 1) == (run[2] > 1) for other in runs) > 1
-            where = f"{layers_words(run, every)}{' among others' if others else ''}"
-            parts.append(f"{way} {'it' if parts else vas} {_size(table, run, where)}")
+    for run in lead:
+        way = "raises" if run[2] > 1 else "lowers"
+        others = sum((other[2] > 1) == (run[2] > 1) for other in runs) > 1
+        where = f"{layers_words(run, every)}{' among others' if others else ''}"
+        parts.append(f"{way} {'it' if parts else vas} {_size(table, run, where)}")
     return f"{second} {' and '.join(parts)}{'' if changed else ', though no head alone differs clearly'}"
 
 
@@ -134,6 +134,13 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     )
 
 
+def _whole_words(table: pd.DataFrame) -> str:
+    """The change over all layers and heads, with its interval."""
+    ratio, (low, high) = table.attrs["ratio"], table.attrs["ratio_ends"]
+    bound = bound_words(ratio, table.attrs["ratio_floored"])
+    return f"Over all layers and heads: {bound}{times_text(ratio)} (95% CI {times_text(low)} to {times_text(high)})."
+
+
 def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
     """Definition, what is pale, what was left out, run id."""
     n = int(table["n_items"].max())
@@ -147,6 +154,7 @@ def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
             "hover and table: 95%, by the same t)."
         )
         sentences.append("Title: layers whose mean over heads changed, FDR 5% over layers.")
+        sentences.append(_whole_words(table))
     else:
         sentences.append("One item: no test and no interval; every change is pale.")
     if len(table) > MANY:
