@@ -13,6 +13,8 @@ from vaslab.statistics.permutation import least_p, needed_together
 
 NAMED = 4
 """Heads that a sentence names."""
+FEW = 0.1
+"""Share of heads that must be as clear as can be, for any to be found, above which checkpoints are called too few."""
 MANY = 1000
 """Heads beyond which hover boxes tell r alone."""
 
@@ -33,7 +35,7 @@ def title_of(table: pd.DataFrame) -> str:
         return f"No head has a correlation of {named} and accuracy over {n} checkpoints"
     rows = strongest(table)
     if rows.empty:
-        if needed_together(n, tested, FALSE_FINDINGS) > 1:
+        if needed_together(n, tested, FALSE_FINDINGS) > max(1, FEW * tested):
             few = f"p is {least_p(n)} at best, too much for one of {counted(tested, 'head')} alone"
             return f"{n} checkpoints do not tell whether any head's {named} tracks accuracy: {few}"
         return f"No head's {named} clearly tracks accuracy over {n} checkpoints ({tested:,} tested)"
