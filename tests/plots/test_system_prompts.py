@@ -1,6 +1,7 @@
 """The system-prompt figure: numbers by hand, findings on runs built to have them, and not to."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import xarray as xr
 from every_figure import title, words
 
 from vaslab.errors import UsageError
+from vaslab.metrics import Definition
 from vaslab.plots import Prompted, system_prompts, system_prompts_table
 from vaslab.plots.system_prompts import COLUMNS, _ticks
 from vaslab.plots.system_prompts_words import per_token_of
@@ -61,6 +63,11 @@ def test_table_holds_the_hand_numbers():
             r"moves VAS \(mean of ratios\) by up to ×(2.9|3.0)\d \(long\), and accuracy by up to \+70.0 points",
         ),
         (
+            # 201 system tokens for 21: 0.4 x 201 / 21 = 3.83
+            [under("own", 1, 0.5), under("long", 0.4, 0.5, tokens=200)],
+            r"by up to ÷2.[45]\d \(long\), but per token ×3.8\d; accuracy is not",
+        ),
+        (
             [under("own", 1, 0.9), under("odd", 1, 0.2)],
             r"moves accuracy by up to −70.0 points \(odd\); VAS \(mean of ratios\) is not clearly changed",
         ),
@@ -85,6 +92,18 @@ def test_per_token_says_whether_length_was_all():
     assert per_token_of(table) == "No system prompt clearly changes VAS (mean of ratios, per token)."
     moved = per_token_of(system_prompts_table([third, under("odd", 1 / 3, 0.5)]))
     assert re.fullmatch(r"VAS \(mean of ratios, per token\) moves by up to ÷(2.9|3.0)\d \(odd\)\.", moved)
+
+
+def test_panels_stand_apart_and_name_the_form():
+    runs = [under("own", 1, 0.5), under("long", 3, 0.5)]
+    asked = Definition(form="ratio_of_means")
+    fig = system_prompts(system_prompts_table(runs, definition=asked))
+    assert "<b>VAS, ratio of means</b>" in words(fig)
+    assert "<b>VAS per token, ratio of means</b>" in words(fig)
+    ends = [axis.domain for axis in (fig.layout.xaxis, fig.layout.xaxis2, fig.layout.xaxis3)]
+    for (_, end), (start, _) in pairwise(ends):
+        # room for a label of each side at the ends of two axes
+        assert (start - end) * fig.layout.width > 60
 
 
 def test_clear_changes_are_filled_and_checkpoints_have_their_own_row():

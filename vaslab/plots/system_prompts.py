@@ -23,8 +23,8 @@ from vaslab.plots.text import (
 
 Floats = NDArray[np.float64]
 
-LEFT, BETWEEN, HEAD, ROW, RUN = 236, 30, 34, 28, 16
-PANELS = (250, 250, 250)
+LEFT, BETWEEN, HEAD, ROW, RUN = 236, 64, 34, 28, 16
+PANELS = (236, 236, 236)
 POINTS = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 50.0)
 """Steps of an axis in points of accuracy."""
 
@@ -33,7 +33,7 @@ POINTS = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 50.0)
 class Panel:
     """One column of the figure: which change it shows, and how its axis reads."""
 
-    heading: str
+    metric: str
     name: str
     log: bool
 
@@ -44,6 +44,10 @@ class Panel:
             middle, low, high = (np.log2(each) if self.log else 100 * each for each in found)
         known = (table["prompt"] == table.attrs["reference"]) & table[self.level].notna()
         return np.where(known, 0.0, middle), low, high
+
+    def heading(self, table: pd.DataFrame) -> str:
+        """The metric, VAS never without its form."""
+        return f"{self.metric}, {table.attrs['vas']['form'].replace('_', ' ')}" if self.log else self.metric
 
     @property
     def level(self) -> str:
@@ -100,7 +104,7 @@ def system_prompts(
         canvas.text(tokens, LEFT - 16, y + 9, size=11.5, color=look.muted, xanchor="right", align="right")
     left = float(LEFT)
     for number_of, (column, room) in enumerate(zip(columns, PANELS, strict=False), start=1):
-        canvas.text(f"<b>{column.heading}</b>", left + room / 2, top - 18, xanchor="center")
+        canvas.text(f"<b>{column.heading(table)}</b>", left + room / 2, top - 18, xanchor="center")
         _panel(canvas, number_of, (left, top, float(room), each), column, table, styles)
         unit = "change, log₂ scale" if column.log else "change in points"
         canvas.text(unit, left + room / 2, top + each * len(prompt_names) + 38, xanchor="center")
@@ -215,7 +219,9 @@ def _hover(row: dict, column: Panel, table: pd.DataFrame) -> str:
     name = column.level
     scale, unit = (1, "") if column.log else (100, "%")
     text = f"<b>{escape(row['prompt'])}</b>, {escape(row['checkpoint'])}"
-    text += f"<br>{column.heading} {level_bound(row) if column.log else ''}{scale * row[name]:.3g}{unit}"
+    text += (
+        f"<br>{column.heading(table)} {level_bound(row) if column.log else ''}{scale * row[name]:.3g}{unit}"
+    )
     if np.isfinite(row[f"{name}_low"]):
         text += f" (95% CI {scale * row[f'{name}_low']:.3g} – {scale * row[f'{name}_high']:.3g})"
     if np.isfinite(row[f"{column.name}_p"]):

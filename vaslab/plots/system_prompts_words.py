@@ -34,7 +34,11 @@ def title_of(table: pd.DataFrame) -> str:
     name = Definition.of(said).name
     vas = _largest(others[others["vas_ratio_changed"]], "vas_ratio", log=True)
     right = _largest(others[others["accuracy_change_changed"]], "accuracy_change", log=False)
-    moved = "" if vas is None else f"{name} by {_times(vas, 'vas_ratio', table)} ({_who(vas, table)})"
+    moved = (
+        ""
+        if vas is None
+        else f"{name} by {_times(vas, 'vas_ratio', table)} ({_who(vas, table)}){_against(vas, table)}"
+    )
     scored = (
         ""
         if right is None
@@ -47,6 +51,14 @@ def title_of(table: pd.DataFrame) -> str:
     if scored:
         return f"The system prompt moves {scored}; {name} is not clearly changed"
     return f"No system prompt clearly changes {name}" + (" or accuracy" if graded else "")
+
+
+def _against(row: pd.Series, table: pd.DataFrame) -> str:
+    """The change per token of the prompt that a title names, where it clearly goes the other way."""
+    other = row["vas_per_token_ratio"]
+    if not row["vas_per_token_ratio_changed"] or (other > 1) == (row["vas_ratio"] > 1):
+        return ""
+    return f", but per token {change_bound(row, 'vas_per_token_ratio', table)}{times_text(other)}"
 
 
 def per_token_of(table: pd.DataFrame) -> str:
