@@ -27,7 +27,7 @@ def test_it_is_said_in_words() -> None:
     assert PAPER.name == "VAS (mean of ratios)"
     assert PAPER.formula == "VAS = attention on image tokens ÷ attention on system tokens"
     other = Definition("response", "ratio_of_means", "exclude", per_token=True)
-    assert other.name == "VAS (ratio of means, per token)"
+    assert other.name == "VAS (ratio of means, without the first token, per token)"
     assert other.formula.endswith("system tokens without the first, each divided by its number of tokens")
     assert other.query_words == "response tokens"
     assert other.other_form == replace(other, form="mean_of_ratios")

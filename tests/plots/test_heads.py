@@ -122,7 +122,7 @@ def test_words_name_form_query_set_data_n_and_run() -> None:
     other = annotations(heads(capture, Definition("user", "ratio_of_means", "exclude", True))).replace(
         "\u00a0", " "
     )
-    assert "ratio of means, per token, without the first token" in other.replace("<br>", " ")
+    assert "ratio of means, without the first token, per token" in other.replace("<br>", " ")
 
 
 def test_heads_without_a_value_are_hatched_and_counted() -> None:
