@@ -191,3 +191,26 @@ def test_a_head_that_some_checkpoints_lack_is_crossed_and_its_n_told() -> None:
     told = " ".join(str(a.text) for a in fig.layout.annotations).replace("<br>", " ")
     assert "r of fewer than 6 checkpoints, others lack a value: 3 heads over 4, 1 layer over 4." in told
     assert "Crossed" not in " ".join(str(a.text) for a in correlation(plain).layout.annotations)
+
+
+def test_a_head_that_is_not_clear_is_a_small_square_in_the_colour_of_its_r() -> None:
+    captures, right = checkpoints()
+    table = correlation_table(captures, right)
+    fig = correlation(table)
+    full, empty = [t for t in fig.data if t.type == "heatmap" and t.customdata is not None]
+    shape = (3, 2)
+    r, found = (table[name].to_numpy().reshape(shape).T for name in ("r", "found"))
+    assert 0 < found.sum() < found.size
+    np.testing.assert_allclose(np.array(full.z, dtype=float), np.where(found, r, np.nan), rtol=1e-6)
+    # no colour of the scale fills another cell
+    assert {colour for _, colour in empty.colorscale} == {"#ffffff"}
+    assert (np.isfinite(np.array(empty.z, dtype=float)) == ~found).all()
+    assert (np.array(empty.customdata)[~found] != "").all()
+    assert (np.array(full.customdata)[found] != "").all()
+    (squares,) = [t for t in fig.data if t.type == "scatter" and t.marker.symbol == "square"]
+    at = {(x, y): value for x, y, value in zip(squares.x, squares.y, squares.marker.color, strict=True)}
+    assert at == {(x, y): pytest.approx(r[y, x]) for y, x in zip(*np.nonzero(~found), strict=True)}
+    assert (squares.marker.cmin, squares.marker.cmax) == (full.zmin, full.zmax)
+    assert squares.marker.colorscale == full.colorscale
+    # less than half of a cell, which is 300 pixels over two heads high
+    assert squares.marker.size < 300 / 2 / 2

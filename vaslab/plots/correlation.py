@@ -31,8 +31,8 @@ def correlation(
 ) -> go.Figure:
     """Map of r per head; above, r of each layer with its interval; below, the histogram that is the colour bar.
 
-    White is r = 0; heads that are not told from 0 at a false discovery rate of 5 % are pale; those that not all
-    checkpoints have are crossed.
+    White is r = 0; heads that are not told from 0 at a false discovery rate of 5 % are small squares; those that
+    not all checkpoints have are crossed.
 
     Args:
         table: result of `correlation_table`.
@@ -66,7 +66,6 @@ def correlation(
             low=-1.0,
             high=1.0,
             stops=themes.CHANGE,
-            pale=themes.CHANGE[len(themes.CHANGE) // 2],
             found=table["found"].to_numpy(dtype=bool).reshape(shape),
             squares=places_of(list(zip(rows["layer"], rows["head"], strict=True)), layers, heads),
             hover=hover,

@@ -122,15 +122,15 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
 
 
 def foot_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
-    """What is pale, what the bars are, both kinds of interval, what has no value, run ids."""
+    """What is a small square, what the bars are, both kinds of interval, what has no value, run ids."""
     n = table.attrs["n_checkpoints"]
     sentences = [
         f"{Definition.of(table.attrs['vas']).formula}.",
-        "Pale: not told from 0: the interval (Fisher z) holds it, or the false discovery rate over heads is above 5% "
-        "(permutation, Benjamini and Hochberg).",
+        "Small squares: not told from 0: the interval (Fisher z) holds it, or the false discovery rate over heads is "
+        "above 5% (permutation, Benjamini and Hochberg).",
         "Above: r of each layer's mean over heads, with 95% intervals over checkpoints (Fisher z); filled at FDR 5% "
         "over layers.",
-        f"With {n} checkpoints only a high |r| is found: pale is not absent.",
+        f"With {n} checkpoints only a high |r| is found: a small square is no absence.",
         *_together_words(table),
     ]
     over = "pictures" if table.attrs["clustered"] else "items"

@@ -1,4 +1,4 @@
-"""A map of one number per head: layer by head, what was not found pale, what was found in squares."""
+"""A map of one number per head: layer by head, what was found fills its cell, other heads are small squares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
-from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_veil
+from vaslab.plots.head_marks import Cells, draw_hatch, draw_small, draw_squares
 from vaslab.plots.text import axis_ticks
 
 Floats = NDArray[np.float64]
 
 SQUARES = 12
-"""Found heads that get a square; of more, the strongest."""
+"""Found heads that get a frame; of more, the strongest."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class HeadMap:
 
     Args:
         values: (layer, head); NaN is hatched.
-        low, high: ends of the scale. stops: its colours. pale: the one of nothing.
-        found: (layer, head); the others are pale.
-        squares: (layer, head) places, of which the first SQUARES are drawn.
+        low, high: ends of the scale. stops: its colours.
+        found: (layer, head); the others are small squares.
+        squares: (layer, head) places, of which the first SQUARES are framed.
         hover: text of each, (layer, head).
         layers, heads: their names.
     """
@@ -34,7 +34,6 @@ class HeadMap:
     low: float
     high: float
     stops: tuple[str, ...]
-    pale: str
     found: NDArray[np.bool_]
     squares: list[tuple[int, int]]
     hover: NDArray[np.object_]
@@ -68,21 +67,22 @@ def draw_head_map(canvas: Canvas, number: int, cells: Cells, drawn: HeadMap) -> 
     )
     x, y = np.arange(len(drawn.layers)), np.arange(len(drawn.heads))
     figure = canvas.figure
+    small = ~drawn.found & np.isfinite(drawn.values)
     figure.add_heatmap(
         x=x,
         y=y,
-        z=drawn.values.T.astype("float32"),
+        z=np.where(small, np.nan, drawn.values).T.astype("float32"),
         zmin=drawn.low,
         zmax=drawn.high,
         colorscale=themes.colorscale(drawn.stops),
         showscale=False,
         hoverongaps=False,
-        customdata=drawn.hover.T,
+        customdata=np.where(small, "", drawn.hover).T,
         hovertemplate="%{customdata}<extra></extra>",
         **on,
     )
-    there = np.isfinite(drawn.values)
-    draw_veil(figure, ~drawn.found & there, x, y, (drawn.pale,), on)
+    scale = drawn.stops, drawn.low, drawn.high
+    draw_small(figure, drawn.values, small, drawn.hover, scale, cells, canvas.theme, on)
     draw_hatch(figure, drawn.values, canvas.theme, on)
     if drawn.squares:
         draw_squares(figure, drawn.squares[:SQUARES], cells, on)

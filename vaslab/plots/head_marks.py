@@ -12,6 +12,8 @@ from vaslab.plots.text import number, text_width
 Floats = NDArray[np.float64]
 
 DARK_INK, LIGHT_INK = "#17202e", "#ffffff"
+SMALL = 0.42
+"""Side of a small square, as a share of its cell's."""
 VEIL = 0.85
 """How much of a pale cell is the middle colour of its scale."""
 
@@ -122,6 +124,56 @@ def draw_veil(
         colorscale=[(0, middle), (1, middle)],
         showscale=False,
         hoverongaps=False,
+        hoverinfo="skip",
+        **on,
+    )
+
+
+def draw_small(
+    figure: go.Figure,
+    value: Floats,
+    small: NDArray[np.bool_],
+    hover: NDArray[np.object_],
+    scale: tuple[tuple[str, ...], float | int, float | int],
+    place: Cells,
+    look: themes.Theme,
+    on: dict[str, str],
+) -> None:
+    """Cells of a map as small squares of their own colour, which the legend still reads.
+
+    Args:
+        figure, look, on: where. value: (x, y). small: which cells; the map itself leaves them empty. hover: their
+            texts. scale: colours, and the values at their ends. place: size of the cells.
+    """
+    if not small.any():
+        return
+    stops, low, high = scale
+    figure.add_heatmap(
+        x=np.arange(len(value)),
+        y=np.arange(value.shape[1]),
+        z=np.where(small, 0.0, np.nan).T.astype("float32"),
+        colorscale=[(0, look.background), (1, look.background)],
+        showscale=False,
+        hoverongaps=False,
+        customdata=np.where(small, hover, "").T,
+        hovertemplate="%{customdata}<extra></extra>",
+        **on,
+    )
+    columns, rows = np.nonzero(small)
+    figure.add_scatter(
+        x=columns.astype("int16"),
+        y=rows.astype("int16"),
+        mode="markers",
+        marker={
+            "symbol": "square",
+            "size": SMALL * min(place.cell_width, place.cell_height),
+            "color": value[small].astype("float32"),
+            "cmin": low,
+            "cmax": high,
+            "colorscale": themes.colorscale(stops),
+            # so that the colour of nothing is seen on the page
+            "line": {"width": 0.8, "color": themes.faded(look.text, 0.35)},
+        },
         hoverinfo="skip",
         **on,
     )

@@ -31,7 +31,7 @@ def localisation_figure(
     """Map of hit rates: how often the patch a head looks at most lies in the region asked for.
 
     Heads that do not hit more often than its area gives, and than other pictures' regions at the head's usual place, at
-    a false discovery rate of 5 % are pale.
+    a false discovery rate of 5 % are small squares.
 
     Args:
         table: result of `localisation_table`, of all heads of some layers.
@@ -70,7 +70,6 @@ def localisation_figure(
             low=0.0,
             high=highest,
             stops=themes.SHARE,
-            pale=themes.SHARE[0],
             found=grid["found"].fillna(False).to_numpy(dtype=bool).reshape(shape),
             squares=places_of(list(zip(rows["layer"], rows["head"], strict=True)), layers, heads),
             hover=np.array(hover, dtype=object).reshape(shape),
@@ -168,18 +167,18 @@ def _foot(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
 
 
 def _tests_words(table: pd.DataFrame, over: str) -> str:
-    """What is pale, and how many heads hit more than the area gives, but no more than at their usual place."""
+    """What small squares are; how many heads hit more than the area gives, but no more than at their usual place."""
     if not table["prior"].notna().any():
         return (
-            f"Pale: not told from that (score test over {over} against each item's own area, FDR 5% over heads). "
-            "A head that always looks at one place may exceed it too: there is no other picture to tell."
+            f"Small squares: not told from that (score test over {over} against each item's own area, FDR 5% over "
+            "heads). A head that always looks at one place may exceed it too: there is no other picture to tell."
         )
     area = (table["p"] <= FALSE_FINDINGS) & (table["hit_rate"] > table["chance"])
     alone = int((area & ~table["found"]).sum())
     text = (
-        "Usual place: share of other pictures' regions in which the patch lies that the head looks at most. Pale: not "
-        f"told from both (score test over {over} for the area; {EXCHANGES + 1:,} exchanges of the regions among "
-        "pictures for the place; FDR 5% over heads)"
+        "Usual place: share of other pictures' regions in which the patch lies that the head looks at most. "
+        f"Small squares: not told from both (score test over {over} for the area; {EXCHANGES + 1:,} exchanges of "
+        "the regions among pictures for the place; FDR 5% over heads)"
     )
     if alone:
         text += (
