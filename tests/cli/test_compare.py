@@ -1,6 +1,7 @@
 """`vaslab compare`, `vaslab report` and the figures of several runs, on real runs and on copies that were changed."""
 
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -43,6 +44,10 @@ def test_two_runs_side_by_side(vaslab, four, tmp_path):
     assert "VAS (mean of ratios)" in err
     assert "VAS (ratio of means)" in err
     assert "0 heads changed their VAS" in err
+    # both levels of each form and mass with their intervals, beside the change with its own
+    for row in ("VAS (mean of ratios)", "VAS (ratio of means)", "visual mass %", "system mass %"):
+        (line,) = [line for line in err.splitlines() if row in line]
+        assert len(re.findall(r" [\d.,]+ \[[\d.,]+–[\d.,]+\]", line)) == 2, line
     assert {path.name for path in out.glob("*.csv")} == {"compare.csv", "decomposition.csv"}
 
 

@@ -9,7 +9,7 @@ from every_figure import title, words
 
 from vaslab.metrics import decomposition, vas
 from vaslab.plots import changes, changes_table
-from vaslab.plots.changes_words import title_of
+from vaslab.plots.changes_words import _rounded, title_of
 
 NAMES = ("ratio_of_means", "mean_of_ratios", "visual", "system", "spread")
 
@@ -246,3 +246,25 @@ def test_an_interval_without_bounds_runs_off_the_axis_and_does_not_stretch_it() 
 def test_names_cannot_inject_markup() -> None:
     text = changes(*pair(2.0), ("<img src=x>", "%{y}")).to_json().replace("\\u003c", "<")
     assert "<img" not in text
+
+
+def test_the_foot_gives_the_intervals_of_what_the_title_names() -> None:
+    first, second = pair(image=2.0, system=0.5)
+    table = changes_table(first, second)
+    row = table.iloc[-1]
+    told = words(changes(first, second))
+    for form, name in (("ratio_of_means", "ratio of means"), ("mean_of_ratios", "mean of ratios")):
+        middle, low, high = (f"×{2 ** row[f'{form}{end}']:.2f}" for end in ("", "_low", "_high"))
+        assert f"VAS ({name}) {middle} (95% CI {low} to {high})" in told
+    share, low, high = table.attrs["visual_share"]
+    assert share == pytest.approx(row["visual"] / row["ratio_of_means"])
+    assert low < share < high
+    assert f", {100 * share:.0f}% of it visual ({100 * low:.0f}% to {100 * high:.0f}%);" in told
+    # one mass alone: no share to tell
+    assert "of it visual" not in words(changes(*pair(image=2.0)))
+
+
+def test_a_share_is_said_with_the_digits_that_its_interval_allows() -> None:
+    assert _rounded((0.692, 0.572, 0.815)) == "about 70%"
+    assert _rounded((0.692, 0.66, 0.72)) == "69%"
+    assert _rounded((0.03, -0.1, 0.2)) == "3%"

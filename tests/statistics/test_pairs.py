@@ -25,6 +25,7 @@ from vaslab.statistics import (
     r_over_items,
     ratio_interval,
     share_change,
+    share_t,
 )
 from vaslab.statistics.permutation import needed_together, permutation_p, permutation_ps
 
@@ -359,3 +360,24 @@ def test_paired_accuracy_has_the_interval_of_a_change_of_a_share() -> None:
     )
     found = paired_accuracy(first, second, pictures)
     assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]), abs=0.01)
+
+
+def test_share_of_a_change_is_the_jackknife_t_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(8)
+    a, b, c = (rng.lognormal(0, 0.3, 12) for _ in range(3))
+    part, whole = [(items(2 * a), 1), (items(b), -1)], [(items(2 * a), 1), (items(b), -1), (items(3 * c), 1)]
+
+    def share(keep: np.ndarray) -> float:
+        one = np.log(2 * a[keep].mean() / b[keep].mean())
+        return one / (one + np.log(3 * c[keep].mean()))
+
+    every = np.arange(12)
+    without = np.array([share(every != at) for at in every])
+    half = scipy.stats.t.ppf(0.975, 11) * np.sqrt(11 / 12 * ((without - without.mean()) ** 2).sum())
+    found = share_t(part, whole)
+    middle = share(every >= 0)
+    assert float(found["estimate"]) == pytest.approx(middle)
+    assert (float(found["low"]), float(found["high"])) == pytest.approx((middle - half, middle + half))
+    one = share_t([(items(2 * a[:1]), 1)], [(items(2 * a[:1]), 1), (items(b[:1]), -1)])
+    assert np.isfinite(one["estimate"])
+    assert np.isnan(one["low"])

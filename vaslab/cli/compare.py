@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def compare(
         f"{int(changed['ratio'].notna().sum())} of {len(changed)} heads, "
         f"{one.capture.sizes['item']} items of {runs.words['data']}; queries: {asked.queries}. "
         f"Intervals: 95 %, paired over {'items' if runs.pictures is None else 'pictures'}; score (Tango) for "
-        "accuracy and its p, jackknife t for ratios and theirs. "
+        "accuracy and its p, jackknife t for VAS, masses, their changes and p. "
         f"{int(changed['changed'].sum())} heads changed their VAS (FDR 5 %).",
     )
     parts = drawn_decomposition(runs, asked)
@@ -67,7 +68,7 @@ def paired_rows(
     Args:
         one, two: the runs. definition: of VAS. pictures: of each item.
 
-    Means are over the heads that have a value in both runs.
+    Means are over the heads that have a value in both runs, each with its own interval.
     """
     from vaslab.metrics import floored
     from vaslab.metrics.definition import FORMS
@@ -82,8 +83,10 @@ def paired_rows(
     def add(label: str, means: Terms, percent: bool, low: tuple[float, float] = (0.0, 0.0)) -> None:
         found = product_t(means, cluster=pictures)
         half = len(means) // 2
-        levels = [_quotient(side) for side in (means[half:], means[:half])]
-        shown = [_percent(level) if percent else _level(level) for level in levels]
+        # terms of the first are those that the change divides by
+        sides = [[(values, -power) for values, power in means[half:]], means[:half]]
+        levels = [product_t(side, cluster=pictures) for side in sides]
+        shown = [_with_ends(level, _percent if percent else _level) for level in levels]
         change = bound_words(float(found.estimate), low) + _times(found)
         rows.append((label, *shown, change, p_cell(float(found.p))))
 
@@ -109,10 +112,10 @@ def _level(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _quotient(terms: Terms) -> float:
-    """Mean of the first over mean of the second, where there is one."""
-    top, *bottom = (float(each.mean()) for each, _ in terms)
-    return top / bottom[0] if bottom else top
+def _with_ends(level: xr.Dataset, said: Callable[[float], str]) -> str:
+    """A level with its interval, in the words of `said`."""
+    middle, low, high = (float(level[name]) for name in ("estimate", "low", "high"))
+    return said(middle) if math.isnan(low) else f"{said(middle)} [{said(low)}–{said(high)}]"
 
 
 def _times(change: xr.Dataset) -> str:
@@ -124,6 +127,8 @@ def _times(change: xr.Dataset) -> str:
         return f"x{middle:.3g} [{low:.2g}–{high:.2g}]"
     if middle < 1e-3:
         return f"x{middle:.2g} [{low:.2g}–{high:.2g}]"
+    if middle >= 100:
+        return f"x{middle:,.0f} [{low:,.0f}–{high:,.0f}]"
     decimals = 2 if high - low < 1e-6 else min(max(1 - math.floor(math.log10(high - low)), 2), 5)
     return f"x{middle:.{decimals}f} [{low:.{decimals}f}–{high:.{decimals}f}]"
 

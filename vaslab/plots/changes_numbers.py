@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaslab.metrics import PAPER, Definition, divisor_per_item, floored, vas_masses, vas_of
 from vaslab.plots.shared_heads import lost_words
-from vaslab.statistics import aligned, product_t
+from vaslab.statistics import aligned, product_t, share_t
 
 FORMS = ("ratio_of_means", "mean_of_ratios")
 PARTS = ("visual", "system", "spread")
@@ -37,7 +37,8 @@ def changes_table(
         with the error of the jackknife; n_items. `attrs["floored"]`: form -> share of denominators over all layers
         that are taken as 1e-6, in the first and in the second (see `floored`); `attrs["floored_layers"]`: how many
         layers' mean system masses are; `attrs["lost_heads"]`: heads without a value in one of them;
-        `attrs["lost"]`: what is said of other ratios that are infinite or missing.
+        `attrs["visual_share"]`: the visual part of ratio_of_means over all layers, as a share of it, with its 95 %
+        interval (see `share_t`); `attrs["lost"]`: what is said of other ratios that are infinite or missing.
 
     Raises:
         UsageError: captures that do not align, otherwise as `vas`.
@@ -73,11 +74,14 @@ def changes_table(
             table[f"{name}_p"] = np.atleast_1d(found["p"].values)
             table["n_items"] = np.atleast_1d(found["n"].values)
         rows.append(table)
+    # of the last, over layers and heads
+    share = share_t(visual, [*visual, *system], cluster=cluster)
     out = pd.concat(rows, ignore_index=True)
     out.attrs = {
         "queries": queries,
         "sink": sink,
         "clustered": cluster is not None,
+        "visual_share": tuple(float(share[name]) for name in ("estimate", "low", "high")),
         "lost": lost_words(there),
         "lost_heads": int((~there).all("item").sum()),
         "floored": {

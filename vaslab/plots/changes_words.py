@@ -17,6 +17,7 @@ from vaslab.plots.text import (
     fold,
     percent,
     shortened,
+    times_text,
     unbroken,
 )
 
@@ -80,7 +81,9 @@ def _change(table: pd.DataFrame, row: Mapping[Any, Any], form: str) -> str:
         if bound not in ("", "at least "):
             return f"{text}: {_moves(row, 'visual')} and {_moves(row, 'system')}"
         # where the system part is a lower bound, the visual share is an upper one
-        share = f"{'at most ' if bound else ''}{percent(row['visual'] / total)}"
+        share = (
+            f"at most {percent(row['visual'] / total)}" if bound else _rounded(table.attrs["visual_share"])
+        )
         return (
             f"{text}: {share} of it because {_moves(row, 'visual')}, the rest because {_moves(row, 'system')}"
         )
@@ -88,6 +91,13 @@ def _change(table: pd.DataFrame, row: Mapping[Any, Any], form: str) -> str:
         text = f"{text}, because {_moves(row, own[0])}"
         return f"{text}, though {_moves(row, against[0])} too" if against else text
     return f"{text}, and neither mass alone moves clearly"
+
+
+def _rounded(found: tuple[float, float, float]) -> str:
+    """A share with the digits that its interval allows: 8%, about 70%."""
+    share, low, high = found
+    tenths = round(10 * share)
+    return f"about {10 * tenths}%" if high - low > 0.1 and 0 < tenths < 10 else percent(share)
 
 
 def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
@@ -104,6 +114,28 @@ def subtitle_of(table: pd.DataFrame, words: Mapping[str, Any]) -> str:
 def _sink(table: pd.DataFrame) -> str:
     """What is left out of the system prompt, where it is."""
     return ", both without the first token" if table.attrs["sink"] == "exclude" else ""
+
+
+def _sizes(table: pd.DataFrame) -> str:
+    """The changes over all layers that the title names, with their intervals."""
+    row = table.iloc[-1].to_dict()
+    told = []
+    for form in FORMS:
+        middle, low, high = (times_text(2.0 ** row[f"{form}{end}"]) for end in ("", "_low", "_high"))
+        bound = bound_words(2.0 ** row[form], table.attrs["floored"][form])
+        text = f"{_named(table, form)} {bound}{middle} (95% CI {low} to {high})"
+        if form == "ratio_of_means" and _shared(row):
+            share, *ends = table.attrs["visual_share"]
+            text += f", {percent(share)} of it visual ({percent(ends[0])} to {percent(ends[1])})"
+        told.append(text)
+    return f"Over all layers: {'; '.join(told)}."
+
+
+def _shared(row: Mapping[Any, Any]) -> bool:
+    """Whether both masses carry the change of the ratio of means, so that the title tells their shares."""
+    total = row["ratio_of_means"]
+    both = all(_clear(row, part) and row[part] * total > 0 for part in ("visual", "system"))
+    return both and _clear(row, "ratio_of_means")
 
 
 def foot_of(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any]) -> str:
@@ -132,6 +164,8 @@ def foot_of(table: pd.DataFrame, names: tuple[str, str], words: Mapping[str, Any
         if np.isfinite(table["ratio_of_means_p"]).any()
         else "Too few items: no intervals and no tests."
     )
+    if np.isfinite(table["ratio_of_means_p"].iloc[-1]):
+        sentences.append(_sizes(table))
     lost = int(table["ratio_of_means"].iloc[:-1].isna().sum())
     if lost:
         sentences.append(f"{counted(lost, 'layer')} without a value: crossed.")

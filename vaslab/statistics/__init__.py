@@ -13,7 +13,7 @@ from vaslab.statistics.paired_shares import ShareChange, share_against, share_ch
 from vaslab.statistics.partial import Partial, partial_correlation
 from vaslab.statistics.permutation import exchange_p
 from vaslab.statistics.power import checkpoints_needed, items_needed, power_of_r, reliability
-from vaslab.statistics.products import product_t
+from vaslab.statistics.products import product_t, share_t
 from vaslab.statistics.proportion import accuracy_interval
 
 __all__ = [
@@ -52,5 +52,6 @@ __all__ = [
     "share_against",
     "share_change",
     "share_interval",
+    "share_t",
     "two_level",
 ]

@@ -71,6 +71,42 @@ def product_t(
     return out
 
 
+def share_t(
+    part: Terms, whole: Terms, dim: str = "item", cluster: xr.DataArray | None = None, level: float = 0.95
+) -> xr.Dataset:
+    """Share of the logarithm of one product in that of another, with Student's t by the jackknife of `product_t`.
+
+    Args:
+        part, whole: terms, as there; of the same entries. dim, cluster, level: as there.
+
+    Returns:
+        Dataset over the other axes: estimate, low, high; NaN where the whole does not change in total, no interval for
+        fewer than 2 clusters.
+
+    Raises:
+        UsageError: as `product_t`.
+    """
+    logs = []
+    for terms in (part, whole):
+        tables, held, rest = _tables(terms, dim, cluster)
+        totals, n = [table.sum(0) for table, _ in tables], held.sum(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = [total - table for total, (table, _) in zip(totals, tables, strict=True)]
+            logs.append((_log_product(totals, tables, n), _log_product(left, tables, n - held)))
+    groups, free = (held > 0).sum(0), degrees(held)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, without = (np.divide(a, b) for a, b in zip(*logs, strict=True))
+        share, without = (np.where(np.isfinite(each), each, np.nan) for each in (share, without))
+        without = np.where(held > 0, without, np.nan)
+        off = without - np.nansum(without, 0) / groups
+        half = scipy.stats.t.ppf((1 + level) / 2, free) * np.sqrt(
+            (groups - 1) / groups * np.nansum(off**2, 0)
+        )
+    half = np.where(groups > 1, half, np.nan)
+    found = {"estimate": share, "low": share - half, "high": share + half}
+    return xr.Dataset({name: rest.copy(data=values.reshape(rest.shape)) for name, values in found.items()})
+
+
 def _tables(
     terms: Terms, dim: str, cluster: xr.DataArray | None
 ) -> tuple[list[tuple[Floats, int]], Floats, xr.DataArray]:
