@@ -118,7 +118,7 @@ def test_a_view_is_small_where_a_notebook_saves_it():
     assert 100_000 < len(saved) < 200_000
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_large_photos_are_small_where_a_notebook_saves_them(count, tmp_path):
     prompt = vaslab.Prompt(user="what is this?", images=[photo(2000, 1500)] * count)
     explorer = vaslab.explore(made.realistic(1, 28, 28, model="m"), prompts=[prompt])

@@ -109,6 +109,7 @@ def small(monkeypatch):
     monkeypatch.setattr(Pretraining, "examine", lambda *_, **__: {"blank": False})
 
 
+@pytest.mark.slow  # that a training goes on to the same bits is seen of sft, grpo and stages in the fast tier
 def test_a_resumed_run_equals_an_uninterrupted_one(small, tmp_path):
     config = PretrainConfig(steps=8, batch=4, warmup=2, exam_every=4, log_every=1)
     Pretraining(tmp_path / "whole", config).run()

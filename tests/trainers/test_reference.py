@@ -78,7 +78,7 @@ def test_an_adapter_of_a_hub_id_is_saved_without_a_network(cached, tmp_path, cap
     assert held["base_model_name_or_path"] == "some/tiny"
 
 
-@pytest.mark.parametrize("online", [False, True])
+@pytest.mark.parametrize("online", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_hub_is_out_of_reach_unless_a_download_is_allowed(online):
     """In a process of its own, for huggingface_hub reads its setting once."""
     program = (
