@@ -11,6 +11,7 @@ from vaslab.metrics import Definition
 from vaslab.plots import heads, heads_table
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import Cells, label_places
+from vaslab.plots.text import percent
 
 
 def annotations(fig: go.Figure) -> str:
@@ -122,6 +123,8 @@ def test_words_name_form_query_set_data_n_and_run() -> None:
     other = annotations(heads(capture, Definition("user", "ratio_of_means", "exclude", True))).replace(
         "\u00a0", " "
     )
+    sure = float((heads_table(capture)["ci_low"] > 1).mean())
+    assert f", {percent(sure)} with the whole of their interval (" in said
     assert "ratio of means, without the first token, per token" in other.replace("<br>", " ")
 
 

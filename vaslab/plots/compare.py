@@ -20,7 +20,7 @@ from vaslab.plots.text import axis_ticks, escape, number, shortened, text_width
 
 Floats = NDArray[np.float64]
 
-LEFT, BETWEEN, STRIP, GAP, HEADING = 72, 56, 96, 14, 34
+LEFT, BETWEEN, STRIP, GAP, HEADING = 84, 56, 96, 14, 34
 BELOW, BARS = 62, 44
 
 HOVER = (
@@ -161,7 +161,7 @@ def compare(
         canvas.text("layer", cells.left + cells.width / 2, cells.top + cells.height + 36, xanchor="center")
         sides = ("lower VAS", "higher VAS") if panel == 2 else ("more system", "more image")
         _sides(canvas, cells, below + BARS + 38, sides, stops)
-    canvas.text("median", 26, canvas.body_at + HEADING + STRIP / 2, textangle=-90, xanchor="center")
+    canvas.text("median", 22, canvas.body_at + HEADING + STRIP / 2, textangle=-90, xanchor="center")
     canvas.text("head", 26, cells.top + cells.height / 2, textangle=-90, xanchor="center")
     canvas.figure.update_layout(bargap=0)
     return canvas.figure

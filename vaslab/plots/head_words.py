@@ -81,9 +81,13 @@ def foot_of(table: pd.DataFrame, grid: Grid, said: dict[str, Any], words: dict[s
         other, name = "mean_of_ratios", "as a mean of ratios"
     above = percent(float((table["vas"][there] > 1).mean()))
     also = percent(float((table[other][there] > 1).mean()))
+    sure = ""
+    if said["n_items"] > 1:
+        whole = percent(float((table["ci_low"][there] > 1).mean()))
+        sure = f", {whole} with the whole of their interval"
     sentences = [
         f"{Definition.of(said).formula}: {how} (log₂ colour scale; 1 = equal).",
-        f"{above} of heads are above 1 ({also} {name}).",
+        f"{above} of heads are above 1{sure} ({also} {name}).",
         f"Squares: {spelled(len(grid.top))} highest heads."
         if len(grid.top) > 1
         else "Square: the highest head.",
