@@ -48,7 +48,9 @@ def _capture(items: int, layers: int, heads: int, lift: float) -> xr.Dataset:
 def _runs(
     items: int, layers: int, heads: int, checkpoints: int
 ) -> tuple[dict[str, xr.Dataset], dict[str, xr.DataArray]]:
-    runs = {f"run-{i}": _capture(items, layers, heads, 0.2 * (i % 7) + 0.0101 * i) for i in range(checkpoints)}
+    runs = {
+        f"run-{i}": _capture(items, layers, heads, 0.2 * (i % 7) + 0.0101 * i) for i in range(checkpoints)
+    }
     return runs, {name: right_of(runs[name], 0.3 + 0.05 * (i % 9), i) for i, name in enumerate(runs)}
 
 
