@@ -214,3 +214,23 @@ def test_a_head_that_is_not_clear_is_a_small_square_in_the_colour_of_its_r() -> 
     assert squares.marker.colorscale == full.colorscale
     # less than half of a cell, which is 300 pixels over two heads high
     assert squares.marker.size < 300 / 2 / 2
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_key_value_groups_are_told_apart_where_all_have_the_same(same: bool) -> None:
+    captures = {f"c{i}": made.realistic(12, 3, 8, 4, lift=0.3 * i) for i in range(4)}
+    if not same:
+        captures["c3"].attrs["n_kv_heads"] = 2
+    right = {
+        name: xr.DataArray(
+            (np.arange(12) < 3 + 2 * i).astype(float), dims="item", coords={"item": one["item"].values}
+        )
+        for i, (name, one) in enumerate(captures.items())
+    }
+    fig = correlation(correlation_table(captures, right))
+    told = [str(a.text) for a in fig.layout.annotations]
+    assert ("head, grouped by key-value head" in told) == same
+    lines = [list(t.y) for t in fig.data if t.type == "scatter" and t.mode == "lines" and t.xaxis == "x2"]
+    # two heads share each of the four key-value heads
+    edges = [at for at in (1.5, 3.5, 5.5) for at in (at, at, None)]
+    assert (edges in lines) == same

@@ -71,6 +71,7 @@ def correlation(
             hover=hover,
             layers=layers,
             heads=heads,
+            per_group=table.attrs["per_group"],
         ),
     )
     fewer = table[(table["lacking"] != "") & table["r"].notna()]

@@ -9,6 +9,7 @@ import xarray as xr
 from vaslab.errors import UsageError, VaslabError
 from vaslab.metrics import PAPER, Definition, vas_masses, vas_of
 from vaslab.plots.checkpoint_sets import check_checkpoints, has_value, shared_items
+from vaslab.plots.head_grid import kv_groups
 from vaslab.plots.levels import FALSE_FINDINGS
 from vaslab.statistics import correlation_map, r_over_items
 from vaslab.statistics.correlation import is_clear
@@ -37,7 +38,8 @@ def correlation_table(
         r), items_low and items_high (95 %, what other items or pictures would make of r:
         `vaslab.statistics.r_over_items`; NaN where a checkpoint lacks it, or not all were asked the same).
         `attrs["layers"]` holds the same columns, one row a layer: the mean over the heads that all checkpoints with a
-        value in this layer have.
+        value in this layer have; `attrs["per_group"]` how many heads share a key-value head, None where that is not
+        known or not the same in all.
 
     Raises:
         UsageError: captures of other shapes or data sets, without an item in common, or one checkpoint twice; otherwise
@@ -74,6 +76,8 @@ def correlation_table(
         for rows in (table, layers):
             rows["items_low"] = rows["items_high"] = np.nan
     said = vas_of(next(iter(captures.values())), definition).attrs
+    groups = {None if group is None else tuple(group) for group in map(kv_groups, captures.values())}
+    same_groups = groups.pop() if len(groups) == 1 else None
     table.attrs = {
         "vas": dict(said),
         "n_checkpoints": len(names),
@@ -81,6 +85,7 @@ def correlation_table(
         "unequal": shared.words,
         "clustered": cluster is not None,
         "layers": layers,
+        "per_group": None if same_groups is None else same_groups.count(0),
     }
     return table
 

@@ -28,6 +28,7 @@ class HeadMap:
         squares: (layer, head) places, of which the first SQUARES are framed.
         hover: text of each, (layer, head).
         layers, heads: their names.
+        per_group: heads of a key-value head, None where it is not known.
     """
 
     values: Floats
@@ -39,6 +40,7 @@ class HeadMap:
     hover: NDArray[np.object_]
     layers: Sequence[object]
     heads: Sequence[object]
+    per_group: int | None = None
 
 
 def draw_head_map(canvas: Canvas, number: int, cells: Cells, drawn: HeadMap) -> dict[str, str]:
@@ -87,7 +89,19 @@ def draw_head_map(canvas: Canvas, number: int, cells: Cells, drawn: HeadMap) -> 
     if drawn.squares:
         draw_squares(figure, drawn.squares[:SQUARES], cells, on)
     canvas.text("layer", cells.left + cells.width / 2, cells.top + cells.height + 38, xanchor="center")
-    canvas.text("head", 26, cells.top + cells.height / 2, textangle=-90, xanchor="center")
+    if drawn.per_group is not None:
+        edges = np.arange(drawn.per_group, len(drawn.heads), drawn.per_group) - 0.5
+        figure.add_scatter(
+            x=[at for _ in edges for at in (-0.5, len(drawn.layers) - 0.5, None)],
+            y=[at for edge in edges for at in (edge, edge, None)],
+            mode="lines",
+            # seen on filled cells and between small squares alike
+            line={"color": themes.faded(canvas.theme.text, 0.35), "width": 1},
+            hoverinfo="skip",
+            **on,
+        )
+    heading = "head" if drawn.per_group is None else "head, grouped by key-value head"
+    canvas.text(heading, 26, cells.top + cells.height / 2, textangle=-90, xanchor="center")
     return on
 
 
