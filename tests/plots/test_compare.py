@@ -102,6 +102,18 @@ def test_all_layers_are_said_with_the_least_and_the_most_of_them() -> None:
     assert f"at least {whole:.0f}-fold, in all layers 1.3- to 1" in title(compare(first, second))
 
 
+def test_the_head_that_changed_most_has_a_bound_where_its_layer_rests_on_the_floor() -> None:
+    def told() -> str:
+        notes = (str(note.text) for note in compare(first, second).layout.annotations)
+        return next(note for note in notes if note.startswith("<b>L0 H"))
+
+    first, second = shifted(UNEQUAL)
+    assert "≥" not in told()
+    second["clamped"][:, 0] = 0.5
+    assert " → ≥ " in told()
+    assert told().count("≥") == 1
+
+
 def test_the_foot_says_the_change_over_all_layers_with_its_interval() -> None:
     first, second = shifted({1: 1.2, 4: 0.25})
     change = product_t(change_terms(first, second, over=("layer", "head")))

@@ -16,7 +16,7 @@ from vaslab.plots.compare_words import MANY, differ_words, foot_of, subtitle_of,
 from vaslab.plots.head_grid import limit_of
 from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_veil
 from vaslab.plots.strips import draw_histogram, draw_medians, median_range
-from vaslab.plots.text import axis_ticks, escape, number, shortened, text_width
+from vaslab.plots.text import FLOORED, axis_ticks, escape, number, shortened, text_width
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +42,8 @@ class Maps:
     layers: list[object]
     heads: list[object]
     per_group: int | None
+    floored: NDArray[np.bool_]
+    """(2, layer): whether VAS of the first, of the second is a bound there, resting on the floor of its denominator."""
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Maps":
@@ -53,7 +55,13 @@ class Maps:
         )
         groups = table["kv_group"].nunique() if "kv_group" in table else 0
         changed = table["changed"].to_numpy(dtype=bool).reshape(shape)
-        return cls(first, second, ratio, changed, layers, heads, len(heads) // groups if groups else None)
+        rows = table.attrs["layers"].set_index("layer").reindex(layers)
+        shares = [
+            rows[name] if name in rows else rows["ratio"] * 0 for name in ("first_floored", "second_floored")
+        ]
+        floored = np.stack([share.to_numpy(dtype=float) > FLOORED for share in shares])
+        per_group = len(heads) // groups if groups else None
+        return cls(first, second, ratio, changed, layers, heads, per_group, floored)
 
     @property
     def strongest(self) -> tuple[int, int] | None:
@@ -271,7 +279,10 @@ def _label(canvas: Canvas, maps: Maps, at: tuple[int, int], cells: Cells, on: di
     low = head < len(maps.heads) / 2
     name, change = (
         f"L{maps.layers[layer]} H{maps.heads[head]}",
-        f"{number(maps.first[at])} → {number(maps.second[at])}",
+        " → ".join(
+            f"{'≥ ' if floored else ''}{number(level[at])}"
+            for level, floored in zip((maps.first, maps.second), maps.floored[:, layer], strict=True)
+        ),
     )
     half = (text_width(name, 12, bold=True) + text_width(f"  {change}", 12)) / 2 + 4
     before = (layer + 0.5) * cells.cell_width
