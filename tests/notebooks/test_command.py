@@ -130,7 +130,17 @@ def test_the_wheel_carries_them(tmp_path):
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("vaslab-*.whl")
     target = tmp_path / "target"
-    install = [*pip, "install", "--no-deps", "--no-index", "--prefix", str(target), str(wheel)]
+    # without --ignore-installed pip takes the vaslab that runs this test out of its environment
+    install = [
+        *pip,
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--ignore-installed",
+        "--prefix",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     carried = {path.name for path in target.rglob("share/vaslab/notebooks/*.py")}
     assert carried == {path.name for path in command.shipped()}
