@@ -54,3 +54,26 @@ def tiny(tiny_folder):
     from vaslab.models import load_model
 
     return load_model(tiny_folder)
+
+
+@pytest.fixture
+def cached(tiny_folder, tmp_path, monkeypatch):
+    """A hub id that was downloaded once, in a cache of its own; every look at the network is kept in the list."""
+    import shutil
+    import socket
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    kept = tmp_path / "hub" / "models--some--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text(commit)
+    shutil.copytree(tiny_folder, kept / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    asked = []
+
+    def none(*where, **_):
+        asked.append(where)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", none)
+    monkeypatch.setattr(socket.socket, "connect", none)
+    return asked

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from accelerate.utils import is_peft_model
-from transformers.utils import cached_file
 
 from vaslab.errors import MissingError, UsageError
+from vaslab.models.located import cached_folder
 
 _OF_TRL = "ref"
 """What TRL calls its copy of an adapter that a model came with."""
@@ -50,14 +50,13 @@ def _folder(name: str, commit: str | None, beta: float) -> str:
         )
     if Path(name).is_dir():
         return name
-    try:
-        config = cached_file(name, "config.json", revision=commit, local_files_only=True)
-    except (OSError, ValueError) as error:
+    folder = cached_folder(name, commit)
+    if folder is None:
         raise MissingError(
             f"kl (TRL's beta) is {beta}, and its reference {name} is neither a folder nor in the local Hugging Face "
             "cache; give --model a folder, allow the download (--online), or set kl to 0"
-        ) from error
-    return str(Path(str(config)).parent)
+        )
+    return folder
 
 
 def is_policy(model: Any, policy: Any) -> bool:

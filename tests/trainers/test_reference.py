@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -28,28 +27,6 @@ from vaslab.models import load_model
 from vaslab.organism.build import build_model
 
 pytestmark = pytest.mark.tiny
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def cached(tiny_folder, tmp_path, monkeypatch):
-    """A hub id that was downloaded once, in a cache of its own; every look at the network is kept in the list."""
-    kept = tmp_path / "hub" / "models--some--tiny"
-    (kept / "snapshots").mkdir(parents=True)
-    (kept / "refs").mkdir()
-    (kept / "refs" / "main").write_text(COMMIT)
-    (kept / "snapshots" / COMMIT).symlink_to(tiny_folder, target_is_directory=True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    asked = []
-
-    def none(*where, **_):
-        asked.append(where)
-        raise OSError("no network")
-
-    monkeypatch.setattr(socket, "getaddrinfo", none)
-    monkeypatch.setattr(socket.socket, "connect", none)
-    return asked
 
 
 def trainer_of(model, processor, folder, **options):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
@@ -16,7 +15,7 @@ from transformers.processing_utils import ProcessorMixin
 from vaslab.errors import MissingError, UsageError, VaslabError, one_line
 from vaslab.models.adapter import Adapter, read_adapter, with_adapter
 from vaslab.models.families import Family, family_of
-from vaslab.models.located import locate
+from vaslab.models.located import cached_folder, locate
 from vaslab.models.vlm import Vlm
 from vaslab.prompts.processor import QwenImageProcessor
 
@@ -61,8 +60,13 @@ def load_model(
     source, local = locate(str(name))
     cached = not local and offline is not False
     if cached:
-        # transformers asks the hub for an adapter of an id, also where it may read local files only
-        source = _cached(source, revision)
+        folder = cached_folder(source, revision)
+        if folder is None:
+            raise MissingError(
+                f"{name} is no folder and is not in the local Hugging Face cache; allow the download (--online, or "
+                "offline=False), or give a folder"
+            )
+        source = folder
     hub = {
         "revision": revision,
         "local_files_only": local or offline is not False,
@@ -93,17 +97,6 @@ def load_model(
     elif local and commit is None and device_map != "meta":
         commit = _weights_digest(source)
     return Vlm(str(name), commit or "not known", model, processor, family)
-
-
-def _cached(name: str, revision: str | None) -> str:
-    """The folder of the local Hugging Face cache that holds a hub id; its name is the commit."""
-    config = try_to_load_from_cache(name, "config.json", revision=revision)
-    if not isinstance(config, str):
-        raise MissingError(
-            f"{name} is no folder and is not in the local Hugging Face cache; allow the download (--online, or "
-            "offline=False), or give a folder"
-        )
-    return str(Path(config).parent)
 
 
 def _adapted(

@@ -13,6 +13,17 @@ def organisms() -> list[str]:
     return sorted(config.parent.name for config in CHECKPOINTS.glob("*/config.json"))
 
 
+def cached_folder(name: str, revision: str | None = None) -> str | None:
+    """The folder of the local Hugging Face cache that holds a hub id; its name is the commit. None where none does.
+
+    Nobody is asked: transformers, given an id, asks the hub for an adapter even where it may read local files only.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json", revision=revision)
+    return str(Path(config).parent) if isinstance(config, str) else None
+
+
 def locate(name: str) -> tuple[str, bool]:
     """Return what transformers is to read, and whether it is on this disk for certain.
 

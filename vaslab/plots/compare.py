@@ -14,7 +14,7 @@ from vaslab.plots.canvas import EDGE, Canvas
 from vaslab.plots.compare_numbers import compare_table
 from vaslab.plots.compare_words import MANY, differ_words, foot_of, subtitle_of, title_of
 from vaslab.plots.head_grid import limit_of
-from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_veil
+from vaslab.plots.head_marks import Cells, draw_groups, draw_hatch, draw_squares, draw_veil
 from vaslab.plots.strips import draw_histogram, draw_medians, median_range
 from vaslab.plots.text import FLOORED, axis_ticks, escape, number, shortened, text_width
 
@@ -257,15 +257,7 @@ def _map(
         draw_veil(figure, ~maps.changed & np.isfinite(value), x, y, stops, on)
     draw_hatch(figure, value, look, on)
     if maps.per_group is not None:
-        edges = np.arange(maps.per_group, len(maps.heads), maps.per_group) - 0.5
-        figure.add_scatter(
-            x=[at for _ in edges for at in (-0.5, len(maps.layers) - 0.5, None)],
-            y=[at for edge in edges for at in (edge, edge, None)],
-            mode="lines",
-            line={"color": look.background, "width": 2.5},
-            hoverinfo="skip",
-            **on,
-        )
+        draw_groups(figure, maps.per_group, value.shape, {"color": look.background, "width": 2.5}, on)
     strongest = maps.strongest
     if strongest is not None:
         draw_squares(figure, [strongest], cells, on)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
-from vaslab.plots.head_marks import Cells, draw_hatch, draw_small, draw_squares
+from vaslab.plots.head_marks import Cells, draw_groups, draw_hatch, draw_small, draw_squares
 from vaslab.plots.text import axis_ticks
 
 Floats = NDArray[np.float64]
@@ -90,16 +90,9 @@ def draw_head_map(canvas: Canvas, number: int, cells: Cells, drawn: HeadMap) -> 
         draw_squares(figure, drawn.squares[:SQUARES], cells, on)
     canvas.text("layer", cells.left + cells.width / 2, cells.top + cells.height + 38, xanchor="center")
     if drawn.per_group is not None:
-        edges = np.arange(drawn.per_group, len(drawn.heads), drawn.per_group) - 0.5
-        figure.add_scatter(
-            x=[at for _ in edges for at in (-0.5, len(drawn.layers) - 0.5, None)],
-            y=[at for edge in edges for at in (edge, edge, None)],
-            mode="lines",
-            # seen on filled cells and between small squares alike
-            line={"color": themes.faded(canvas.theme.text, 0.35), "width": 1},
-            hoverinfo="skip",
-            **on,
-        )
+        # seen on filled cells and between small squares alike
+        line = {"color": themes.faded(canvas.theme.text, 0.35), "width": 1}
+        draw_groups(figure, drawn.per_group, (len(drawn.layers), len(drawn.heads)), line, on)
     heading = "head" if drawn.per_group is None else "head, grouped by key-value head"
     canvas.text(heading, 26, cells.top + cells.height / 2, textangle=-90, xanchor="center")
     return on

@@ -1,5 +1,6 @@
 """What stands on the cells of the heads map: squares, value labels, hatching."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,26 @@ class Cells:
     def holds_text(self) -> bool:
         """Whether a value can be printed in every cell."""
         return self.cell_width >= 44 and self.cell_height >= 24
+
+
+def draw_groups(
+    figure: go.Figure,
+    per_group: int,
+    shape: tuple[int, ...],
+    line: Mapping[str, object],
+    on: dict[str, str],
+) -> None:
+    """Lines between the key-value groups of a map of `shape` (layers, heads), `per_group` heads in each."""
+    layers, heads = shape
+    edges = np.arange(per_group, heads, per_group) - 0.5
+    figure.add_scatter(
+        x=[at for _ in edges for at in (-0.5, layers - 0.5, None)],
+        y=[at for edge in edges for at in (edge, edge, None)],
+        mode="lines",
+        line=dict(line),
+        hoverinfo="skip",
+        **on,
+    )
 
 
 def draw_squares(figure: go.Figure, top: list[tuple[int, int]], place: Cells, on: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from vaslab.plots import theme as themes
 from vaslab.plots.canvas import Canvas
 from vaslab.plots.head_grid import Floats, Grid, quartiles
 from vaslab.plots.head_legend import LEGEND_WIDTH, draw_legend
-from vaslab.plots.head_marks import Cells, draw_hatch, draw_squares, draw_values, label_places
+from vaslab.plots.head_marks import Cells, draw_groups, draw_hatch, draw_squares, draw_values, label_places
 from vaslab.plots.head_numbers import heads_table
 from vaslab.plots.head_words import MANY, foot_of, subtitle_of, title_of
 from vaslab.plots.strips import band
@@ -129,15 +129,8 @@ def _map(canvas: Canvas, place: Cells, grid: Grid, table: pd.DataFrame) -> None:
     )
     draw_hatch(figure, grid.vas, look, on)
     if grid.per_group is not None:
-        edges = np.arange(grid.per_group, grid.n_heads, grid.per_group) - 0.5
-        figure.add_scatter(
-            x=[at for _ in edges for at in (-0.5, grid.n_layers - 0.5, None)],
-            y=[at for edge in edges for at in (edge, edge, None)],
-            mode="lines",
-            line={"color": look.background, "width": 4 if place.cell_height > 14 else 2.5},
-            hoverinfo="skip",
-            **on,
-        )
+        line = {"color": look.background, "width": 4 if place.cell_height > 14 else 2.5}
+        draw_groups(figure, grid.per_group, (grid.n_layers, grid.n_heads), line, on)
     draw_squares(figure, grid.top, place, on)
     if place.holds_text:
         draw_values(figure, grid.vas, grid.clipped / grid.limit, grid.top, on)
